@@ -1,0 +1,182 @@
+//! An account: money of a client, in one currency, from its opening to its deletion.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Balance, Entity, Stamp, Step};
+use crate::messages::{
+    AccountEvent, AccountStatus, AccountView, Amount, Code, Currency, EntityId, OpenAccount,
+    Opened, Overdraft, Rejection, Timestamp,
+};
+
+/// An account's state; what never changes is shared between its copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    origin: Arc<Origin>,
+    status: AccountStatus,
+    balance: Balance,
+}
+
+/// What an account is from its first day, and the record that says so.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Origin {
+    opened: Opened,
+    sequence: u64,
+    time: Timestamp,
+}
+
+impl Account {
+    /// The account as its owner sees it.
+    pub fn view(&self, id: EntityId, version: u64) -> AccountView {
+        let opened = &self.origin.opened;
+        AccountView {
+            id,
+            number: opened.number,
+            opened: self.origin.sequence,
+            country: opened.country,
+            currency: opened.currency,
+            status: self.status,
+            balances: self.balance.at_version(version),
+            reference: opened.reference.clone(),
+            metadata: opened.metadata.clone(),
+            created_at: self.origin.time,
+        }
+    }
+
+    /// May it move money?
+    pub const fn status(&self) -> AccountStatus {
+        self.status
+    }
+
+    /// The caller's own name for it.
+    pub fn reference(&self) -> Option<&str> {
+        self.origin.opened.reference.as_deref()
+    }
+
+    fn not_deleted(&self) -> Result<(), Rejection> {
+        if self.status == AccountStatus::Deleted {
+            return Err(Rejection::new(Code::AccountDeleted, "account is deleted"));
+        }
+        Ok(())
+    }
+
+    fn in_currency(&self, currency: Currency) -> Result<(), Rejection> {
+        let own = self.origin.opened.currency;
+        if own != currency {
+            let detail = format!("the account is in {own}, the movement in {currency}");
+            return Err(Rejection::new(Code::CurrencyMismatch, detail));
+        }
+        Ok(())
+    }
+
+    fn open(command: &OpenAccount, number: u64) -> AccountEvent {
+        AccountEvent::Opened(Box::new(Opened {
+            number,
+            holder: command.holder.clone(),
+            country: command.country,
+            currency: command.currency,
+            overdraft: command.overdraft,
+            reference: command.reference.clone(),
+            metadata: command.metadata.clone(),
+        }))
+    }
+
+    /// A debit needs an account that is neither deleted nor frozen, the same currency, and funds.
+    fn debit(&self, amount: Amount, currency: Currency) -> Result<AccountEvent, Rejection> {
+        self.not_deleted()?;
+        if self.status == AccountStatus::Frozen {
+            return Err(Rejection::new(Code::AccountFrozen, "account is frozen"));
+        }
+        self.in_currency(currency)?;
+        self.balance.may_debit(amount)?;
+        Ok(AccountEvent::Debited(amount))
+    }
+
+    /// A credit goes to a frozen account too.
+    fn credit(&self, amount: Amount, currency: Currency) -> Result<AccountEvent, Rejection> {
+        self.not_deleted()?;
+        self.in_currency(currency)?;
+        self.balance.may_credit(amount)?;
+        Ok(AccountEvent::Credited(amount))
+    }
+
+    fn update(
+        &self,
+        status: Option<AccountStatus>,
+        overdraft: Option<Overdraft>,
+    ) -> Result<Vec<AccountEvent>, Rejection> {
+        self.not_deleted()?;
+        let status = status.filter(|status| *status != self.status);
+        let overdraft = overdraft.filter(|overdraft| *overdraft != self.balance.overdraft);
+        Ok(status
+            .map(AccountEvent::StatusChanged)
+            .into_iter()
+            .chain(overdraft.map(AccountEvent::OverdraftChanged))
+            .collect())
+    }
+
+    fn delete(&self) -> Result<AccountEvent, Rejection> {
+        self.not_deleted()?;
+        if self.balance.held != 0 {
+            return Err(Rejection::new(
+                Code::HoldsOpen,
+                "the account has open holds",
+            ));
+        }
+        if self.balance.posted != 0 {
+            let detail = format!("the account's balance is {}", self.balance.posted);
+            return Err(Rejection::new(Code::BalanceNotZero, detail));
+        }
+        Ok(AccountEvent::StatusChanged(AccountStatus::Deleted))
+    }
+}
+
+impl Entity for Account {
+    type Event = AccountEvent;
+
+    fn decide(state: Option<&Self>, step: &Step) -> Result<Vec<AccountEvent>, Rejection> {
+        match (state, step) {
+            (None, Step::Open(command, number)) => Ok(vec![Self::open(command, *number)]),
+            (Some(account), Step::Update(status, overdraft)) => account.update(*status, *overdraft),
+            (Some(account), Step::Delete) => account.delete().map(|event| vec![event]),
+            (Some(account), Step::Debit(amount, currency)) => {
+                account.debit(*amount, *currency).map(|event| vec![event])
+            }
+            (Some(account), Step::Credit(amount, currency)) => {
+                account.credit(*amount, *currency).map(|event| vec![event])
+            }
+            _ => Err(Rejection::new(Code::NotFound, "Account not found")),
+        }
+    }
+
+    fn evolve(state: Option<Self>, event: &AccountEvent, stamp: Stamp) -> Option<Self> {
+        let mut account = match (state, event) {
+            (None, AccountEvent::Opened(opened)) => {
+                return Some(Self {
+                    balance: Balance::new(opened.overdraft),
+                    status: AccountStatus::Active,
+                    origin: Arc::new(Origin {
+                        opened: Opened::clone(opened),
+                        sequence: stamp.sequence,
+                        time: stamp.time,
+                    }),
+                });
+            }
+            (Some(account), _) => account,
+            (None, _) => return None,
+        };
+        match event {
+            AccountEvent::Opened(_) => return None,
+            AccountEvent::StatusChanged(status) => account.status = *status,
+            AccountEvent::OverdraftChanged(overdraft) => account.balance.overdraft = *overdraft,
+            AccountEvent::Debited(amount) => account.balance = account.balance.debited(*amount),
+            AccountEvent::Credited(amount) => account.balance = account.balance.credited(*amount),
+        }
+        Some(account)
+    }
+
+    fn money(&self) -> Option<(Currency, Balance)> {
+        Some((self.origin.opened.currency, self.balance))
+    }
+}

@@ -1,0 +1,157 @@
+//! Laws of the entities on random commands: money is conserved, a balance is the sum of its
+//! postings, events replayed give the state back, nothing panics.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::{Lookup, Part, Stamp, State, States, Step, decide, plan};
+use crate::messages::*;
+
+#[derive(Default)]
+struct World {
+    states: HashMap<EntityId, State>,
+    events: Vec<(EntityId, Event, Stamp)>,
+    moved: HashMap<EntityId, i128>,
+}
+
+impl States for World {
+    fn look(&mut self, entity: EntityId) -> Lookup<'_> {
+        self.states
+            .get(&entity)
+            .map_or(Lookup::Absent, Lookup::Here)
+    }
+}
+
+impl World {
+    fn run(&mut self, sequence: u64, subject: EntityId, command: &Command) {
+        let Ok(parts) = plan(command, subject, self) else {
+            return;
+        };
+        let Ok(decided) = decide(&parts, self) else {
+            return;
+        };
+        let stamp = Stamp {
+            sequence,
+            time: Timestamp::from_micros(sequence as i64),
+        };
+        for (Part { entity, step, .. }, events) in parts.into_iter().zip(decided) {
+            for event in events {
+                let state = State::evolve(self.states.remove(&entity), &event, stamp).unwrap();
+                self.states.insert(entity, state);
+                self.events.push((entity, event, stamp));
+            }
+            let moved = self.moved.entry(entity).or_default();
+            match step {
+                Step::Debit(amount, _) => {
+                    *moved -= i128::from(amount.get());
+                    self.assert_above_floor(entity);
+                }
+                Step::Credit(amount, _) => *moved += i128::from(amount.get()),
+                _ => {}
+            }
+        }
+    }
+
+    fn assert_above_floor(&self, entity: EntityId) {
+        if let Some((_, balance)) = self.states[&entity].money()
+            && let Some(available) = balance.at_version(0).available()
+        {
+            assert!(
+                available >= 0,
+                "{entity} was debited past its floor: {balance:?}"
+            );
+        }
+    }
+}
+
+fn account(index: u8) -> EntityId {
+    EntityId::from_parts(1, u128::from(index), index)
+}
+
+fn currency(index: u8) -> Currency {
+    ["USD", "KES"][usize::from(index % 2)].parse().unwrap()
+}
+
+fn overdraft() -> impl Strategy<Value = Overdraft> {
+    prop_oneof![
+        Just(Overdraft::Limit(0)),
+        (0..500_u64).prop_map(Overdraft::Limit),
+        Just(Overdraft::Limit(AMOUNT_MAX)),
+        Just(Overdraft::Unlimited),
+    ]
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    prop_oneof![1..1_000_u64, Just(AMOUNT_MAX), AMOUNT_MAX - 500..AMOUNT_MAX]
+        .prop_map(|value| Amount::new(value).unwrap())
+}
+
+/// A command on one of eight accounts; the second number is the one it opens.
+fn command() -> impl Strategy<Value = (u8, Command)> {
+    let named =
+        prop_oneof![3 => Just(None), 1 => (0..2_u8).prop_map(|index| Some(currency(index)))];
+    let money = (0..8_u8, 0..8_u8, amount(), named).boxed();
+    prop_oneof![
+        2 => (0..8_u8, overdraft()).prop_map(|(index, overdraft)| (index, Command::OpenAccount(Box::new(OpenAccount {
+            holder: Personal::Sealed([index; 16]),
+            country: "KE".parse().unwrap(),
+            currency: currency(index / 4),
+            overdraft,
+            reference: None,
+            metadata: Metadata::default(),
+        })))),
+        1 => (0..8_u8, prop::option::of(prop_oneof![Just(AccountStatus::Active), Just(AccountStatus::Frozen)]), prop::option::of(overdraft()))
+            .prop_map(|(index, status, overdraft)| (index, Command::UpdateAccount(UpdateAccount { account: account(index), status, overdraft }))),
+        1 => (0..8_u8).prop_map(|index| (index, Command::DeleteAccount(DeleteAccount { account: account(index) }))),
+        4 => money.clone().prop_map(|(to, _, amount, currency)| (to, Command::Deposit(Deposit { to: account(to), amount, currency, reference: None, metadata: Metadata::default() }))),
+        3 => money.clone().prop_map(|(from, _, amount, currency)| (from, Command::Withdraw(Withdraw { from: account(from), amount, currency, reference: None, metadata: Metadata::default() }))),
+        6 => money.prop_map(|(from, to, amount, currency)| (from, Command::Transfer(Transfer { from: account(from), to: account(to), amount, currency, reference: None, metadata: Metadata::default() }))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn money_is_conserved_and_events_tell_all(commands in prop::collection::vec(command(), 1..120)) {
+        let mut world = World::default();
+        for (sequence, (index, command)) in commands.iter().enumerate() {
+            world.run(sequence as u64 + 1, account(*index), command);
+        }
+        let mut sums: HashMap<Currency, i128> = HashMap::new();
+        for (entity, state) in &world.states {
+            if let Some((currency, balance, ..)) = state.posted() {
+                prop_assert_eq!(balance, world.moved.get(entity).copied().unwrap_or(0));
+                *sums.entry(currency).or_default() += balance;
+                if state.kind() == Kind::Account {
+                    prop_assert!(balance.unsigned_abs() <= u128::from(AMOUNT_MAX));
+                }
+            }
+        }
+        prop_assert!(sums.values().all(|sum| *sum == 0), "{:?}", sums);
+        let mut replayed: HashMap<EntityId, State> = HashMap::new();
+        for (entity, event, stamp) in &world.events {
+            let state = State::evolve(replayed.remove(entity), event, *stamp).unwrap();
+            replayed.insert(*entity, state);
+        }
+        prop_assert_eq!(replayed, world.states);
+    }
+
+    #[test]
+    fn a_refused_command_is_refused_by_the_lowest_rank(commands in prop::collection::vec(command(), 1..60)) {
+        let mut world = World::default();
+        for (sequence, (index, command)) in commands.iter().enumerate() {
+            let subject = account(*index);
+            if let Ok(parts) = plan(command, subject, &mut world)
+                && let Err(rejection) = decide(&parts, &mut world)
+            {
+                for part in &parts {
+                    let state = world.states.get(&part.entity);
+                    if let Err(other) = State::decide(part.kind, state, &part.step) {
+                        prop_assert!(rejection.code.rank() <= other.code.rank());
+                    }
+                }
+            }
+            world.run(sequence as u64 + 1, subject, command);
+        }
+    }
+}

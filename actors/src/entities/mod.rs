@@ -1,0 +1,143 @@
+//! The rules: every entity is a pure state machine. No clock, no randomness, no input or output.
+//!
+//! A new entity is one file here and one line in `entities!` below.
+
+pub mod account;
+pub mod balance;
+pub mod external;
+pub mod numbering;
+mod plan;
+
+use serde::{Deserialize, Serialize};
+
+use crate::messages::{
+    AccountStatus, Amount, Currency, Event, Kind, OpenAccount, Overdraft, Rejection, Timestamp,
+};
+pub use balance::Balance;
+pub use plan::{Lookup, Part, States, Stop, decide, plan};
+
+/// What one entity is asked to do as its part of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A numbering: give out the next number.
+    Issue,
+    /// An account: come into being.
+    Open(Box<OpenAccount>, u64),
+    /// An account: change what is given.
+    Update(Option<AccountStatus>, Option<Overdraft>),
+    /// An account: end.
+    Delete,
+    /// Give this much of this currency.
+    Debit(Amount, Currency),
+    /// Take this much of this currency.
+    Credit(Amount, Currency),
+}
+
+/// Where and when a record is made: what `evolve` may know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The record's sequence.
+    pub sequence: u64,
+    /// The record's time.
+    pub time: Timestamp,
+}
+
+/// One kind of entity.
+pub trait Entity: Sized {
+    /// Its facts.
+    type Event;
+
+    /// What `step` would do to it, or the first rule that forbids it. `None` is an entity that
+    /// doesn't exist yet. Changes nothing.
+    fn decide(state: Option<&Self>, step: &Step) -> Result<Vec<Self::Event>, Rejection>;
+
+    /// The entity after one of its facts. `None` only where the fact can't follow the state: the
+    /// record is damaged.
+    fn evolve(state: Option<Self>, event: &Self::Event, stamp: Stamp) -> Option<Self>;
+
+    /// Its money, if it has any that commands may name, and the currency.
+    fn money(&self) -> Option<(Currency, Balance)> {
+        None
+    }
+
+    /// What a posting of this entity shows: its currency, balance, holds and overdraft.
+    fn posted(&self) -> Option<(Currency, i128, i64, Overdraft)> {
+        let (currency, balance) = self.money()?;
+        Some((
+            currency,
+            i128::from(balance.posted),
+            balance.held,
+            balance.overdraft,
+        ))
+    }
+}
+
+macro_rules! entities {
+    ($($kind:ident($entity:ty)),* $(,)?) => {
+        /// The state of any entity.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum State {
+            $(#[allow(missing_docs)] $kind($entity),)*
+        }
+
+        impl State {
+            /// Its kind.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)*
+                }
+            }
+
+            /// Its money, if it has any that commands may name, and the currency.
+            pub fn money(&self) -> Option<(Currency, Balance)> {
+                match self {
+                    $(Self::$kind(entity) => entity.money(),)*
+                }
+            }
+
+            /// What a posting of this entity shows: its currency, balance, holds and overdraft.
+            pub fn posted(&self) -> Option<(Currency, i128, i64, Overdraft)> {
+                match self {
+                    $(Self::$kind(entity) => entity.posted(),)*
+                }
+            }
+
+            /// What `step` would do to an entity of `kind`. An entity of another kind under the
+            /// same id is as good as none.
+            pub fn decide(kind: Kind, state: Option<&Self>, step: &Step) -> Result<Vec<Event>, Rejection> {
+                match kind {
+                    $(Kind::$kind => {
+                        let state = match state {
+                            Some(Self::$kind(entity)) => Some(entity),
+                            _ => None,
+                        };
+                        let events = <$entity>::decide(state, step)?;
+                        Ok(events.into_iter().map(Event::$kind).collect())
+                    })*
+                }
+            }
+
+            /// The entity after one of its facts; `None` where the fact can't follow the state.
+            pub fn evolve(state: Option<Self>, event: &Event, stamp: Stamp) -> Option<Self> {
+                match (event, state) {
+                    $((Event::$kind(event), None) => {
+                        <$entity>::evolve(None, event, stamp).map(Self::$kind)
+                    }
+                    (Event::$kind(event), Some(Self::$kind(entity))) => {
+                        <$entity>::evolve(Some(entity), event, stamp).map(Self::$kind)
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+entities! {
+    Account(account::Account),
+    External(external::External),
+    Numbering(numbering::Numbering),
+}
+
+#[cfg(test)]
+mod laws;

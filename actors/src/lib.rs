@@ -1,0 +1,13 @@
+//! Florin's core: pure entities, the actors that own them, and the views that follow the journal.
+
+pub mod entities;
+pub mod messages;
+mod record_codec;
+pub mod runtime;
+mod sync;
+pub mod verify;
+pub mod views;
+
+pub use record_codec::{
+    RecordError, decode_personal, decode_record, encode_personal, encode_record,
+};

@@ -1,0 +1,82 @@
+//! What is answered: entities as a caller sees them, before anything is put into JSON.
+
+use serde::{Deserialize, Serialize};
+
+use super::events::AccountStatus;
+use super::ids::{EntityId, OperationId};
+use super::iso::Country;
+use super::money::{Currency, Overdraft};
+use super::text::Metadata;
+use super::time::Timestamp;
+
+/// An entity's money right after a change, or now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balances {
+    /// What is posted, in minor units.
+    pub balance: i64,
+    /// What pending transfers hold of it.
+    pub held: i64,
+    /// How far below zero it may go.
+    pub overdraft: Overdraft,
+    /// The entity's version.
+    pub version: u64,
+}
+
+impl Balances {
+    /// What a debit may take: balance − held + overdraft limit; `None` without a limit.
+    pub const fn available(&self) -> Option<i64> {
+        match self.overdraft {
+            Overdraft::Limit(limit) => Some(self.balance - self.held + limit as i64),
+            Overdraft::Unlimited => None,
+        }
+    }
+}
+
+/// An account as its owner sees it; the holder's name lies in the personal row of the record that
+/// opened it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// The account.
+    pub id: EntityId,
+    /// Its number: the shard's counter × 256 + shard.
+    pub number: u64,
+    /// The record that opened it.
+    pub opened: u64,
+    /// The holder's country.
+    pub country: Country,
+    /// Its one currency.
+    pub currency: Currency,
+    /// May it move money?
+    pub status: AccountStatus,
+    /// Its money.
+    pub balances: Balances,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+/// One movement of an entity's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Movement {
+    /// The transaction, which is the operation that made it.
+    pub transaction_id: OperationId,
+    /// `deposit`, `withdrawal` or `transfer`.
+    pub transaction_type: &'static str,
+    /// Minor units, negative for a debit.
+    pub amount: i64,
+    /// The balance right after.
+    pub balance_after: i64,
+    /// The entity's version right after.
+    pub version: u64,
+    /// The other end; `None` for the world outside.
+    pub counterparty: Option<EntityId>,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+    /// When it was recorded.
+    pub timestamp: Timestamp,
+}

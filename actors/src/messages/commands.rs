@@ -1,0 +1,258 @@
+//! Commands: typed requests to change something, and who asks for them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::events::AccountStatus;
+use super::ids::EntityId;
+use super::iso::Country;
+use super::money::{Amount, Currency, Overdraft};
+use super::personal::{Personal, PersonalRow};
+use super::text::{Caller, Metadata, RequestId, TraceParent};
+
+/// A request to change something. Variants and fields are appended, never reordered: a record
+/// holds the command that made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Opens an account.
+    OpenAccount(Box<OpenAccount>),
+    /// Freezes or unfreezes an account, changes its overdraft limit.
+    UpdateAccount(UpdateAccount),
+    /// Deletes an account; it stays readable.
+    DeleteAccount(DeleteAccount),
+    /// Brings money in from outside.
+    Deposit(Deposit),
+    /// Sends money out.
+    Withdraw(Withdraw),
+    /// Moves money between two entities.
+    Transfer(Transfer),
+}
+
+/// Opens an account under an id that the caller of the core has drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenAccount {
+    /// The holder's name, 1–255 characters.
+    pub holder: Personal,
+    /// The holder's country.
+    pub country: Country,
+    /// The account's one currency.
+    pub currency: Currency,
+    /// How far below zero it may go.
+    pub overdraft: Overdraft,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+}
+
+/// Changes what is given, leaves what is not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateAccount {
+    /// The account.
+    pub account: EntityId,
+    /// `Active` or `Frozen`; never `Deleted`, which is a command of its own.
+    pub status: Option<AccountStatus>,
+    /// The new limit; may lie above what is owed already.
+    pub overdraft: Option<Overdraft>,
+}
+
+/// Deletes an account without holds and without money.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeleteAccount {
+    /// The account.
+    pub account: EntityId,
+}
+
+/// Brings money in from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deposit {
+    /// Where it goes.
+    pub to: EntityId,
+    /// How much.
+    pub amount: Amount,
+    /// Must be the entity's own, where given.
+    pub currency: Option<Currency>,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+}
+
+/// Sends money out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// Where it is taken.
+    pub from: EntityId,
+    /// How much.
+    pub amount: Amount,
+    /// Must be the entity's own, where given.
+    pub currency: Option<Currency>,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+}
+
+/// Moves money between two entities at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// Where it is taken.
+    pub from: EntityId,
+    /// Where it goes.
+    pub to: EntityId,
+    /// How much.
+    pub amount: Amount,
+    /// Must be both entities' own, where given.
+    pub currency: Option<Currency>,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+}
+
+/// A command without its contents: the label of metrics and operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommandKind {
+    /// Opens an account.
+    OpenAccount,
+    /// Changes an account.
+    UpdateAccount,
+    /// Deletes an account.
+    DeleteAccount,
+    /// Brings money in.
+    Deposit,
+    /// Sends money out.
+    Withdraw,
+    /// Moves money.
+    Transfer,
+}
+
+impl CommandKind {
+    /// Every kind, in the order of the commands.
+    pub const ALL: [Self; 6] = [
+        Self::OpenAccount,
+        Self::UpdateAccount,
+        Self::DeleteAccount,
+        Self::Deposit,
+        Self::Withdraw,
+        Self::Transfer,
+    ];
+
+    /// The kind's name outside, as `transfer`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAccount => "open_account",
+            Self::UpdateAccount => "update_account",
+            Self::DeleteAccount => "delete_account",
+            Self::Deposit => "deposit",
+            Self::Withdraw => "withdrawal",
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
+impl Command {
+    /// Which kind of command this is.
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::OpenAccount(_) => CommandKind::OpenAccount,
+            Self::UpdateAccount(_) => CommandKind::UpdateAccount,
+            Self::DeleteAccount(_) => CommandKind::DeleteAccount,
+            Self::Deposit(_) => CommandKind::Deposit,
+            Self::Withdraw(_) => CommandKind::Withdraw,
+            Self::Transfer(_) => CommandKind::Transfer,
+        }
+    }
+
+    /// The entity whose actor takes this command: of a transfer its source. `None` for a command
+    /// that makes a new entity.
+    pub const fn routing_entity(&self) -> Option<EntityId> {
+        match self {
+            Self::OpenAccount(_) => None,
+            Self::UpdateAccount(command) => Some(command.account),
+            Self::DeleteAccount(command) => Some(command.account),
+            Self::Deposit(command) => Some(command.to),
+            Self::Withdraw(command) => Some(command.from),
+            Self::Transfer(command) => Some(command.from),
+        }
+    }
+
+    /// The caller's own name and pairs.
+    pub fn notes(&self) -> (Option<&str>, Option<&Metadata>) {
+        let (reference, metadata) = match self {
+            Self::OpenAccount(command) => (&command.reference, &command.metadata),
+            Self::Deposit(command) => (&command.reference, &command.metadata),
+            Self::Withdraw(command) => (&command.reference, &command.metadata),
+            Self::Transfer(command) => (&command.reference, &command.metadata),
+            Self::UpdateAccount(_) | Self::DeleteAccount(_) => return (None, None),
+        };
+        (reference.as_deref(), Some(metadata))
+    }
+
+    /// The currency that a movement names, if it names one.
+    pub fn currency_mut(&mut self) -> Option<&mut Option<Currency>> {
+        match self {
+            Self::Deposit(command) => Some(&mut command.currency),
+            Self::Withdraw(command) => Some(&mut command.currency),
+            Self::Transfer(command) => Some(&mut command.currency),
+            _ => None,
+        }
+    }
+
+    /// Replaces every personal value by its salted hash and returns the row that holds the values
+    /// themselves; `None` where there are none.
+    pub fn seal(&mut self, salt: [u8; 16]) -> Option<PersonalRow> {
+        match self {
+            Self::OpenAccount(command) => {
+                let mut row = PersonalRow::new(salt);
+                command.holder.seal(&mut row);
+                Some(row)
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts the personal values of `row` back: the command as it was before [`Command::seal`].
+    pub fn unseal(&mut self, row: &PersonalRow) {
+        if let Self::OpenAccount(command) = self
+            && let Some(value) = row.value(0)
+        {
+            command.holder = Personal::Plain(Arc::clone(value));
+        }
+    }
+
+    /// Whether this request, not yet sealed, is the one that a record holds: equal in every field,
+    /// personal ones by the salt of the record's own row. Where that row is gone nobody can tell,
+    /// and it is not the same.
+    pub fn is_same_request(&self, recorded: &Self, row: Option<&PersonalRow>) -> bool {
+        match (self, row) {
+            (Self::OpenAccount(_), None) => false,
+            (Self::OpenAccount(_), Some(row)) => {
+                let mut sealed = self.clone();
+                sealed.seal(row.salt());
+                sealed == *recorded
+            }
+            _ => self == recorded,
+        }
+    }
+}
+
+/// Who asks, under which key, and what must hold.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The authenticated principal.
+    pub caller: Caller,
+    /// The idempotency key, 1–255 visible ASCII characters.
+    pub key: Option<Arc<str>>,
+    /// The request's id.
+    pub request_id: RequestId,
+    /// What the request belongs to; the request itself where not given.
+    pub correlation_id: Option<RequestId>,
+    /// The caller's trace.
+    pub trace: Option<TraceParent>,
+    /// The version that the routing entity must have.
+    pub if_match: Option<u64>,
+    /// Decide, but do nothing.
+    pub dry_run: bool,
+}

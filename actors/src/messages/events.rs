@@ -1,0 +1,148 @@
+//! What entities record of themselves: one enum of events a kind of entity.
+//!
+//! These are the journal's facts. Variants and fields are appended, never reordered or removed:
+//! a record is read by its position in these enums.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::EntityId;
+use super::iso::Country;
+use super::money::{Amount, Currency, Overdraft};
+use super::personal::Personal;
+use super::text::Metadata;
+
+/// The kinds of entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// Money of a client.
+    Account,
+    /// The world outside: the other end of deposits and withdrawals, one a currency and shard.
+    External,
+    /// The counter of account numbers, one a shard.
+    Numbering,
+}
+
+impl Kind {
+    /// Every kind, for metrics and lists.
+    pub const ALL: [Self; 3] = [Self::Account, Self::External, Self::Numbering];
+
+    /// The kind's name outside, as `account`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::External => "external",
+            Self::Numbering => "numbering",
+        }
+    }
+
+    /// The only entity of this kind for a currency (or none) in a shard; its id follows from
+    /// these alone, so that it needs no look-up.
+    pub fn system_id(self, currency: Option<Currency>, shard: u8) -> EntityId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"florin system entity");
+        hasher.update(self.name().as_bytes());
+        hasher.update(currency.as_ref().map_or("", Currency::code).as_bytes());
+        let mut random = [0; 16];
+        random.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        EntityId::from_parts(0, u128::from_be_bytes(random), shard)
+    }
+}
+
+/// One fact about one entity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// Of an account.
+    Account(AccountEvent),
+    /// Of an external account.
+    External(ExternalEvent),
+    /// Of a counter of account numbers.
+    Numbering(NumberingEvent),
+}
+
+impl Event {
+    /// The kind of entity that this happened to.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Account(_) => Kind::Account,
+            Self::External(_) => Kind::External,
+            Self::Numbering(_) => Kind::Numbering,
+        }
+    }
+}
+
+/// May an account move money?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AccountStatus {
+    /// Yes.
+    Active,
+    /// Credits only.
+    Frozen,
+    /// No longer; it stays readable.
+    Deleted,
+}
+
+impl AccountStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Frozen, Self::Deleted];
+
+    /// The status's name outside, as `ACTIVE`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Frozen => "FROZEN",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
+/// What an account is from its first day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The account's number: the shard's counter × 256 + shard.
+    pub number: u64,
+    /// The holder's name, sealed.
+    pub holder: Personal,
+    /// The holder's country.
+    pub country: Country,
+    /// The account's one currency.
+    pub currency: Currency,
+    /// How far below zero it may go.
+    pub overdraft: Overdraft,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+}
+
+/// A fact about an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AccountEvent {
+    /// It was opened.
+    Opened(Box<Opened>),
+    /// It was frozen, unfrozen or deleted.
+    StatusChanged(AccountStatus),
+    /// Its overdraft limit was changed.
+    OverdraftChanged(Overdraft),
+    /// Money left it.
+    Debited(Amount),
+    /// Money reached it.
+    Credited(Amount),
+}
+
+/// A fact about an external account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ExternalEvent {
+    /// It came into being with its first posting.
+    Opened(Currency),
+    /// Money came in from outside.
+    Debited(Amount),
+    /// Money went out.
+    Credited(Amount),
+}
+
+/// A fact about a counter of account numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum NumberingEvent {
+    /// The counter's next value was given out.
+    Issued(u64),
+}

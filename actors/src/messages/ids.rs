@@ -1,0 +1,156 @@
+//! Ids: UUIDv7 whose last byte is the shard, so that any node can route by an id alone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Shards of a ledger, fixed in the journal's header; an id's shard is its last byte.
+pub const SHARDS: usize = 256;
+
+/// A text that is not a UUID in its hyphenated form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is not a UUID")]
+pub struct IdError;
+
+/// Reads the sixteen bytes of an id.
+struct IdBytes;
+
+impl Visitor<'_> for IdBytes {
+    type Value = [u8; 16];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("16 bytes")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<[u8; 16], E> {
+        bytes
+            .try_into()
+            .map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// The id with exactly these bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
+            }
+
+            /// The id's bytes, most significant first.
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+
+            /// The id as a number: the key it has in indexes.
+            pub const fn as_u128(self) -> u128 {
+                self.0
+            }
+
+            /// Builds a UUIDv7 from `millis` since 1970, 80 random bits and the shard.
+            pub const fn from_parts(millis: u64, random: u128, shard: u8) -> Self {
+                let time = (millis as u128 & 0xffff_ffff_ffff) << 80;
+                let rand_a = (random & 0xfff) << 64;
+                let rand_b = ((random >> 12) & 0x003f_ffff_ffff_ffff) << 8;
+                Self(time | (7 << 76) | rand_a | (0b10 << 62) | rand_b | shard as u128)
+            }
+
+            /// The shard that this id belongs to: its last byte.
+            pub const fn shard(self) -> u8 {
+                (self.0 & 0xff) as u8
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut buffer = [0; uuid::fmt::Hyphenated::LENGTH];
+                f.write_str(uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut buffer))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            /// Reads the hyphenated form, 36 characters; letters of either case.
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                if text.len() != uuid::fmt::Hyphenated::LENGTH {
+                    return Err(IdError);
+                }
+                uuid::Uuid::try_parse(text).map(|id| Self(id.as_u128())).map_err(|_| IdError)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    // As one run of bytes: cheaper than sixteen elements, for one byte more.
+                    serializer.serialize_bytes(&self.to_bytes())
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                    text.parse().map_err(serde::de::Error::custom)
+                } else {
+                    deserializer.deserialize_bytes(IdBytes).map(Self::from_bytes)
+                }
+            }
+        }
+    };
+}
+
+id! {
+    /// Names an account or another entity.
+    EntityId
+}
+
+id! {
+    /// Names a command's operation, and with it the transaction and the transfer that it made.
+    OperationId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_version_7_uuid_that_ends_in_its_shard() {
+        let id = EntityId::from_parts(0x0190_1234_5678, u128::MAX, 0xa5);
+        let uuid = uuid::Uuid::parse_str(&id.to_string()).unwrap();
+        assert_eq!(uuid.get_version_num(), 7);
+        assert_eq!(uuid.get_variant(), uuid::Variant::RFC4122);
+        assert_eq!(id.shard(), 0xa5);
+        assert!(id.to_string().starts_with("01901234-5678-7"));
+        assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_is_an_id() {
+        for text in [
+            "",
+            "1",
+            "0190123456787fffbfffffffffffffa5",
+            "{0190}",
+            "0190123456-787fff-bfff-ffff-ffffffffa5",
+        ] {
+            assert_eq!(text.parse::<EntityId>(), Err(IdError), "{text}");
+        }
+    }
+}

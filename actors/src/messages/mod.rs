@@ -1,0 +1,29 @@
+//! The words of the core: ids, money, commands, events, records, refusals and what is answered.
+//! Everything here is plain data; the rules live in `entities/`, the machinery in `runtime/`.
+
+mod answers;
+mod commands;
+mod events;
+mod ids;
+mod iso;
+mod money;
+mod personal;
+mod record;
+mod rejection;
+mod text;
+mod time;
+
+pub use answers::{AccountView, Balances, Movement};
+pub use commands::{
+    Command, CommandKind, Context, DeleteAccount, Deposit, OpenAccount, Transfer, UpdateAccount,
+    Withdraw,
+};
+pub use events::{AccountEvent, AccountStatus, Event, ExternalEvent, Kind, NumberingEvent, Opened};
+pub use ids::{EntityId, IdError, OperationId, SHARDS};
+pub use iso::Country;
+pub use money::{AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft};
+pub use personal::{Personal, PersonalRow};
+pub use record::{Change, Execution, FORMAT, Input, Outcome, Posting, Record};
+pub use rejection::{Code, Rejection};
+pub use text::{Caller, Metadata, RequestId, TextError, TraceParent, key, name, reference};
+pub use time::Timestamp;

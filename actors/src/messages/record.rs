@@ -1,0 +1,173 @@
+//! The record: what one command changed, one entry of the journal. Its format is final.
+//!
+//! A record on disk is the format byte and then the bincode form of [`Record`]. Fields never move;
+//! a new form is a new format byte.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::answers::{AccountView, Balances};
+use super::commands::Command;
+use super::events::{AccountEvent, AccountStatus, Event, Kind};
+use super::ids::{EntityId, OperationId};
+use super::money::{Currency, Overdraft};
+use super::rejection::Rejection;
+use super::text::{Caller, RequestId, TraceParent};
+use super::time::Timestamp;
+
+/// The format byte that starts every record of today.
+pub const FORMAT: u8 = 1;
+
+/// What one command changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the journal, from 1, without gaps.
+    pub sequence: u64,
+    /// When it was made: never before the record that it follows.
+    pub time: Timestamp,
+    /// The ownership epoch of the node that made it.
+    pub epoch: u32,
+    /// The operation, and with it the transaction and the transfer.
+    pub operation_id: OperationId,
+    /// Who asked.
+    pub caller: Caller,
+    /// The idempotency key that this record settled, if there was one.
+    pub key: Option<Arc<str>>,
+    /// The request's id.
+    pub request_id: RequestId,
+    /// What the request belongs to; the request itself where not given.
+    pub correlation_id: Option<RequestId>,
+    /// The event that caused the command, if one did.
+    pub causation_id: Option<OperationId>,
+    /// The caller's trace.
+    pub trace: Option<TraceParent>,
+    /// What was asked, personal values sealed, the default currency left away. A repeat of the
+    /// key is the same request if its command equals this one.
+    pub command: Command,
+    /// Where this executes a command accepted earlier: which one, and from which item on.
+    pub execution: Option<Execution>,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// What changed, an entry an entity.
+    pub changes: Vec<Change>,
+    /// The balanced movements, an entry an entity.
+    pub postings: Vec<Posting>,
+    /// The message that brought the command, if one did.
+    pub input: Option<Input>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done; the account as it was afterwards, where the answer shows it and the changes alone
+    /// don't tell it.
+    Done(Option<Box<AccountView>>),
+    /// Refused by a rule; nothing changed.
+    Refused(Rejection),
+    /// Accepted; the execution follows in a record of its own.
+    Accepted,
+}
+
+/// One entity's part of a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The entity.
+    pub entity: EntityId,
+    /// Its version afterwards, 1 at its creation.
+    pub version: u64,
+    /// The entity's record before this one; 0 at its creation.
+    pub previous: u64,
+    /// What happened to it, in order.
+    pub events: Vec<Event>,
+}
+
+impl Change {
+    /// The kind of the entity; a change always has an event.
+    pub fn kind(&self) -> Option<Kind> {
+        self.events.first().map(Event::kind)
+    }
+}
+
+/// One entity's debit or credit, and its balances right after.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Posting {
+    /// Which of the record's changes made it.
+    pub change: u32,
+    /// Minor units, negative for a debit.
+    pub amount: i64,
+    /// The currency of both.
+    pub currency: Currency,
+    /// The balance afterwards; of an external account it may pass 2^53.
+    pub balance: i128,
+    /// What was held afterwards.
+    pub held: i64,
+    /// The overdraft limit then.
+    pub overdraft: Overdraft,
+}
+
+/// Names the accepted command that a record executes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// The sequence of the record that accepted it.
+    pub accepted: u64,
+    /// The first of its items that this record executes.
+    pub first_item: u32,
+}
+
+/// The message that brought a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+impl Record {
+    /// The balances of an entity right after, if the record moved its money. Of an external
+    /// account there are none to show: its total may pass what a caller can read exactly.
+    pub fn balances(&self, entity: EntityId) -> Option<Balances> {
+        self.postings.iter().find_map(|posting| {
+            let change = self.changes.get(posting.change as usize)?;
+            (change.entity == entity).then_some(())?;
+            Some(Balances {
+                balance: i64::try_from(posting.balance).ok()?,
+                held: posting.held,
+                overdraft: posting.overdraft,
+                version: change.version,
+            })
+        })
+    }
+
+    /// The account as it was right after, if the command's answer shows one.
+    pub fn account(&self) -> Option<AccountView> {
+        if let Outcome::Done(Some(view)) = &self.outcome {
+            return Some(AccountView::clone(view));
+        }
+        self.changes
+            .iter()
+            .find_map(|change| match change.events.first() {
+                Some(Event::Account(AccountEvent::Opened(opened))) => Some(AccountView {
+                    id: change.entity,
+                    number: opened.number,
+                    opened: self.sequence,
+                    country: opened.country,
+                    currency: opened.currency,
+                    status: AccountStatus::Active,
+                    balances: Balances {
+                        balance: 0,
+                        held: 0,
+                        overdraft: opened.overdraft,
+                        version: change.version,
+                    },
+                    reference: opened.reference.clone(),
+                    metadata: opened.metadata.clone(),
+                    created_at: self.time,
+                }),
+                _ => None,
+            })
+    }
+}

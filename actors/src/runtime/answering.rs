@@ -1,0 +1,212 @@
+//! The way back: decisions reach their callers, repeats are answered from the journal.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::confirmation::Left;
+use super::envelope::{Envelope, FilledByLane, ReplyTo};
+use super::index::operation_entry;
+use super::ledger::Ledger;
+use super::reply::{Decided, Reply, Unavailable};
+use super::turn::record;
+use super::waiting::Held;
+use crate::messages::{Code, Outcome, PersonalRow, Record, Rejection};
+use crate::record_codec::{decode_personal, decode_record};
+
+impl Ledger {
+    /// Sends a decision. A caller that was told 504 in the meantime has only its operation to
+    /// ask: what has no record gets one then.
+    pub(super) fn answer(
+        self: &Rc<Self>,
+        decided: Box<Decided>,
+        reply_to: ReplyTo,
+        lanes: &mut FilledByLane,
+    ) {
+        let came = reply_to.came_nanos;
+        let seconds = self.clock.nanos().saturating_sub(came) as f64 / 1e9;
+        self.observer
+            .decided(reply_to.kind, outcome_label(&decided), seconds);
+        let (stored, dry_run) = (decided.stored, decided.dry_run);
+        self.queued
+            .borrow_mut()
+            .remove(&decided.record.operation_id);
+        match reply_to.slot.fill(Reply::Decided(decided)) {
+            Ok(()) => match reply_to.lane {
+                None => reply_to.slot.wake(),
+                Some(lane) => match lanes
+                    .iter_mut()
+                    .find(|(known, _)| Arc::ptr_eq(known, &lane))
+                {
+                    Some((_, slots)) => slots.push(reply_to.slot),
+                    None => lanes.push((lane, vec![reply_to.slot])),
+                },
+            },
+            Err(Left::TimedOut(Reply::Decided(decided))) if !stored && !dry_run => {
+                self.store_late(decided.record);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Sends anything else, at once.
+    pub(super) fn send(&self, reply: Reply, reply_to: &ReplyTo) {
+        if reply_to.slot.fill(reply).is_ok() {
+            reply_to.slot.wake();
+        }
+    }
+
+    /// Gives a record to a decision without one whose caller was told 504.
+    fn store_late(&self, mut record: Record) {
+        let stamp = self.sequencer.borrow().stamp(self.clock.now());
+        record.sequence = stamp.sequence;
+        record.time = stamp.time;
+        record.key = None;
+        if let Err(error) = self.append(&record, None, None) {
+            tracing::error!(%error, operation = %record.operation_id, "an outcome could not be recorded");
+        }
+    }
+
+    /// Answers a repeat of a key once the record that settled it is durable.
+    pub(super) fn join(self: &Rc<Self>, envelope: Box<Envelope>, sequence: u64) {
+        if let Some(first) = self.waiting.borrow().operation_of(sequence) {
+            envelope.reply_to.slot.join(first);
+        }
+        self.hold(sequence, Held::Replay(envelope, sequence));
+    }
+
+    /// Answers a repeat from the journal: the first answer, or that the key was used for
+    /// something else.
+    pub(super) async fn replay(self: Rc<Self>, envelope: Box<Envelope>, sequence: u64) {
+        let read = self.recorded(sequence).await;
+        let reply = match read {
+            Err(unavailable) => Reply::Unavailable(unavailable),
+            Ok((mut decided, row)) => {
+                let same = envelope
+                    .command
+                    .is_same_request(&decided.record.command, row.as_ref())
+                    && decided.record.key == envelope.context.key
+                    && decided.record.caller == envelope.context.caller;
+                if !same {
+                    self.refuse_reuse(envelope);
+                    return;
+                }
+                decided.replayed = true;
+                let nanos = self
+                    .clock
+                    .nanos()
+                    .saturating_sub(envelope.reply_to.came_nanos);
+                let label = outcome_label(&decided);
+                self.observer
+                    .decided(envelope.reply_to.kind, label, nanos as f64 / 1e9);
+                Reply::Decided(Box::new(decided))
+            }
+        };
+        self.queued.borrow_mut().remove(&envelope.operation_id);
+        match envelope.reply_to.slot.fill(reply) {
+            Ok(()) => envelope.reply_to.slot.wake(),
+            Err(Left::TimedOut(_)) => {
+                // The caller was told this operation's id: it leads to the first one's outcome.
+                let entry = operation_entry(envelope.operation_id);
+                self.operations.borrow_mut().insert(entry, sequence);
+            }
+            Err(Left::Gone(_)) => {}
+        }
+    }
+
+    /// Refuses a request whose key came before with another one: a refusal of its own, that has
+    /// a record only if its caller was told 504.
+    fn refuse_reuse(self: &Rc<Self>, mut envelope: Box<Envelope>) {
+        let rejection = Rejection::new(
+            Code::IdempotencyKeyReused,
+            "the idempotency key came before with another request",
+        );
+        drop(envelope.command.seal(self.random.salt()));
+        let stamp = self.sequencer.borrow().stamp(self.clock.now());
+        let outcome = Outcome::Refused(rejection);
+        let (record, reply_to) = record(envelope, stamp, outcome, vec![], vec![]);
+        let decided = Decided {
+            record,
+            stored: false,
+            replayed: false,
+            dry_run: false,
+            holder: None,
+        };
+        let mut lanes = Vec::new();
+        self.answer(Box::new(decided), reply_to, &mut lanes);
+        for (lane, mut slots) in lanes {
+            lane.send(&mut slots);
+        }
+    }
+
+    /// A durable record as an answer, with its personal row.
+    pub(super) async fn recorded(
+        &self,
+        sequence: u64,
+    ) -> Result<(Decided, Option<PersonalRow>), Unavailable> {
+        let reader = self.reader.clone();
+        let read = self
+            .beside
+            .run(move || read_decided(&reader, sequence))
+            .await;
+        match read {
+            Some(Ok(found)) => Ok(found),
+            Some(Err(fault)) => {
+                tracing::error!(sequence, fault, "a record can't be read");
+                Err(Unavailable::Quarantined)
+            }
+            None => Err(Unavailable::ShuttingDown),
+        }
+    }
+}
+
+/// Reads a durable record as the answer it gave; blocks on the disk.
+pub(super) fn read_decided(
+    reader: &florin_storage::Reader,
+    sequence: u64,
+) -> Result<(Decided, Option<PersonalRow>), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let bytes = reader.record(sequence).map_err(|error| text(&error))?;
+    let bytes = bytes.ok_or_else(|| "it is not in the journal".to_owned())?;
+    let record = decode_record(&bytes).map_err(|error| text(&error))?;
+    let row = match reader.personal(sequence).map_err(|error| text(&error))? {
+        Some(bytes) => Some(decode_personal(&bytes).map_err(|error| text(&error))?),
+        None => None,
+    };
+    let holder = match record.account() {
+        Some(account) if account.opened == sequence => {
+            row.as_ref().and_then(|row| row.value(0).cloned())
+        }
+        Some(account) => read_holder(reader, account.opened)?,
+        None => None,
+    };
+    Ok((
+        Decided {
+            record,
+            stored: true,
+            replayed: false,
+            dry_run: false,
+            holder,
+        },
+        row,
+    ))
+}
+
+/// Reads the holder's name beside the record that opened an account; blocks on the disk.
+pub(crate) fn read_holder(
+    reader: &florin_storage::Reader,
+    opened: u64,
+) -> Result<Option<Arc<str>>, String> {
+    let bytes = reader.personal(opened).map_err(|error| error.to_string())?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let row = decode_personal(&bytes).map_err(|error| error.to_string())?;
+    Ok(row.value(0).cloned())
+}
+
+fn outcome_label(decided: &Decided) -> &'static str {
+    match &decided.record.outcome {
+        _ if decided.replayed => "replayed",
+        Outcome::Done(_) => "completed",
+        Outcome::Accepted => "accepted",
+        Outcome::Refused(rejection) => rejection.code.name(),
+    }
+}

@@ -1,0 +1,169 @@
+//! Confirm with timeout: one slot a waiting caller, filled once, left at the deadline.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::reply::Reply;
+use crate::messages::OperationId;
+use crate::sync::{AtomicU8, AtomicWaker, Mutex, Ordering};
+
+const WAITING: u8 = 0;
+const FILLED: u8 = 1;
+const TIMED_OUT: u8 = 2;
+const GONE: u8 = 3;
+
+/// One caller's place to wait. Exactly one of filling and leaving wins.
+#[derive(Debug)]
+pub struct Slot<T> {
+    state: AtomicU8,
+    value: Mutex<Option<T>>,
+    waker: AtomicWaker,
+    joined: OnceLock<OperationId>,
+}
+
+/// Why a slot took no value; the value comes back.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Left<T> {
+    /// Its caller was told that the outcome is unknown.
+    TimedOut(T),
+    /// Its caller went away.
+    Gone(T),
+}
+
+impl<T> Slot<T> {
+    /// An empty slot with its caller waiting.
+    pub fn new() -> Self {
+        Self {
+            state: AtomicU8::new(WAITING),
+            value: Mutex::new(None),
+            waker: AtomicWaker::new(),
+            joined: OnceLock::new(),
+        }
+    }
+
+    /// Gives the caller its value, without waking it; at most one call a slot.
+    ///
+    /// # Errors
+    /// The value comes back when the caller has left.
+    pub fn fill(&self, value: T) -> Result<(), Left<T>> {
+        // Whoever wins the state owns the value, so this lock is never waited for.
+        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        match self
+            .state
+            .compare_exchange(WAITING, FILLED, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => Ok(()),
+            Err(state) => match self.take() {
+                Some(value) if state == TIMED_OUT => Err(Left::TimedOut(value)),
+                Some(value) => Err(Left::Gone(value)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Says that the caller waits for an earlier request's outcome.
+    pub fn join(&self, operation: OperationId) {
+        // The first one told stays: a command joins one other at most.
+        let _ = self.joined.set(operation);
+    }
+
+    /// Wakes the caller of a filled slot.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// The value, once it is there.
+    pub fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
+        self.waker.register(context.waker());
+        if self.state.load(Ordering::Acquire) == FILLED
+            && let Some(value) = self.take()
+        {
+            return Poll::Ready(value);
+        }
+        Poll::Pending
+    }
+
+    /// Leaves because the wait is over; the value if it came first.
+    pub fn time_out(&self) -> Option<T> {
+        self.leave(TIMED_OUT)
+    }
+
+    /// Leaves because nobody waits any more.
+    pub fn abandon(&self) {
+        drop(self.leave(GONE));
+    }
+
+    fn leave(&self, state: u8) -> Option<T> {
+        match self
+            .state
+            .compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Err(FILLED) => self.take(),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn take(&self) -> Option<T> {
+        self.value
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The reply to a submitted command, at the latest when its wait is over. Dropping it leaves the
+/// command to go on alone.
+#[derive(Debug)]
+pub struct Confirmation {
+    operation_id: OperationId,
+    slot: Arc<Slot<Reply>>,
+    wait: Pin<Box<Sleep>>,
+}
+
+impl Confirmation {
+    pub(super) fn new(operation_id: OperationId, slot: Arc<Slot<Reply>>, wait: Duration) -> Self {
+        Self {
+            operation_id,
+            slot,
+            wait: Box::pin(tokio::time::sleep(wait)),
+        }
+    }
+
+    /// The command's operation, by which its outcome can be asked for later.
+    pub const fn operation_id(&self) -> OperationId {
+        self.operation_id
+    }
+}
+
+impl Future for Confirmation {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        if let Poll::Ready(reply) = self.slot.poll(context) {
+            return Poll::Ready(reply);
+        }
+        if self.wait.as_mut().poll(context).is_ready() {
+            return Poll::Ready(self.slot.time_out().unwrap_or_else(|| {
+                Reply::TimedOut(*self.slot.joined.get().unwrap_or(&self.operation_id))
+            }));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Confirmation {
+    fn drop(&mut self) {
+        self.slot.abandon();
+    }
+}

@@ -1,0 +1,303 @@
+//! The handle that the gateway and others hold: commands in, confirmations and reads out.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use florin_storage::{Queue, Reader, Watermark};
+use tokio::sync::{Notify, oneshot};
+
+use super::beside::Beside;
+use super::clock::Clock;
+use super::confirmation::{Confirmation, Slot};
+use super::directory::Phase;
+use super::envelope::{Envelope, Lane, ReplyTo};
+use super::inbox::Inbox;
+use super::index::key_hash;
+use super::ledger::Ledger;
+use super::observer::Observer;
+use super::permits::Permits;
+use super::random::Random;
+use super::reply::Unavailable;
+use crate::messages::{Command, Context, OperationId, RequestId, Timestamp};
+use crate::views::Views;
+
+thread_local! {
+    /// The ledger of this thread, with the number of its core.
+    static HERE: RefCell<Option<(u64, Weak<Ledger>)>> = const { RefCell::new(None) };
+    /// The lane that this thread is.
+    static LANE: RefCell<Option<Rc<OwnLane>>> = const { RefCell::new(None) };
+}
+
+/// What is run with the ledger, on its thread.
+type Asking = Box<dyn FnOnce(&Rc<Ledger>) + Send>;
+
+/// A letter to the ledger arbiter.
+pub(super) enum Mail {
+    /// A command.
+    Command(Box<Envelope>),
+    /// Anything else that needs the ledger.
+    Ask(Asking),
+}
+
+/// What a lane's own thread knows of it.
+#[derive(Default)]
+struct OwnLane {
+    lane: Arc<Lane>,
+    outgoing: RefCell<Vec<Mail>>,
+    begun: Notify,
+}
+
+impl OwnLane {
+    /// Takes a letter to the ledger; it leaves with the others of this tick.
+    fn post(&self, mail: Mail) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.push(mail);
+        if outgoing.len() == 1 {
+            self.begun.notify_one();
+        }
+    }
+
+    /// Hands letters over, once a tick: one wake for all that was ready together.
+    async fn forward(&self, ledger: &Inbox<Mail>) {
+        let mut batch = Vec::new();
+        loop {
+            self.begun.notified().await;
+            std::mem::swap(&mut *self.outgoing.borrow_mut(), &mut batch);
+            ledger.append(&mut batch);
+        }
+    }
+}
+
+/// What handles share.
+pub(super) struct Shared {
+    pub(super) number: u64,
+    pub(super) mail: Inbox<Mail>,
+    pub(super) permits: Arc<Permits>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) queue_bytes_max: u64,
+    pub(super) lag_records_max: u64,
+    pub(super) list_wait: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<Random>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) watermark: Arc<Watermark>,
+    pub(super) reader: Reader,
+    pub(super) views: Arc<Views>,
+    pub(super) beside: Beside,
+    pub(super) draining: AtomicBool,
+    pub(super) disk_low: AtomicBool,
+    pub(super) disk: Arc<dyn florin_storage::Disk>,
+}
+
+/// A node's core, from any thread.
+#[derive(Clone)]
+pub struct Core(pub(super) Arc<Shared>);
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core")
+            .field("number", &self.0.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Hands a command to its entity's actor. `wait` bounds how long the confirmation waits, and
+    /// when the command is no longer begun.
+    ///
+    /// # Errors
+    /// Nothing was begun: too much is under way, or the node can't take commands now.
+    pub fn submit(
+        &self,
+        command: Command,
+        context: Context,
+        wait: Duration,
+    ) -> Result<Confirmation, Unavailable> {
+        let shared = &self.0;
+        let permit = self
+            .admit()
+            .inspect_err(|reason| shared.observer.shed(reason.code()))?;
+        let now = shared.clock.now();
+        let subject = match command.routing_entity() {
+            Some(entity) => entity,
+            None => {
+                // A repeat of the key must come to the same shard.
+                let shard = context
+                    .key
+                    .as_deref()
+                    .map(|key| key_hash(&context.caller, key) as u8);
+                shared.random.entity_id(now, shard)
+            }
+        };
+        let operation_id = shared.random.operation_id(now, subject.shard());
+        let slot = Arc::new(Slot::new());
+        let came_nanos = shared.clock.nanos();
+        let here = self.here();
+        let own = if here.is_some() {
+            None
+        } else {
+            LANE.with(|lane| lane.borrow().clone())
+        };
+        let reply_to = ReplyTo {
+            slot: Arc::clone(&slot),
+            lane: own.as_ref().map(|own| Arc::clone(&own.lane)),
+            kind: command.kind(),
+            came_nanos,
+            _permit: permit,
+        };
+        let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        let envelope = Box::new(Envelope {
+            command,
+            context,
+            operation_id,
+            subject,
+            deadline_nanos: came_nanos.saturating_add(wait_nanos),
+            key_searched: None,
+            reply_to,
+        });
+        match (here, own) {
+            (Some(ledger), _) => ledger.accept(envelope),
+            (None, Some(own)) => own.post(Mail::Command(envelope)),
+            (None, None) => shared.mail.push(Mail::Command(envelope)),
+        }
+        Ok(Confirmation::new(operation_id, slot, wait))
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// An id for a request that came without one.
+    pub fn request_id(&self) -> RequestId {
+        RequestId::Made(self.0.random.operation_id(self.now(), 0))
+    }
+
+    /// Makes this thread a lane: to be called on each arbiter that serves connections beside the
+    /// ledger's own.
+    pub fn enter_lane(&self) {
+        let own = Rc::new(OwnLane::default());
+        LANE.with(|current| *current.borrow_mut() = Some(Rc::clone(&own)));
+        let lane = Arc::clone(&own.lane);
+        actix_rt::spawn(async move { lane.deliver().await });
+        let core = self.clone();
+        actix_rt::spawn(async move { own.forward(&core.0.mail).await });
+    }
+
+    /// Runs `ask` with the ledger, on its thread, and gives what it sends.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Rc<Ledger>, oneshot::Sender<T>) + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (sender, receiver) = oneshot::channel();
+        match self.here() {
+            Some(ledger) => ask(&ledger, sender),
+            None => self
+                .0
+                .mail
+                .push(Mail::Ask(Box::new(move |ledger| ask(ledger, sender)))),
+        }
+        receiver.await.map_err(|_| Unavailable::ShuttingDown)
+    }
+
+    /// Has `then` run with the ledger, on its thread.
+    pub(super) fn tell(&self, then: impl FnOnce(&Rc<Ledger>) + Send + 'static) {
+        self.0.mail.push(Mail::Ask(Box::new(then)));
+    }
+
+    /// Runs blocking work beside the arbiter; a fault is logged and told as out of service.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        match self.0.beside.run(work).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(fault)) => {
+                tracing::error!(fault, "a read failed");
+                Err(Unavailable::Quarantined)
+            }
+            None => Err(Unavailable::ShuttingDown),
+        }
+    }
+
+    fn admit(&self) -> Result<super::permits::Permit, Unavailable> {
+        let shared = &self.0;
+        if shared.draining.load(Ordering::Acquire) {
+            return Err(Unavailable::ShuttingDown);
+        }
+        if shared.disk_low.load(Ordering::Acquire) {
+            return Err(Unavailable::DiskLow);
+        }
+        if self.lag() > shared.lag_records_max {
+            return Err(Unavailable::ViewBehind);
+        }
+        if shared.queue.backlog_bytes() > shared.queue_bytes_max {
+            return Err(Unavailable::Overloaded);
+        }
+        shared.permits.take().ok_or(Unavailable::Overloaded)
+    }
+
+    /// Durable records that the views still have to read.
+    pub(super) fn lag(&self) -> u64 {
+        self.0
+            .watermark
+            .durable()
+            .saturating_sub(self.0.views.position())
+    }
+
+    /// The ledger, on its own thread.
+    fn here(&self) -> Option<Rc<Ledger>> {
+        HERE.with(|here| match &*here.borrow() {
+            Some((number, ledger)) if *number == self.0.number => ledger.upgrade(),
+            _ => None,
+        })
+    }
+
+    /// Says that `ledger` lives on this thread.
+    pub(super) fn settle(&self, ledger: &Rc<Ledger>) {
+        HERE.with(|here| *here.borrow_mut() = Some((self.0.number, Rc::downgrade(ledger))));
+    }
+
+    /// Takes the letters of other threads, for ever; runs on the ledger arbiter.
+    pub(super) async fn read_mail(self, ledger: Rc<Ledger>) {
+        let mut batch = Vec::new();
+        loop {
+            self.0.mail.take(&mut batch).await;
+            for mail in batch.drain(..) {
+                match mail {
+                    Mail::Command(envelope) => ledger.accept(envelope),
+                    Mail::Ask(ask) => ask(&ledger),
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Command(_) => "Command",
+            Self::Ask(_) => "Ask",
+        })
+    }
+}
+
+/// The phases as operators name them, for filters.
+pub(super) fn phase_named(name: &str) -> Option<Phase> {
+    [Phase::Loading, Phase::Live, Phase::Quarantined]
+        .into_iter()
+        .find(|phase| phase.name() == name)
+}
+
+/// What an operation's id finds.
+pub(super) enum OperationAt {
+    /// Not decided yet.
+    Queued(OperationId, super::ledger::Queued),
+    /// Settled by this record, durable now.
+    Record(u64),
+    /// Only these segments can tell.
+    Perhaps(Vec<Arc<florin_storage::SortedSegment>>),
+}

@@ -1,0 +1,79 @@
+//! A command on its way to its actor, and the way back.
+
+use std::sync::Arc;
+
+use super::confirmation::Slot;
+use super::inbox::Inbox;
+use super::permits::Permit;
+use super::reply::Reply;
+use crate::messages::{Command, CommandKind, Context, EntityId, OperationId};
+
+/// A command with all that its turn needs.
+#[derive(Debug)]
+pub struct Envelope {
+    /// What is asked.
+    pub command: Command,
+    /// Who asks.
+    pub context: Context,
+    /// The operation.
+    pub operation_id: OperationId,
+    /// The entity whose actor takes it: the one it routes to, or the new one.
+    pub subject: EntityId,
+    /// Not begun by then, in nanoseconds of the clock, it is not executed. The time of day may
+    /// jump and must not end a wait.
+    pub deadline_nanos: u64,
+    /// Whether the segments on disk were asked for the key, and what they said.
+    pub key_searched: Option<Option<u64>>,
+    /// The way back.
+    pub reply_to: ReplyTo,
+}
+
+/// An envelope as its actor's mailbox takes it: boxed once, so that it is never copied.
+#[derive(Debug)]
+pub struct Letter(pub Box<Envelope>);
+
+impl actix::Message for Letter {
+    type Result = ();
+}
+
+/// The way back to a caller, with what is given back or measured when the answer leaves.
+#[derive(Debug)]
+pub struct ReplyTo {
+    /// Where the caller waits.
+    pub slot: Arc<Slot<Reply>>,
+    /// The lane it waits on; `None`: this thread's, or one that may be woken for itself.
+    pub lane: Option<Arc<Lane>>,
+    /// What was asked.
+    pub kind: CommandKind,
+    /// When it came, in nanoseconds of the clock.
+    pub came_nanos: u64,
+    /// Given back with the answer.
+    pub _permit: Permit,
+}
+
+/// Slots that were filled in one pass, by the lane whose callers wait in them.
+pub type FilledByLane = Vec<(Arc<Lane>, Vec<Arc<Slot<Reply>>>)>;
+
+/// A thread of its own that serves connections: its callers are woken in batches.
+#[derive(Debug, Default)]
+pub struct Lane {
+    filled: Inbox<Arc<Slot<Reply>>>,
+}
+
+impl Lane {
+    /// Puts a pass's filled slots in; wakes the lane at most once.
+    pub fn send(&self, filled: &mut Vec<Arc<Slot<Reply>>>) {
+        self.filled.append(filled);
+    }
+
+    /// Wakes callers for ever; runs on the lane.
+    pub async fn deliver(&self) {
+        let mut batch = Vec::new();
+        loop {
+            self.filled.take(&mut batch).await;
+            for slot in batch.drain(..) {
+                slot.wake();
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The actor of any entity: its mailbox is the entity's order.
+
+use std::rc::Rc;
+
+use actix::prelude::*;
+
+use super::directory::Seat;
+use super::envelope::{Envelope, Letter};
+use super::ledger::Ledger;
+use super::turn::Turn;
+
+/// One entity's actor. It takes commands one at a time; while one waits for something to be
+/// loaded, the mailbox waits too.
+#[derive(Debug)]
+pub struct Host {
+    ledger: Rc<Ledger>,
+    seat: Rc<Seat>,
+}
+
+impl Host {
+    /// The actor of `seat`.
+    pub const fn new(ledger: Rc<Ledger>, seat: Rc<Seat>) -> Self {
+        Self { ledger, seat }
+    }
+
+    fn take(&mut self, envelope: Box<Envelope>, context: &mut Context<Self>) {
+        match self.ledger.turn(&self.seat, envelope) {
+            Turn::Ended => {}
+            Turn::Needs(envelope, need) => {
+                let (ledger, seat) = (Rc::clone(&self.ledger), Rc::clone(&self.seat));
+                let fetched = async move {
+                    let mut envelope = envelope;
+                    let fetched = ledger.fetch(&seat, need, &mut envelope).await;
+                    (envelope, fetched)
+                };
+                let resumed = fetched
+                    .into_actor(self)
+                    .map(|(envelope, fetched), host, context| match fetched {
+                        Ok(()) => host.take(envelope, context),
+                        Err(unavailable) => host.ledger.turn_away(envelope, unavailable),
+                    });
+                context.wait(resumed);
+            }
+        }
+    }
+}
+
+impl Actor for Host {
+    type Context = Context<Self>;
+}
+
+impl Handler<Letter> for Host {
+    type Result = ();
+
+    fn handle(&mut self, letter: Letter, context: &mut Context<Self>) {
+        self.take(letter.0, context);
+    }
+}

@@ -1,0 +1,123 @@
+//! The index of idempotency keys and operations: which record settled them.
+//!
+//! The newest entries are in memory, in generations; older ones in sorted segments on disk that
+//! the projector writes. A generation is forgotten once a segment holds all of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use florin_storage::SortedSegment;
+
+use super::id_hasher::IdHasher;
+use crate::messages::{Caller, OperationId};
+
+/// The index key of an idempotency key: 128 bits of a hash of caller and key.
+pub fn key_hash(caller: &Caller, key: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(caller.name().as_bytes());
+    hasher.update(&[0]);
+    hasher.update(key.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    u128::from_be_bytes(bytes)
+}
+
+/// What memory knows of an entry.
+#[derive(Debug)]
+pub enum Found {
+    /// The record with this sequence.
+    At(u64),
+    /// Only these segments can tell; none: there is no such entry.
+    Perhaps(Vec<Arc<SortedSegment>>),
+}
+
+/// One of the two indexes.
+#[derive(Debug)]
+pub struct Index {
+    newest: HashMap<u128, u64, IdHasher>,
+    older: VecDeque<(u64, HashMap<u128, u64, IdHasher>)>,
+    last: u64,
+    generation_entries: usize,
+    sealed: Vec<Arc<SortedSegment>>,
+}
+
+impl Index {
+    /// An index with the segments that are on disk, oldest first. A generation takes
+    /// `generation_entries`, which is also what its memory is sized for from the start, so that
+    /// it never grows under a command.
+    pub fn new(generation_entries: usize, sealed: Vec<Arc<SortedSegment>>) -> Self {
+        Self {
+            newest: HashMap::with_capacity_and_hasher(generation_entries, IdHasher::default()),
+            older: VecDeque::new(),
+            last: 0,
+            generation_entries,
+            sealed,
+        }
+    }
+
+    /// Notes that a record settled `entry`.
+    pub fn insert(&mut self, entry: u128, sequence: u64) {
+        if self.newest.len() >= self.generation_entries {
+            let fresh =
+                HashMap::with_capacity_and_hasher(self.generation_entries, IdHasher::default());
+            let full = std::mem::replace(&mut self.newest, fresh);
+            self.older.push_back((self.last, full));
+        }
+        self.newest.insert(entry, sequence);
+        self.last = self.last.max(sequence);
+    }
+
+    /// What memory knows of an entry.
+    pub fn find(&self, entry: u128) -> Found {
+        let held = self.newest.get(&entry).or_else(|| {
+            self.older
+                .iter()
+                .rev()
+                .find_map(|(_, held)| held.get(&entry))
+        });
+        match held {
+            Some(sequence) => Found::At(*sequence),
+            None => Found::Perhaps(
+                self.sealed
+                    .iter()
+                    .filter(|segment| segment.maybe(entry))
+                    .cloned()
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Takes the segments on disk as they are now, and forgets the generations they hold.
+    pub fn sealed(&mut self, segments: Vec<Arc<SortedSegment>>) {
+        let covered = segments.last().map_or(0, |segment| segment.covers().1);
+        self.sealed = segments;
+        while self.older.front().is_some_and(|(last, _)| *last <= covered) {
+            self.older.pop_front();
+        }
+    }
+
+    /// Entries in memory and in segments; those in both are counted twice.
+    pub fn len(&self) -> u64 {
+        let memory: usize =
+            self.newest.len() + self.older.iter().map(|(_, held)| held.len()).sum::<usize>();
+        memory as u64 + self.sealed.iter().map(|segment| segment.len()).sum::<u64>()
+    }
+}
+
+/// Looks an entry up in segments, newest first; reads the disk.
+///
+/// # Errors
+/// What the disk refused.
+pub fn search(segments: &[Arc<SortedSegment>], entry: u128) -> std::io::Result<Option<u64>> {
+    for segment in segments.iter().rev() {
+        if let Some(sequence) = segment.find(entry)? {
+            return Ok(Some(sequence));
+        }
+    }
+    Ok(None)
+}
+
+/// The index entry of an operation: its id.
+pub const fn operation_entry(id: OperationId) -> u128 {
+    id.as_u128()
+}

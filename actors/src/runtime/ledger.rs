@@ -1,0 +1,252 @@
+//! The ledger arbiter's state: what every turn of this node shares. It lives on one thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Actor;
+use florin_storage::{Reader, SortedSegment, Watermark};
+use tokio::sync::Notify;
+
+use super::beside::Beside;
+use super::clock::Clock;
+use super::directory::{Directory, Phase, Seat};
+use super::envelope::{Envelope, FilledByLane, Letter};
+use super::host::Host;
+use super::id_hasher::IdHasher;
+use super::index::{Index, operation_entry};
+use super::observer::Observer;
+use super::random::Random;
+use super::reply::{Reply, Unavailable};
+use super::sequencing::Sequencer;
+use super::waiting::{Held, Waiting};
+use crate::messages::{
+    Command, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp,
+};
+use crate::views::Views;
+
+/// A command that came and whose answer may not leave yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Queued {
+    /// What was asked.
+    pub kind: CommandKind,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
+/// Everything that the turns of one node share.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<Random>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) reader: Reader,
+    pub(super) watermark: Arc<Watermark>,
+    pub(super) views: Arc<Views>,
+    pub(super) beside: Beside,
+    pub(super) directory: RefCell<Directory>,
+    pub(super) heads: RefCell<HashMap<EntityId, u64, IdHasher>>,
+    pub(super) keys: RefCell<Index>,
+    pub(super) operations: RefCell<Index>,
+    pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
+    pub(super) sequencer: RefCell<Sequencer>,
+    pub(super) chunk_begun: Notify,
+    pub(super) waiting: RefCell<Waiting>,
+    failed: Cell<bool>,
+}
+
+/// What a ledger starts with.
+pub struct Parts {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and salts.
+    pub random: Arc<Random>,
+    /// Measurements.
+    pub observer: Arc<dyn Observer>,
+    /// The journal, to read.
+    pub reader: Reader,
+    /// How far the journal is durable.
+    pub watermark: Arc<Watermark>,
+    /// The views.
+    pub views: Arc<Views>,
+    /// Threads for blocking work.
+    pub beside: Beside,
+    /// The last record of every entity changed since the views were written.
+    pub heads: HashMap<EntityId, u64, IdHasher>,
+    /// The index of idempotency keys.
+    pub keys: Index,
+    /// The index of operations.
+    pub operations: Index,
+    /// The order of records.
+    pub sequencer: Sequencer,
+}
+
+impl std::fmt::Debug for dyn Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+impl Ledger {
+    /// A ledger with nothing in memory yet.
+    pub fn new(parts: Parts) -> Rc<Self> {
+        Rc::new(Self {
+            clock: parts.clock,
+            random: parts.random,
+            observer: parts.observer,
+            reader: parts.reader,
+            watermark: parts.watermark,
+            views: parts.views,
+            beside: parts.beside,
+            directory: RefCell::default(),
+            heads: RefCell::new(parts.heads),
+            keys: RefCell::new(parts.keys),
+            operations: RefCell::new(parts.operations),
+            queued: RefCell::default(),
+            sequencer: RefCell::new(parts.sequencer),
+            chunk_begun: Notify::new(),
+            waiting: RefCell::default(),
+            failed: Cell::new(false),
+        })
+    }
+
+    /// Takes a command: hands it to its entity's actor, seating the entity if it isn't in memory.
+    pub fn accept(self: &Rc<Self>, envelope: Box<Envelope>) {
+        if self.failed.get() {
+            self.turn_away(envelope, Unavailable::OutcomeUnknown);
+            return;
+        }
+        let queued = Queued {
+            kind: envelope.command.kind(),
+            created_at: self.clock.now(),
+        };
+        if !envelope.context.dry_run {
+            self.queued
+                .borrow_mut()
+                .insert(envelope.operation_id, queued);
+        }
+        let subject = envelope.subject;
+        if self.directory.borrow().seat(subject).is_none() {
+            // A new entity's id was just drawn: nothing can be known of it.
+            let is_new = matches!(envelope.command, Command::OpenAccount(_));
+            self.seat(subject, if is_new { Phase::Live } else { Phase::Loading });
+        }
+        if let Some(actor) = self.directory.borrow().actor(subject) {
+            actor.do_send(Letter(envelope));
+        }
+    }
+
+    /// Seats an entity that isn't in memory; one in phase `Loading` is loaded.
+    pub(super) fn seat(self: &Rc<Self>, entity: EntityId, phase: Phase) -> Rc<Seat> {
+        let seat = self.directory.borrow_mut().enter(entity, phase, |seat| {
+            Host::new(Rc::clone(self), seat).start()
+        });
+        if phase == Phase::Loading {
+            actix_rt::spawn(Rc::clone(self).load(Rc::clone(&seat)));
+        }
+        seat
+    }
+
+    /// Appends a record to the journal's queue and notes what it settles.
+    ///
+    /// # Errors
+    /// A record past its limit; nothing happened.
+    pub(super) fn append(
+        &self,
+        record: &Record,
+        personal: Option<&PersonalRow>,
+        key: Option<u128>,
+    ) -> Result<(), florin_storage::Error> {
+        if self.sequencer.borrow_mut().append(record, personal)? {
+            self.chunk_begun.notify_one();
+        }
+        self.operations
+            .borrow_mut()
+            .insert(operation_entry(record.operation_id), record.sequence);
+        if let Some(key) = key {
+            self.keys.borrow_mut().insert(key, record.sequence);
+        }
+        Ok(())
+    }
+
+    /// Hands what was appended to the journal, once a tick: the task that does so runs behind
+    /// everything that was ready when the first record came.
+    pub async fn flush_chunks(self: Rc<Self>) {
+        loop {
+            self.chunk_begun.notified().await;
+            self.sequencer.borrow_mut().flush();
+        }
+    }
+
+    /// Sends answers as the watermark moves, for ever.
+    pub async fn release_answers(self: Rc<Self>) {
+        let mut listener = self.watermark.subscribe();
+        let mut durable = listener.durable();
+        loop {
+            self.release();
+            durable = listener.changed(durable).await;
+        }
+    }
+
+    /// Puts an answer in line, or does it now if what it rests on is durable and nothing is
+    /// before it.
+    pub(super) fn hold(self: &Rc<Self>, rests_on: u64, held: Held) {
+        self.waiting.borrow_mut().push(rests_on, held);
+        if rests_on <= self.watermark.durable() {
+            self.release();
+        }
+    }
+
+    /// Sends every answer whose ground is durable.
+    fn release(self: &Rc<Self>) {
+        let durable = self.watermark.durable();
+        let mut lanes = FilledByLane::new();
+        loop {
+            let next = self.waiting.borrow_mut().pop(durable);
+            match next {
+                None => break,
+                Some(Held::Then(then)) => then(),
+                Some(Held::Replay(envelope, sequence)) => {
+                    actix_rt::spawn(Rc::clone(self).replay(envelope, sequence));
+                }
+                Some(Held::Answer(decided, reply_to)) => self.answer(decided, reply_to, &mut lanes),
+            }
+        }
+        for (lane, mut slots) in lanes {
+            lane.send(&mut slots);
+        }
+    }
+
+    /// The journal failed: whoever waits learns that the outcome is unknown.
+    pub fn fail(self: &Rc<Self>) {
+        self.failed.set(true);
+        let held: Vec<Held> = self.waiting.borrow_mut().drain().collect();
+        for held in held {
+            let reply_to = match &held {
+                Held::Answer(_, reply_to) => reply_to,
+                Held::Replay(envelope, _) => &envelope.reply_to,
+                Held::Then(_) => continue,
+            };
+            self.send(Reply::Unavailable(Unavailable::OutcomeUnknown), reply_to);
+        }
+    }
+
+    /// Answers a command that was not begun.
+    pub(super) fn turn_away(&self, envelope: Box<Envelope>, unavailable: Unavailable) {
+        self.queued.borrow_mut().remove(&envelope.operation_id);
+        self.observer.shed(unavailable.code());
+        self.send(Reply::Unavailable(unavailable), &envelope.reply_to);
+    }
+
+    /// Lets every actor go, which hold on to the ledger as it does to them.
+    pub fn disband(&self) {
+        drop(self.directory.take());
+    }
+
+    /// Takes the index segments on disk as they are now.
+    pub fn sealed(&self, keys: Vec<Arc<SortedSegment>>, operations: Vec<Arc<SortedSegment>>) {
+        self.keys.borrow_mut().sealed(keys);
+        self.operations.borrow_mut().sealed(operations);
+    }
+}

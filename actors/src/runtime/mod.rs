@@ -1,0 +1,49 @@
+//! The machinery around the entities: one actor host, the directory, the order of records,
+//! idempotency, confirmation, and the way back.
+
+mod answering;
+mod beside;
+mod clock;
+mod confirmation;
+mod core;
+mod directory;
+mod envelope;
+mod host;
+mod id_hasher;
+mod inbox;
+mod index;
+mod ledger;
+mod loading;
+mod node;
+mod observer;
+mod options;
+mod overlay;
+mod permits;
+mod random;
+mod reading;
+mod recovery;
+mod reply;
+mod sequencing;
+mod turn;
+mod waiting;
+
+pub(crate) use self::answering::read_holder;
+pub use self::beside::Beside;
+pub use self::clock::{Clock, SystemClock};
+pub use self::confirmation::{Confirmation, Left, Slot};
+pub use self::core::Core;
+pub use self::directory::Present;
+pub(crate) use self::id_hasher::IdHasher;
+pub use self::inbox::Inbox;
+pub(crate) use self::index::{key_hash, operation_entry};
+pub(crate) use self::loading::{apply, read_record};
+pub use self::node::Node;
+pub use self::observer::Observer;
+pub use self::options::{Limits, NodeOptions, StartError, Threads};
+pub use self::permits::{Permit, Permits};
+pub use self::reply::{
+    Account, ActorView, Decided, Health, Operation, Page, Reply, Totals, TrialBalance, Unavailable,
+};
+
+#[cfg(test)]
+mod tests;

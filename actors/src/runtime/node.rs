@@ -1,0 +1,394 @@
+//! A node: the data directory opened and recovered, its threads started, and its end.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use florin_storage::{CommitObserver, Committer, Journal, Queue, Reader};
+use tokio::sync::watch;
+
+use super::beside::Beside;
+use super::core::{Core, Shared};
+use super::inbox::Inbox;
+use super::index::Index;
+use super::ledger::{Ledger, Parts};
+use super::observer::Observer;
+use super::options::{NodeOptions, StartError, Threads};
+use super::permits::Permits;
+use super::random::Random;
+use super::recovery::{Reach, check_views, read_tail};
+use super::sequencing::Sequencer;
+use crate::entities::Stamp;
+use crate::messages::Timestamp;
+use crate::views::{IndexFiles, IndexKind, Projector, Views};
+
+/// How often free disk is looked at.
+const DISK_CHECK: Duration = Duration::from_secs(1);
+/// How often a drain looks whether it is done.
+const DRAIN_CHECK: Duration = Duration::from_millis(5);
+
+/// A running node. It belongs to the thread that started it, the ledger arbiter.
+#[derive(Debug)]
+pub struct Node {
+    core: Core,
+    ledger: Rc<Ledger>,
+    queue: Arc<Queue>,
+    stop_projector: Arc<AtomicBool>,
+    committer: Option<Worker>,
+    projector: Option<Worker>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    failure: watch::Receiver<Option<String>>,
+}
+
+/// What follows the journal or writes it.
+#[derive(Debug)]
+enum Worker {
+    Thread(JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
+}
+
+impl Worker {
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Thread(thread) => thread.is_finished(),
+            Self::Task(task) => task.is_finished(),
+        }
+    }
+}
+
+impl Node {
+    /// Opens the data directory, recovers, and starts to serve. To be called on the thread that
+    /// is to be the ledger arbiter, inside a `LocalSet` or an actix system.
+    ///
+    /// # Errors
+    /// The directory can't be used or isn't what it was; it is left as it is.
+    pub fn start(options: NodeOptions) -> Result<Self, StartError> {
+        let NodeOptions {
+            disk,
+            clock,
+            seed,
+            limits,
+            observer,
+            threads,
+        } = options;
+        let random = Arc::new(Random::seeded(seed));
+        let mut journal_options = florin_storage::Options::new(random.salt());
+        journal_options.segment_bytes_max = limits.segment_bytes_max;
+        journal_options.frame_bytes_max = limits.frame_bytes_max;
+        journal_options.record_bytes_max = limits.record_bytes_max;
+        journal_options.live_cache_bytes = limits.journal_cache_bytes;
+        let nanos = Arc::clone(&clock);
+        journal_options.nanos = Arc::new(move || nanos.nanos());
+        journal_options.observer = Arc::new(Commits(Arc::clone(&observer)));
+        let now = clock.now();
+        let journal = Journal::open(Arc::clone(&disk), journal_options, now.as_micros())?;
+        let (head, reader) = (journal.head, journal.reader);
+
+        let (views, position) = Views::open(
+            disk.as_ref(),
+            limits.views_cache_bytes,
+            !journal.clean_start,
+        )?;
+        check_views(&reader, head, position)?;
+        let files = |kind| {
+            IndexFiles::open(
+                Arc::clone(&disk),
+                kind,
+                limits.index_entries_max,
+                head.sequence,
+            )
+        };
+        let (key_files, operation_files) = (files(IndexKind::Keys)?, files(IndexKind::Operations)?);
+        let mut keys = Index::new(limits.index_entries_max, key_files.segments());
+        let mut operations = Index::new(limits.index_entries_max, operation_files.segments());
+        let reach = Reach {
+            snapshots: views.position(),
+            keys: key_files.covered(),
+            operations: operation_files.covered(),
+        };
+        let heads = read_tail(&reader, reach, &mut keys, &mut operations)?;
+        tracing::info!(
+            records = head.sequence,
+            replayed = head.sequence.saturating_sub(views.position()),
+            clean = journal.clean_start,
+            head = %hex(&head.link),
+            "the journal is open"
+        );
+
+        let last = Stamp {
+            sequence: head.sequence,
+            time: Timestamp::from_micros(head.time_micros),
+        };
+        let beside = match &threads {
+            Threads::Real(handle) => Beside::Runtime(handle.clone()),
+            Threads::Simulated { read, .. } => Beside::Simulated(Arc::clone(read)),
+        };
+        let shared = Arc::new(Shared {
+            number: next_number(),
+            mail: Inbox::new(),
+            permits: Permits::new(limits.in_flight_max),
+            queue: Arc::clone(&journal.queue),
+            queue_bytes_max: limits.queue_bytes_max,
+            lag_records_max: limits.lag_records_max,
+            list_wait: limits.list_wait,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            observer: Arc::clone(&observer),
+            watermark: Arc::clone(&journal.watermark),
+            reader: reader.clone(),
+            views: Arc::clone(&views),
+            beside: beside.clone(),
+            draining: AtomicBool::new(false),
+            disk_low: AtomicBool::new(false),
+            disk: Arc::clone(&disk),
+        });
+        let core = Core(shared);
+        let ledger = Ledger::new(Parts {
+            clock: Arc::clone(&clock),
+            random,
+            observer,
+            reader: reader.clone(),
+            watermark: Arc::clone(&journal.watermark),
+            views: Arc::clone(&views),
+            beside,
+            heads,
+            keys,
+            operations,
+            sequencer: Sequencer::new(Arc::clone(&journal.queue), last, limits.record_bytes_max),
+        });
+        core.settle(&ledger);
+
+        let letters = core.clone();
+        let sealed = Box::new(move |keys, operations| {
+            letters.tell(move |ledger| ledger.sealed(keys, operations));
+        });
+        let projector = Projector::new(
+            views,
+            reader,
+            clock,
+            limits.projector,
+            key_files,
+            operation_files,
+            sealed,
+        );
+        let (failed, failure) = watch::channel(None);
+        let mut node = Self {
+            core: core.clone(),
+            ledger: Rc::clone(&ledger),
+            queue: journal.queue,
+            stop_projector: Arc::default(),
+            committer: None,
+            projector: None,
+            tasks: Vec::new(),
+            failure,
+        };
+        node.task(Rc::clone(&ledger).flush_chunks());
+        node.task(Rc::clone(&ledger).release_answers());
+        node.task(core.clone().read_mail(Rc::clone(&ledger)));
+        node.task(watch_disk(core, limits.free_bytes_min));
+        match threads {
+            Threads::Real(_) => node.start_threads(journal.committer, projector, failed)?,
+            Threads::Simulated {
+                commit, project, ..
+            } => {
+                node.start_tasks(journal.committer, projector, failed, commit, project);
+            }
+        }
+        Ok(node)
+    }
+
+    /// The handle for everybody else.
+    pub const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The journal, to read.
+    pub fn reader(&self) -> &Reader {
+        &self.core.0.reader
+    }
+
+    /// Waits until the journal fails, and says how. From then on nothing can become durable: the
+    /// process has to end.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        loop {
+            if let Some(reason) = failure.borrow_and_update().clone() {
+                self.ledger.fail();
+                return reason;
+            }
+            if failure.changed().await.is_err() {
+                // The committer ended well: no failure will come.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Refuses new commands from now on.
+    pub fn drain(&self) {
+        self.core.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends well: no new commands, every answer out, everything durable, the clean mark set. The
+    /// caller bounds the time; dropped before its end, it leaves a journal that a start recovers.
+    ///
+    /// # Errors
+    /// A thread that failed.
+    pub async fn shutdown(self) -> Result<(), StartError> {
+        self.drain();
+        while self.core.0.permits.taken() > 0 {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+        self.ledger.sequencer.borrow_mut().flush();
+        while self.queue.backlog_records() > 0 && self.failure.borrow().is_none() {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+        self.stop_projector.store(true, Ordering::Release);
+        while self
+            .projector
+            .as_ref()
+            .is_some_and(|worker| !worker.is_finished())
+        {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+        self.queue.close();
+        while self
+            .committer
+            .as_ref()
+            .is_some_and(|worker| !worker.is_finished())
+        {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+        match self.failure.borrow().clone() {
+            Some(reason) => Err(StartError::Thread(reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn task(&mut self, task: impl Future<Output = ()> + 'static) {
+        self.tasks.push(actix_rt::spawn(task));
+    }
+
+    fn start_threads(
+        &mut self,
+        committer: Committer,
+        projector: Projector,
+        failed: watch::Sender<Option<String>>,
+    ) -> Result<(), StartError> {
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .map(Worker::Thread)
+                .map_err(StartError::Index)
+        };
+        let journal = Box::new(move || {
+            if let Err(error) = committer.run() {
+                failed.send_replace(Some(error.to_string()));
+            }
+        });
+        self.committer = Some(spawn("journal", journal)?);
+        let watermark = Arc::clone(&self.core.0.watermark);
+        let stop = Arc::clone(&self.stop_projector);
+        let follow = Box::new(move || projector.run(&watermark, &stop));
+        self.projector = Some(spawn("projector", follow)?);
+        Ok(())
+    }
+
+    fn start_tasks(
+        &mut self,
+        mut committer: Committer,
+        mut projector: Projector,
+        failed: watch::Sender<Option<String>>,
+        mut commit: Box<dyn FnMut() -> Duration>,
+        mut project: Box<dyn FnMut() -> Option<Duration>>,
+    ) {
+        let queue = Arc::clone(&self.queue);
+        let commit = actix_rt::spawn(async move {
+            while queue.filled().await {
+                tokio::time::sleep(commit()).await;
+                if let Err(error) = committer.run_pending() {
+                    failed.send_replace(Some(error.to_string()));
+                    return;
+                }
+            }
+            if let Err(error) = committer.finish() {
+                failed.send_replace(Some(error.to_string()));
+            }
+        });
+        self.committer = Some(Worker::Task(commit));
+        let stop = Arc::clone(&self.stop_projector);
+        let project = actix_rt::spawn(async move {
+            while let Some(pause) = project() {
+                tokio::time::sleep(pause).await;
+                match projector.step() {
+                    Ok(false) if stop.load(Ordering::Acquire) => {
+                        if let Err(fault) = projector.flush() {
+                            projector.stop(&fault);
+                        }
+                        return;
+                    }
+                    Ok(_) => {}
+                    Err(fault) => return projector.stop(&fault),
+                }
+            }
+        });
+        self.projector = Some(Worker::Task(project));
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for worker in [&self.committer, &self.projector].into_iter().flatten() {
+            if let Worker::Task(task) = worker {
+                task.abort();
+            }
+        }
+        self.stop_projector.store(true, Ordering::Release);
+        self.queue.close();
+        self.ledger.disband();
+    }
+}
+
+/// Looks at the free disk now and then.
+async fn watch_disk(core: Core, free_bytes_min: u64) {
+    loop {
+        let disk = Arc::clone(&core.0.disk);
+        let free = core.0.beside.run(move || disk.free_bytes()).await;
+        if let Some(Ok(free)) = free {
+            let low = free < free_bytes_min;
+            if core.0.disk_low.swap(low, Ordering::AcqRel) != low {
+                tracing::warn!(
+                    free_bytes = free,
+                    free_bytes_min,
+                    low,
+                    "free disk passed its limit"
+                );
+            }
+        }
+        tokio::time::sleep(DISK_CHECK).await;
+    }
+}
+
+/// Passes commits on to the node's observer.
+struct Commits(Arc<dyn Observer>);
+
+impl CommitObserver for Commits {
+    fn committed(&self, records: usize, bytes: usize, duration: Duration) {
+        self.0.committed(records, bytes, duration.as_secs_f64());
+    }
+}
+
+/// Tells the cores of one process apart.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

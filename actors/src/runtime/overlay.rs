@@ -1,0 +1,193 @@
+//! The copies that a turn works on: what it looked at, and what the events make of it.
+
+use std::rc::Rc;
+
+use super::directory::{Phase, Present, Seat};
+use super::ledger::Ledger;
+use crate::entities::{Lookup, Part, Stamp, State, States, Step};
+use crate::messages::{
+    AccountView, Change, Command, EntityId, Event, Kind, Outcome, Posting, Rejection,
+};
+
+/// What was decided, before anything is done.
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) touched: Vec<Touched>,
+    pub(super) postings: Vec<Posting>,
+    pub(super) rests_on: u64,
+}
+
+/// One entity's part of a verdict.
+pub(super) struct Touched {
+    pub(super) seat: Rc<Seat>,
+    pub(super) after: State,
+    pub(super) change: Change,
+}
+
+/// The entities that a turn looks at.
+pub(super) struct Overlay<'l> {
+    ledger: &'l Ledger,
+    subject: &'l Rc<Seat>,
+    seen: Vec<(Rc<Seat>, Present)>,
+}
+
+impl States for Overlay<'_> {
+    fn look(&mut self, entity: EntityId) -> Lookup<'_> {
+        let place = match self.seen.iter().position(|(seat, _)| seat.entity == entity) {
+            Some(place) => place,
+            None => {
+                let seat = if entity == self.subject.entity {
+                    Rc::clone(self.subject)
+                } else {
+                    match self.ledger.directory.borrow().seat(entity) {
+                        Some(seat) => Rc::clone(seat),
+                        None => return Lookup::Unloaded,
+                    }
+                };
+                if seat.phase() != Phase::Live {
+                    return Lookup::Unloaded;
+                }
+                let present = seat.present.borrow().clone();
+                self.seen.push((seat, present));
+                self.seen.len() - 1
+            }
+        };
+        match &self.seen[place].1.state {
+            Some(state) => Lookup::Here(state),
+            None => Lookup::Absent,
+        }
+    }
+}
+
+impl<'l> Overlay<'l> {
+    /// Nothing looked at yet; `subject` is the seat whose actor asks.
+    pub(super) fn new(ledger: &'l Ledger, subject: &'l Rc<Seat>) -> Self {
+        Self {
+            ledger,
+            subject,
+            seen: Vec::with_capacity(2),
+        }
+    }
+
+    /// The last record of anything looked at.
+    fn rests_on(&self) -> u64 {
+        self.seen
+            .iter()
+            .map(|(_, present)| present.last)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// A verdict of no.
+    pub(super) fn refused(&self, rejection: Rejection) -> Verdict {
+        for (seat, _) in &self.seen {
+            self.ledger.forget_vacant(seat);
+        }
+        Verdict {
+            outcome: Outcome::Refused(rejection),
+            touched: Vec::new(),
+            postings: Vec::new(),
+            rests_on: self.rests_on(),
+        }
+    }
+
+    /// What the events make of each entity.
+    pub(super) fn evolved(
+        mut self,
+        command: &Command,
+        parts: Vec<Part>,
+        events: Vec<Vec<Event>>,
+        stamp: Stamp,
+    ) -> Verdict {
+        let rests_on = self.rests_on();
+        let mut touched: Vec<Touched> = Vec::with_capacity(parts.len());
+        let mut postings = Vec::new();
+        for (part, events) in parts.into_iter().zip(events) {
+            let Some(place) = self
+                .seen
+                .iter()
+                .position(|(seat, _)| seat.entity == part.entity)
+            else {
+                continue;
+            };
+            let (seat, present) = self.seen.swap_remove(place);
+            let mut state = present.state;
+            for event in &events {
+                state = State::evolve(state, event, stamp);
+            }
+            let Some(after) = state else { continue };
+            if events.is_empty() {
+                self.seen.push((
+                    seat,
+                    Present {
+                        state: Some(after),
+                        ..present
+                    },
+                ));
+                continue;
+            }
+            if let Some(posting) = posting(&part, &after, touched.len()) {
+                postings.push(posting);
+            }
+            let change = Change {
+                entity: part.entity,
+                version: present.version + 1,
+                previous: present.last,
+                events,
+            };
+            touched.push(Touched {
+                seat,
+                after,
+                change,
+            });
+        }
+        let outcome = Outcome::Done(self.shown(command, &touched));
+        Verdict {
+            outcome,
+            touched,
+            postings,
+            rests_on,
+        }
+    }
+
+    /// The account that the answer shows, where the record's changes alone don't tell it.
+    fn shown(&self, command: &Command, touched: &[Touched]) -> Option<Box<AccountView>> {
+        if !matches!(
+            command,
+            Command::UpdateAccount(_) | Command::DeleteAccount(_)
+        ) {
+            return None;
+        }
+        let account = |id: EntityId, state: &State, version: u64| match state {
+            State::Account(account) => Some(Box::new(account.view(id, version))),
+            _ => None,
+        };
+        match touched
+            .iter()
+            .find(|touched| touched.change.kind() == Some(Kind::Account))
+        {
+            Some(touched) => account(touched.seat.entity, &touched.after, touched.change.version),
+            None => self.seen.first().and_then(|(seat, present)| {
+                account(seat.entity, present.state.as_ref()?, present.version)
+            }),
+        }
+    }
+}
+
+/// The posting of a part that moved money.
+fn posting(part: &Part, after: &State, change: usize) -> Option<Posting> {
+    let amount = match &part.step {
+        Step::Debit(amount, _) => -amount.signed(),
+        Step::Credit(amount, _) => amount.signed(),
+        _ => return None,
+    };
+    let (currency, balance, held, overdraft) = after.posted()?;
+    Some(Posting {
+        change: change as u32,
+        amount,
+        currency,
+        balance,
+        held,
+        overdraft,
+    })
+}

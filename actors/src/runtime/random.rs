@@ -1,0 +1,45 @@
+//! The randomness seam: ids and salts from one seeded generator.
+
+use std::sync::{Mutex, PoisonError};
+
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
+
+use crate::messages::{EntityId, OperationId, Timestamp};
+
+/// Draws ids and salts. Cryptographically strong; the seed decides everything.
+#[derive(Debug)]
+pub struct Random(Mutex<StdRng>);
+
+impl Random {
+    /// A generator whose draws follow from `seed`.
+    pub fn seeded(seed: [u8; 32]) -> Self {
+        Self(Mutex::new(StdRng::from_seed(seed)))
+    }
+
+    /// An operation's id, in the shard of the entity that it routes to.
+    pub fn operation_id(&self, now: Timestamp, shard: u8) -> OperationId {
+        OperationId::from_parts(now.as_millis(), self.draw(), shard)
+    }
+
+    /// A new entity's id; in a random shard where none is given.
+    pub fn entity_id(&self, now: Timestamp, shard: Option<u8>) -> EntityId {
+        let drawn = self.draw();
+        let shard = shard.unwrap_or((drawn >> 120) as u8);
+        EntityId::from_parts(now.as_millis(), drawn, shard)
+    }
+
+    /// A salt, or any other 128 random bits.
+    pub fn salt(&self) -> [u8; 16] {
+        self.draw().to_be_bytes()
+    }
+
+    fn draw(&self) -> u128 {
+        let mut bytes = [0; 16];
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill_bytes(&mut bytes);
+        u128::from_be_bytes(bytes)
+    }
+}

@@ -1,0 +1,329 @@
+//! Reads: what is shown has been made durable first.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+
+use super::answering::read_decided;
+use super::core::{Core, OperationAt, phase_named};
+use super::directory::Seat;
+use super::index::{Found, operation_entry, search};
+use super::ledger::Ledger;
+use super::reply::{Account, ActorView, Health, Operation, Page, TrialBalance, Unavailable};
+use super::waiting::Held;
+use crate::entities::State;
+use crate::messages::{EntityId, Kind, Movement, OperationId};
+use crate::views::{AccountFilter, read_movements};
+
+impl Core {
+    /// An account as it is now. `None`: no such account.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn account(&self, id: EntityId) -> Result<Option<Account>, Unavailable> {
+        self.seated(id, move |seat| {
+            let present = seat.present.borrow();
+            match &present.state {
+                Some(State::Account(account)) => Some(Account {
+                    view: account.view(id, present.version),
+                    holder: present.holder.clone(),
+                }),
+                _ => None,
+            }
+        })
+        .await
+    }
+
+    /// A page of accounts, in the order of their creation; shows everything that was durable when
+    /// the call came.
+    ///
+    /// # Errors
+    /// The views can't be read, or didn't get there in time.
+    pub async fn accounts(
+        &self,
+        filter: AccountFilter,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<Account, EntityId>, Unavailable> {
+        self.views_reach().await?;
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || views.accounts(&reader, &filter, after, limit))
+            .await
+    }
+
+    /// Movements of an account, newest first; `before`: the `next` of the page before. `None`: no
+    /// such account.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn movements(
+        &self,
+        account: EntityId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
+        let head = self
+            .seated(account, |seat| {
+                let present = seat.present.borrow();
+                matches!(present.state, Some(State::Account(_))).then_some(present.last)
+            })
+            .await?;
+        let Some(head) = head else { return Ok(None) };
+        let from = before.map_or(head, |before| before.min(head));
+        let reader = self.0.reader.clone();
+        self.blocking(move || read_movements(&reader, account, from, limit))
+            .await
+            .map(Some)
+    }
+
+    /// What became of a command. `None`: it never took effect and never will.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Unavailable> {
+        let at = self
+            .ask(move |ledger, sender| ledger.find_operation(id, sender))
+            .await?;
+        let segments = match at {
+            OperationAt::Queued(id, queued) => {
+                let (kind, created_at) = (queued.kind, queued.created_at);
+                return Ok(Some(Operation::Pending {
+                    id,
+                    kind,
+                    created_at,
+                }));
+            }
+            OperationAt::Record(sequence) => {
+                let reader = self.0.reader.clone();
+                let (decided, _) = self
+                    .blocking(move || read_decided(&reader, sequence))
+                    .await?;
+                return Ok(Some(Operation::Decided(Box::new(decided))));
+            }
+            OperationAt::Perhaps(segments) => segments,
+        };
+        let reader = self.0.reader.clone();
+        let found = self
+            .blocking(move || {
+                let entry = operation_entry(id);
+                match search(&segments, entry).map_err(|error| error.to_string())? {
+                    Some(sequence) => read_decided(&reader, sequence).map(Some),
+                    None => Ok(None),
+                }
+            })
+            .await?;
+        // A hit is checked against the record itself.
+        let found = found.filter(|(decided, _)| decided.record.operation_id == id);
+        Ok(found.map(|(decided, _)| Operation::Decided(Box::new(decided))))
+    }
+
+    /// All postings of the ledger; shows everything that was durable when the call came.
+    ///
+    /// # Errors
+    /// The views didn't get there in time.
+    pub async fn trial_balance(&self) -> Result<TrialBalance, Unavailable> {
+        self.views_reach().await?;
+        let views = self.0.views.clone();
+        self.blocking(move || Ok(views.trial_balance())).await
+    }
+
+    /// Actors in memory, in the order of their ids.
+    ///
+    /// # Errors
+    /// The node is going down.
+    pub async fn actors(
+        &self,
+        kind: Option<Kind>,
+        state: Option<String>,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<ActorView, EntityId>, Unavailable> {
+        self.ask(move |ledger, sender| {
+            let page = ledger.actors(kind, state.as_deref(), after, limit);
+            // A caller that went away has no use for it.
+            let _ = sender.send(page);
+        })
+        .await
+    }
+
+    /// How many actors there are of each kind and state.
+    ///
+    /// # Errors
+    /// The node is going down.
+    pub async fn actor_counts(
+        &self,
+    ) -> Result<Vec<(&'static str, &'static str, u64)>, Unavailable> {
+        self.ask(move |ledger, sender| {
+            let directory = ledger.directory.borrow();
+            let counts = directory.counts().iter();
+            let counts = counts
+                .map(|((kind, phase), count)| (kind.name(), phase.name(), *count))
+                .collect();
+            let _ = sender.send(counts);
+        })
+        .await
+    }
+
+    /// How many idempotency keys the index holds.
+    ///
+    /// # Errors
+    /// The node is going down.
+    pub async fn idempotency_keys(&self) -> Result<u64, Unavailable> {
+        self.ask(move |ledger, sender| {
+            // A caller that went away has no use for it.
+            let _ = sender.send(ledger.keys.borrow().len());
+        })
+        .await
+    }
+
+    /// The chain's link of the frame that holds a durable record.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn link(&self, sequence: u64) -> Result<Option<[u8; 32]>, Unavailable> {
+        let reader = self.0.reader.clone();
+        self.blocking(move || {
+            let frames = reader
+                .scan(sequence, 1)
+                .map_err(|error| error.to_string())?;
+            Ok(frames.first().map(|frame| frame.link))
+        })
+        .await
+    }
+
+    /// How the node is.
+    pub fn health(&self) -> Health {
+        let shared = &self.0;
+        let free = shared.disk.free_bytes().ok();
+        let disk_low = shared.disk_low.load(Ordering::Acquire);
+        let views_running = shared.views.is_running();
+        Health {
+            ready: !shared.draining.load(Ordering::Acquire),
+            journal_durable: shared.watermark.durable(),
+            journal_backlog: shared.queue.backlog_records(),
+            views_position: shared.views.position(),
+            views_lag: self.lag(),
+            views_running,
+            disk_free_bytes: free,
+            disk_low,
+            in_flight: shared.permits.taken() as u64,
+        }
+    }
+
+    /// Waits, within the bound, until the views have what is durable now.
+    async fn views_reach(&self) -> Result<(), Unavailable> {
+        let durable = self.0.watermark.durable();
+        if self.0.views.position() >= durable {
+            return Ok(());
+        }
+        tokio::time::timeout(self.0.list_wait, self.0.views.reach(durable))
+            .await
+            .map_err(|_| Unavailable::ViewBehind)
+    }
+
+    /// Reads an entity's seat, loading it first, and waits until what was read is durable.
+    async fn seated<T: Send + 'static>(
+        &self,
+        entity: EntityId,
+        read: impl FnOnce(&Seat) -> Option<T> + Send + 'static,
+    ) -> Result<Option<T>, Unavailable> {
+        self.ask(move |ledger, sender| {
+            let ledger = Rc::clone(ledger);
+            let seat = ledger.directory.borrow().seat(entity).cloned();
+            match seat.filter(|seat| seat.is_live()) {
+                Some(seat) => ledger.show(&seat, read, sender),
+                None => {
+                    actix_rt::spawn(async move {
+                        match ledger.settled(entity).await {
+                            Ok(seat) => ledger.show(&seat, read, sender),
+                            Err(unavailable) => {
+                                let _ = sender.send(Err(unavailable));
+                            }
+                        }
+                    });
+                }
+            }
+        })
+        .await?
+    }
+}
+
+impl Ledger {
+    fn show<T: Send + 'static>(
+        self: &Rc<Self>,
+        seat: &Seat,
+        read: impl FnOnce(&Seat) -> Option<T>,
+        sender: oneshot::Sender<Result<Option<T>, Unavailable>>,
+    ) {
+        let value = read(seat);
+        let rests_on = seat.present.borrow().last;
+        self.forget_vacant(seat);
+        self.when_durable(rests_on, move || {
+            let _ = sender.send(Ok(value));
+        });
+    }
+
+    /// Runs `then` once a record is durable; at once if it is.
+    fn when_durable(self: &Rc<Self>, sequence: u64, then: impl FnOnce() + 'static) {
+        if sequence <= self.watermark.durable() {
+            then();
+        } else {
+            self.hold(sequence, Held::Then(Box::new(then)));
+        }
+    }
+
+    fn find_operation(self: &Rc<Self>, id: OperationId, sender: oneshot::Sender<OperationAt>) {
+        if let Some(queued) = self.queued.borrow().get(&id) {
+            let _ = sender.send(OperationAt::Queued(id, *queued));
+            return;
+        }
+        let found = self.operations.borrow().find(operation_entry(id));
+        match found {
+            Found::At(sequence) => self.when_durable(sequence, move || {
+                let _ = sender.send(OperationAt::Record(sequence));
+            }),
+            Found::Perhaps(segments) => {
+                let _ = sender.send(OperationAt::Perhaps(segments));
+            }
+        }
+    }
+
+    fn actors(
+        &self,
+        kind: Option<Kind>,
+        state: Option<&str>,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Page<ActorView, EntityId> {
+        let phase = state.map(phase_named);
+        let directory = self.directory.borrow();
+        let mut seats: Vec<_> = directory
+            .seats()
+            .filter(|seat| after.is_none_or(|after| seat.entity > after))
+            .filter(|seat| phase.is_none_or(|phase| phase == Some(seat.phase())))
+            .filter(|seat| kind.is_none_or(|kind| seat.kind() == Some(kind)))
+            .collect();
+        let count = (limit + 1).min(seats.len());
+        if count < seats.len() {
+            seats.select_nth_unstable_by_key(count, |seat| seat.entity);
+            seats.truncate(count);
+        }
+        seats.sort_unstable_by_key(|seat| seat.entity);
+        let has_more = seats.len() > limit;
+        seats.truncate(limit);
+        let entries: Vec<_> = seats
+            .into_iter()
+            .map(|seat| ActorView {
+                kind: seat.kind().map_or("unknown", Kind::name),
+                id: seat.entity,
+                state: seat.phase().name(),
+                version: seat.present.borrow().version,
+                restarts: 0,
+                last_fault: seat.last_fault(),
+            })
+            .collect();
+        let next = entries.last().filter(|_| has_more).map(|last| last.id);
+        Page { entries, next }
+    }
+}

@@ -1,0 +1,557 @@
+//! The core as a whole, on a simulated disk, in one thread and in virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use florin_storage::SimulatedDisk;
+
+use super::*;
+use crate::messages::*;
+use crate::views::{AccountFilter, ProjectorOptions};
+
+#[derive(Debug)]
+struct TestClock {
+    start: tokio::time::Instant,
+    ahead_micros: AtomicI64,
+}
+
+impl TestClock {
+    fn start() -> Arc<Self> {
+        Arc::new(Self {
+            start: tokio::time::Instant::now(),
+            ahead_micros: AtomicI64::new(0),
+        })
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.ahead_micros.load(Ordering::Relaxed);
+        let elapsed = self.start.elapsed().as_micros() as i64;
+        Timestamp::from_micros(1_700_000_000_000_000 + elapsed + ahead)
+    }
+
+    fn nanos(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        in_flight_max: 1_000,
+        queue_bytes_max: 1 << 20,
+        record_bytes_max: 1 << 20,
+        segment_bytes_max: 1 << 20,
+        frame_bytes_max: 4_096,
+        journal_cache_bytes: 1 << 20,
+        views_cache_bytes: 1 << 20,
+        lag_records_max: 1_000_000,
+        list_wait: Duration::from_secs(1),
+        index_entries_max: 8,
+        free_bytes_min: 0,
+        projector: ProjectorOptions {
+            flush_records_max: 16,
+            flush_millis_max: 1_000,
+            keys_max: 1_000_000,
+            keys_millis_max: 1_000_000_000,
+        },
+    }
+}
+
+fn start(disk: &SimulatedDisk, project: bool) -> Node {
+    start_with(disk, project, TestClock::start())
+}
+
+fn start_with(disk: &SimulatedDisk, project: bool, clock: Arc<TestClock>) -> Node {
+    start_reading(disk, project, clock, Arc::default())
+}
+
+fn start_reading(
+    disk: &SimulatedDisk,
+    project: bool,
+    clock: Arc<TestClock>,
+    read_millis: Arc<AtomicU64>,
+) -> Node {
+    Node::start(NodeOptions {
+        disk: Arc::new(disk.clone()),
+        clock,
+        seed: [7; 32],
+        limits: limits(),
+        observer: Arc::new(()),
+        threads: Threads::Simulated {
+            commit: Box::new(|| Duration::from_millis(1)),
+            project: Box::new(move || project.then_some(Duration::from_millis(3))),
+            read: Arc::new(move || Duration::from_millis(read_millis.load(Ordering::Relaxed))),
+        },
+    })
+    .unwrap()
+}
+
+fn run<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, test);
+}
+
+fn context(key: Option<&str>) -> Context {
+    Context {
+        caller: Caller::default(),
+        key: key.map(Into::into),
+        request_id: RequestId::given("test").unwrap(),
+        correlation_id: None,
+        trace: None,
+        if_match: None,
+        dry_run: false,
+    }
+}
+
+async fn decided(core: &Core, command: Command, key: Option<&str>) -> Decided {
+    let wait = Duration::from_secs(5);
+    match core.submit(command, context(key), wait).unwrap().await {
+        Reply::Decided(decided) => *decided,
+        other => panic!("not decided: {other:?}"),
+    }
+}
+
+fn open() -> Command {
+    Command::OpenAccount(Box::new(OpenAccount {
+        holder: Personal::Plain("Ada".into()),
+        country: "KE".parse().unwrap(),
+        currency: "KES".parse().unwrap(),
+        overdraft: Overdraft::Limit(0),
+        reference: None,
+        metadata: Metadata::default(),
+    }))
+}
+
+async fn opened(core: &Core) -> EntityId {
+    decided(core, open(), None).await.account().unwrap().id
+}
+
+fn amount(value: u64) -> Amount {
+    Amount::new(value).unwrap()
+}
+
+fn deposit(to: EntityId, value: u64) -> Command {
+    let metadata = Metadata::new(BTreeMap::new()).unwrap();
+    Command::Deposit(Deposit {
+        to,
+        amount: amount(value),
+        currency: None,
+        reference: None,
+        metadata,
+    })
+}
+
+fn transfer(from: EntityId, to: EntityId, value: u64) -> Command {
+    Command::Transfer(Transfer {
+        from,
+        to,
+        amount: amount(value),
+        currency: None,
+        reference: None,
+        metadata: Metadata::default(),
+    })
+}
+
+fn code(decided: &Decided) -> Option<Code> {
+    match &decided.record.outcome {
+        Outcome::Refused(rejection) => Some(rejection.code),
+        _ => None,
+    }
+}
+
+#[test]
+fn money_moves_and_the_answer_shows_both_ends() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let (a, b) = (opened(core).await, opened(core).await);
+        decided(core, deposit(a, 100), None).await;
+        let moved = decided(core, transfer(a, b, 30), None).await;
+        assert_eq!(moved.balances(a).unwrap().balance, 70);
+        assert_eq!(moved.balances(b).unwrap().balance, 30);
+        let refused = decided(core, transfer(a, b, 71), None).await;
+        assert_eq!(code(&refused), Some(Code::InsufficientFunds));
+        assert!(!refused.stored);
+        let same = decided(core, transfer(a, a, 1), None).await;
+        assert_eq!(code(&same), Some(Code::SameAccount));
+        let shown = core.account(a).await.unwrap().unwrap();
+        assert_eq!(shown.view.balances.balance, 70);
+        assert_eq!(shown.view.balances.version, 3);
+        assert_eq!(shown.holder.as_deref(), Some("Ada"));
+        let page = core.movements(a, None, 10).await.unwrap().unwrap();
+        let amounts: Vec<_> = page
+            .entries
+            .iter()
+            .map(|m| (m.amount, m.balance_after))
+            .collect();
+        assert_eq!(amounts, [(-30, 70), (100, 100)]);
+        assert_eq!(page.next, None);
+        let totals = core.trial_balance().await.unwrap();
+        assert_eq!(
+            totals.currencies[0].1,
+            Totals {
+                debits: 130,
+                credits: 130
+            }
+        );
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_key_has_one_effect_and_one_answer_across_a_crash() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let a = opened(node.core()).await;
+        let first = decided(node.core(), deposit(a, 5), Some("k")).await;
+        // Enough others for the key to leave memory for a segment.
+        for round in 0..40 {
+            decided(node.core(), deposit(a, 1), Some(&format!("other-{round}"))).await;
+        }
+        let again = decided(node.core(), deposit(a, 5), Some("k")).await;
+        assert!(again.replayed);
+        assert_eq!(again.record, first.record);
+        drop(node);
+        disk.crash(1, florin_storage::CrashMode::LoseAll);
+        let node = start(&disk, true);
+        let again = decided(node.core(), deposit(a, 5), Some("k")).await;
+        assert!(again.replayed);
+        assert_eq!(again.record, first.record);
+        let other = decided(node.core(), deposit(a, 6), Some("k")).await;
+        assert_eq!(code(&other), Some(Code::IdempotencyKeyReused));
+        assert_eq!(
+            node.core()
+                .account(a)
+                .await
+                .unwrap()
+                .unwrap()
+                .view
+                .balances
+                .balance,
+            45
+        );
+        let operation = node
+            .core()
+            .operation(first.record.operation_id)
+            .await
+            .unwrap();
+        assert!(
+            matches!(operation, Some(Operation::Decided(found)) if found.record == first.record)
+        );
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_thousand_repeats_at_once_have_one_effect() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let a = opened(core).await;
+        let wait = Duration::from_secs(5);
+        let waiting: Vec<_> = (0..999)
+            .map(|_| {
+                core.submit(deposit(a, 5), context(Some("k")), wait)
+                    .unwrap()
+            })
+            .collect();
+        let mut fresh = 0;
+        for confirmation in waiting {
+            let Reply::Decided(decided) = confirmation.await else {
+                panic!("not decided")
+            };
+            fresh += usize::from(!decided.replayed);
+            assert_eq!(decided.balances(a).unwrap().balance, 5);
+        }
+        assert_eq!(fresh, 1);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn balances_are_right_while_the_projector_is_stopped() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, false);
+        let a = opened(node.core()).await;
+        decided(node.core(), deposit(a, 5), None).await;
+        assert_eq!(
+            node.core()
+                .account(a)
+                .await
+                .unwrap()
+                .unwrap()
+                .view
+                .balances
+                .balance,
+            5
+        );
+        let listed = node
+            .core()
+            .accounts(AccountFilter::default(), None, 10)
+            .await;
+        assert_eq!(listed.unwrap_err(), Unavailable::ViewBehind);
+        drop(node);
+        disk.crash(1, florin_storage::CrashMode::LoseAll);
+        let node = start(&disk, true);
+        assert_eq!(
+            node.core()
+                .account(a)
+                .await
+                .unwrap()
+                .unwrap()
+                .view
+                .balances
+                .balance,
+            5
+        );
+        let listed = node
+            .core()
+            .accounts(AccountFilter::default(), None, 10)
+            .await
+            .unwrap();
+        assert_eq!(listed.entries.len(), 1);
+        assert_eq!(listed.entries[0].holder.as_deref(), Some("Ada"));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn an_unknown_account_is_not_found_and_not_kept() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let unknown = EntityId::from_parts(1, 2, 3);
+        assert_eq!(core.account(unknown).await.unwrap(), None);
+        let refused = decided(core, deposit(unknown, 5), Some("k")).await;
+        assert_eq!(code(&refused), Some(Code::NotFound));
+        let a = opened(core).await;
+        decided(core, deposit(a, 5), None).await;
+        let refused = decided(core, transfer(a, unknown, 5), None).await;
+        assert_eq!(code(&refused), Some(Code::NotFound));
+        let external = Kind::External.system_id(Some("KES".parse().unwrap()), a.shard());
+        let refused = decided(core, transfer(a, external, 5), None).await;
+        assert_eq!(code(&refused), Some(Code::NotFound));
+        // The account, the external account, the counter.
+        assert_eq!(
+            core.actors(None, None, None, 10)
+                .await
+                .unwrap()
+                .entries
+                .len(),
+            3
+        );
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_timed_out_command_tells_its_outcome_later() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let a = opened(core).await;
+        let wait = Duration::from_micros(10);
+        let done = core.submit(deposit(a, 5), context(None), wait).unwrap();
+        let refused = core.submit(transfer(a, a, 5), context(None), wait).unwrap();
+        let (done_id, refused_id) = (done.operation_id(), refused.operation_id());
+        assert!(matches!(done.await, Reply::TimedOut(_)));
+        assert!(matches!(refused.await, Reply::TimedOut(_)));
+        let pending = core.operation(done_id).await.unwrap();
+        assert!(matches!(pending, Some(Operation::Pending { .. })));
+        while let Some(Operation::Pending { .. }) = core.operation(done_id).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let Some(Operation::Decided(done)) = core.operation(done_id).await.unwrap() else {
+            panic!("no outcome");
+        };
+        assert_eq!(done.balances(a).unwrap().balance, 5);
+        while let Some(Operation::Pending { .. }) = core.operation(refused_id).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let Some(Operation::Decided(refused)) = core.operation(refused_id).await.unwrap() else {
+            panic!("no outcome");
+        };
+        assert_eq!(code(&refused), Some(Code::SameAccount));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_jump_of_the_clock_ends_no_wait() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let clock = TestClock::start();
+        let node = start_with(&disk, true, Arc::clone(&clock));
+        let core = node.core();
+        let a = opened(core).await;
+        let day_micros = 86_400_000_000;
+        let wait = Duration::from_secs(5);
+        // Ahead, while the command is on its way to its actor.
+        let under_way = core.submit(deposit(a, 5), context(None), wait).unwrap();
+        clock.ahead_micros.store(day_micros, Ordering::Relaxed);
+        let Reply::Decided(ahead) = under_way.await else {
+            panic!("not decided");
+        };
+        assert_eq!(code(&ahead), None);
+        // And back: records keep their time, commands their wait.
+        clock.ahead_micros.store(-day_micros, Ordering::Relaxed);
+        let back = decided(core, deposit(a, 5), None).await;
+        assert_eq!(code(&back), None);
+        assert!(back.record.time >= ahead.record.time);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_repeat_that_timed_out_leads_to_the_first_outcome() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let a = opened(core).await;
+        let (long, short) = (Duration::from_secs(5), Duration::from_micros(10));
+        let first = core
+            .submit(deposit(a, 5), context(Some("k")), long)
+            .unwrap();
+        let repeat = core
+            .submit(deposit(a, 5), context(Some("k")), short)
+            .unwrap();
+        let repeat_id = repeat.operation_id();
+        assert!(matches!(repeat.await, Reply::TimedOut(_)));
+        let Reply::Decided(first) = first.await else {
+            panic!("not decided")
+        };
+        while let Some(Operation::Pending { .. }) = core.operation(repeat_id).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let found = core.operation(repeat_id).await.unwrap();
+        assert!(matches!(found, Some(Operation::Decided(found)) if found.record == first.record));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn another_request_under_a_key_that_timed_out_tells_its_own_refusal() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let a = opened(core).await;
+        let (long, short) = (Duration::from_secs(5), Duration::from_micros(10));
+        let first = core
+            .submit(deposit(a, 5), context(Some("k")), long)
+            .unwrap();
+        let other = core
+            .submit(deposit(a, 6), context(Some("k")), short)
+            .unwrap();
+        let other_id = other.operation_id();
+        assert!(matches!(other.await, Reply::TimedOut(_)));
+        assert!(matches!(first.await, Reply::Decided(_)));
+        while let Some(Operation::Pending { .. }) = core.operation(other_id).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let Some(Operation::Decided(told)) = core.operation(other_id).await.unwrap() else {
+            panic!("no outcome");
+        };
+        assert_eq!(code(&told), Some(Code::IdempotencyKeyReused));
+        assert_eq!(told.record.operation_id, other_id);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn actors_are_counted_as_they_come() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let a = opened(node.core()).await;
+        opened(node.core()).await;
+        let count = |counts: Vec<(&'static str, &'static str, u64)>| {
+            counts
+                .into_iter()
+                .find(|(kind, ..)| *kind == "account")
+                .map(|(_, state, n)| (state, n))
+        };
+        assert_eq!(
+            count(node.core().actor_counts().await.unwrap()),
+            Some(("live", 2))
+        );
+        drop(node);
+        disk.crash(1, florin_storage::CrashMode::LoseAll);
+        let node = start(&disk, true);
+        node.core().account(a).await.unwrap();
+        assert_eq!(
+            count(node.core().actor_counts().await.unwrap()),
+            Some(("live", 1))
+        );
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_node_that_goes_while_it_loads_lets_its_thread_go() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let a = opened(node.core()).await;
+        node.shutdown().await.unwrap();
+        disk.kill();
+        let slow = Arc::new(AtomicU64::new(10));
+        let node = start_reading(&disk, true, TestClock::start(), slow);
+        let wait = Duration::from_secs(5);
+        let lost = node.core().submit(deposit(a, 5), context(None), wait);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        drop(node);
+        // The actor waits for its own seat, whatever the directory says by now.
+        assert!(matches!(lost.unwrap().await, Reply::TimedOut(_)));
+    });
+}
+
+#[test]
+fn an_entity_is_not_forgotten_for_a_seat_that_was() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let millis = Arc::new(AtomicU64::new(0));
+        let node = start_reading(&disk, true, TestClock::start(), Arc::clone(&millis));
+        let core = node.core();
+        let a = opened(core).await;
+        // Refusals under keys, enough for the first one's to be on the disk alone.
+        for round in 0..40 {
+            decided(core, transfer(a, a, 1), Some(&format!("{round}"))).await;
+        }
+        // An id that callers must not name, and no entity yet. Its actor takes two commands; the
+        // seat is forgotten after the first, and the second waits for the disk.
+        let external = Kind::External.system_id(Some("KES".parse().unwrap()), a.shard());
+        let wait = Duration::from_secs(5);
+        let strays = [None, Some("0")].map(|key| {
+            core.submit(deposit(external, 1), context(key), wait)
+                .unwrap()
+        });
+        let pause = Duration::from_millis(10);
+        for next in [15, 100, 0] {
+            millis.store(next, Ordering::Relaxed);
+            tokio::time::sleep(pause).await;
+        }
+        // Meanwhile it comes into being.
+        decided(core, deposit(a, 5), None).await;
+        for stray in strays {
+            assert!(matches!(stray.await, Reply::Decided(_)));
+        }
+        let actors = core.actors(Some(Kind::External), None, None, 10).await;
+        assert_eq!(actors.unwrap().entries.len(), 1);
+        node.shutdown().await.unwrap();
+    });
+}

@@ -1,0 +1,326 @@
+//! The turn: one command decided, recorded and taken over, without waiting for anything.
+//!
+//! Claim the key → decide on every entity → evolve copies → append one record → swap the copies
+//! in. Nothing fallible stands between the last two.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use super::directory::{Phase, Seat};
+use super::envelope::{Envelope, ReplyTo};
+use super::index::{Found, key_hash};
+use super::ledger::Ledger;
+use super::overlay::{Overlay, Verdict};
+use super::reply::{Decided, Reply, Unavailable};
+use super::waiting::Held;
+use crate::entities::{self, Stamp, State, Stop};
+use crate::messages::{
+    Change, Code, Command, EntityId, Outcome, PersonalRow, Posting, Record, Rejection,
+};
+
+/// How a turn went.
+#[derive(Debug)]
+pub enum Turn {
+    /// The command is decided; its answer is on its way.
+    Ended,
+    /// Something has to be fetched first, then the turn is taken again.
+    Needs(Box<Envelope>, Need),
+}
+
+/// What a turn can't do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The entity whose actor takes the command, in memory.
+    Subject,
+    /// This other entity in memory.
+    Entity(EntityId),
+    /// What the index's segments on disk say of the command's key.
+    Key(u128),
+}
+
+/// Why there is no verdict.
+enum Obstacle {
+    Need(Need),
+    Unavailable(Unavailable),
+}
+
+impl Ledger {
+    /// Takes one command's turn on behalf of its entity's actor.
+    pub(super) fn turn(self: &Rc<Self>, seat: &Rc<Seat>, mut envelope: Box<Envelope>) -> Turn {
+        if seat.phase() == Phase::Loading {
+            return Turn::Needs(envelope, Need::Subject);
+        }
+        let stamp = self.sequencer.borrow().stamp(self.clock.now());
+        if self.clock.nanos() > envelope.deadline_nanos {
+            self.conclude_late(envelope, stamp);
+            return Turn::Ended;
+        }
+        self.leave_default_currency_away(seat, &mut envelope);
+        let mut claim = None;
+        if let Some(key) = envelope
+            .context
+            .key
+            .as_deref()
+            .filter(|_| !envelope.context.dry_run)
+        {
+            let hash = key_hash(&envelope.context.caller, key);
+            let found = match self.keys.borrow().find(hash) {
+                Found::At(sequence) => Some(sequence),
+                Found::Perhaps(segments) if segments.is_empty() => None,
+                Found::Perhaps(_) => match envelope.key_searched {
+                    None => return Turn::Needs(envelope, Need::Key(hash)),
+                    Some(searched) => searched,
+                },
+            };
+            if let Some(sequence) = found {
+                self.forget_vacant(seat);
+                self.join(envelope, sequence);
+                return Turn::Ended;
+            }
+            claim = Some(hash);
+        }
+        let row = envelope.command.seal(self.random.salt());
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(seat, &envelope, stamp)));
+        match verdict {
+            Ok(Ok(verdict)) => self.conclude(envelope, stamp, verdict, row, claim),
+            Ok(Err(obstacle)) => {
+                if let Some(row) = &row {
+                    envelope.command.unseal(row);
+                }
+                match obstacle {
+                    Obstacle::Need(need) => return Turn::Needs(envelope, need),
+                    Obstacle::Unavailable(unavailable) => self.turn_away(envelope, unavailable),
+                }
+            }
+            Err(panic) => self.conclude_fault(seat, envelope, stamp, &panic, row, claim),
+        }
+        self.forget_vacant(seat);
+        Turn::Ended
+    }
+
+    /// Decides on copies; changes nothing.
+    fn decide(
+        &self,
+        seat: &Rc<Seat>,
+        envelope: &Envelope,
+        stamp: Stamp,
+    ) -> Result<Verdict, Obstacle> {
+        let mut overlay = Overlay::new(self, seat);
+        let parts = match entities::plan(&envelope.command, envelope.subject, &mut overlay) {
+            Ok(parts) => parts,
+            Err(Stop::Refuse(rejection)) => return Ok(overlay.refused(rejection)),
+            Err(Stop::Load(entity)) if entity == seat.entity => {
+                return Err(Obstacle::Unavailable(Unavailable::Quarantined));
+            }
+            Err(Stop::Load(entity)) => return Err(self.obstacle(entity)),
+        };
+        let version = seat.present.borrow().version;
+        if let Some(wanted) = envelope
+            .context
+            .if_match
+            .filter(|wanted| *wanted != version)
+        {
+            let detail = format!("the version is {version}, not {wanted}");
+            return Ok(overlay.refused(Rejection::new(Code::VersionMismatch, detail)));
+        }
+        let events = match entities::decide(&parts, &mut overlay) {
+            Ok(events) => events,
+            Err(rejection) => return Ok(overlay.refused(rejection)),
+        };
+        Ok(overlay.evolved(&envelope.command, parts, events, stamp))
+    }
+
+    fn obstacle(&self, entity: EntityId) -> Obstacle {
+        match self
+            .directory
+            .borrow()
+            .seat(entity)
+            .map(|seat| seat.phase())
+        {
+            Some(Phase::Quarantined) => Obstacle::Unavailable(Unavailable::Quarantined),
+            Some(_) | None => Obstacle::Need(Need::Entity(entity)),
+        }
+    }
+
+    /// Records a verdict, takes its states over, and puts its answer in line.
+    fn conclude(
+        self: &Rc<Self>,
+        envelope: Box<Envelope>,
+        stamp: Stamp,
+        verdict: Verdict,
+        row: Option<PersonalRow>,
+        claim: Option<u128>,
+    ) {
+        let Verdict {
+            outcome,
+            touched,
+            postings,
+            rests_on,
+        } = verdict;
+        let keeps = match &outcome {
+            Outcome::Refused(rejection) => claim.is_some() && rejection.code.is_stored(),
+            _ => claim.is_some() || !touched.is_empty(),
+        };
+        let stored = keeps && !envelope.context.dry_run;
+        let holder = match &envelope.command {
+            Command::OpenAccount(_) => row.as_ref().and_then(|row| row.value(0).cloned()),
+            Command::UpdateAccount(_) | Command::DeleteAccount(_) => self
+                .directory
+                .borrow()
+                .seat(envelope.subject)
+                .and_then(|seat| seat.present.borrow().holder.clone()),
+            _ => None,
+        };
+        let (seats, changes): (Vec<_>, Vec<_>) = touched
+            .into_iter()
+            .map(|touched| ((touched.seat, touched.after), touched.change))
+            .unzip();
+        let dry_run = envelope.context.dry_run;
+        let (record, reply_to) = record(envelope, stamp, outcome, changes, postings);
+        if stored {
+            if let Err(error) = self.append(&record, row.as_ref(), claim) {
+                // Before anything was done: the copies are dropped with the verdict.
+                tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
+                self.queued.borrow_mut().remove(&record.operation_id);
+                self.send(Reply::Unavailable(Unavailable::Overloaded), &reply_to);
+                return;
+            }
+            for ((seat, after), change) in seats.into_iter().zip(&record.changes) {
+                let is_new = change.version == 1;
+                let mut present = seat.present.borrow_mut();
+                if is_new && matches!(after, State::Account(_)) {
+                    present.holder.clone_from(&holder);
+                }
+                present.state = Some(after);
+                present.version = change.version;
+                present.last = stamp.sequence;
+                drop(present);
+                if is_new {
+                    self.directory.borrow_mut().count(&seat);
+                }
+            }
+        }
+        let rests_on = if stored { stamp.sequence } else { rests_on };
+        let decided = Decided {
+            record,
+            stored,
+            replayed: false,
+            dry_run,
+            holder,
+        };
+        self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
+    }
+
+    /// Refuses a command that was not begun in time; its operation tells so.
+    fn conclude_late(self: &Rc<Self>, mut envelope: Box<Envelope>, stamp: Stamp) {
+        let rejection = Rejection::new(
+            Code::DeadlineExceeded,
+            "the command was not begun before its deadline",
+        );
+        // The personal values are dropped: nothing was done with them.
+        envelope.command.seal(self.random.salt());
+        envelope.context.key = None;
+        let dry_run = envelope.context.dry_run;
+        let stored = !dry_run;
+        let refused = Outcome::Refused(rejection);
+        let (record, reply_to) = record(envelope, stamp, refused, vec![], vec![]);
+        if stored && let Err(error) = self.append(&record, None, None) {
+            tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
+        }
+        let decided = Decided {
+            record,
+            stored,
+            replayed: false,
+            dry_run,
+            holder: None,
+        };
+        let rests_on = if stored { stamp.sequence } else { 0 };
+        self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
+    }
+
+    /// The entity's own code panicked. It worked on copies: state and journal are as before.
+    fn conclude_fault(
+        self: &Rc<Self>,
+        seat: &Rc<Seat>,
+        envelope: Box<Envelope>,
+        stamp: Stamp,
+        panic: &Box<dyn std::any::Any + Send>,
+        row: Option<PersonalRow>,
+        claim: Option<u128>,
+    ) {
+        let reason = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic".to_owned());
+        tracing::error!(
+            actor = "entity", id = %seat.entity, reason, decision = "refused",
+            operation = %envelope.operation_id, "an actor faulted"
+        );
+        seat.note_fault(reason);
+        let rejection = Rejection::new(Code::ActorFaulted, "the command made its actor fail");
+        let verdict = Verdict {
+            outcome: Outcome::Refused(rejection),
+            touched: Vec::new(),
+            postings: Vec::new(),
+            rests_on: seat.present.borrow().last,
+        };
+        self.conclude(envelope, stamp, verdict, row, claim);
+    }
+
+    /// A currency that is the entity's own says nothing: the same request with and without it
+    /// must be the same command.
+    fn leave_default_currency_away(&self, seat: &Seat, envelope: &mut Envelope) {
+        if let Some(named) = envelope.command.currency_mut()
+            && named.is_some()
+        {
+            let present = seat.present.borrow();
+            let own = present
+                .state
+                .as_ref()
+                .and_then(State::money)
+                .map(|(currency, _)| currency);
+            if *named == own {
+                *named = None;
+            }
+        }
+    }
+
+    /// Forgets a seat that was taken for an entity that doesn't exist.
+    pub(super) fn forget_vacant(&self, seat: &Seat) {
+        if seat.phase() == Phase::Live && seat.present.borrow().state.is_none() {
+            self.directory.borrow_mut().leave(seat);
+        }
+    }
+}
+
+/// The record of a decision, and the way back.
+pub(super) fn record(
+    envelope: Box<Envelope>,
+    stamp: Stamp,
+    outcome: Outcome,
+    changes: Vec<Change>,
+    postings: Vec<Posting>,
+) -> (Record, ReplyTo) {
+    let envelope = *envelope;
+    let context = envelope.context;
+    let record = Record {
+        sequence: stamp.sequence,
+        time: stamp.time,
+        epoch: 0,
+        operation_id: envelope.operation_id,
+        caller: context.caller,
+        key: context.key,
+        request_id: context.request_id,
+        correlation_id: context.correlation_id,
+        causation_id: None,
+        trace: context.trace,
+        command: envelope.command,
+        execution: None,
+        outcome,
+        changes,
+        postings,
+        input: None,
+    };
+    (record, envelope.reply_to)
+}

@@ -1,0 +1,309 @@
+//! `florin verify`: the journal proved from its first record to its last.
+//!
+//! The chain is recomputed; every record is replayed through the entities, and its postings,
+//! balances, versions and links are compared with what the replay makes of them; every currency
+//! must sum to zero; the views must agree. Nothing is mended.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use florin_storage::{Disk, Frame, Head, Journal, Options, Reader, ViewError, verify_chain};
+
+use crate::entities::State;
+use crate::messages::{
+    AccountEvent, Change, Currency, EntityId, Event, ExternalEvent, Kind, Overdraft, Record,
+    Timestamp,
+};
+use crate::record_codec::{decode_personal, decode_record};
+use crate::runtime::{IdHasher, Present, apply};
+use crate::views;
+
+/// What is wrong, or why it can't be told.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is no journal to verify.
+    #[error("there is no journal here")]
+    NoJournal,
+    /// The journal's form or chain.
+    #[error(transparent)]
+    Journal(#[from] florin_storage::Error),
+    /// The views can't be read.
+    #[error(transparent)]
+    Views(#[from] ViewError),
+    /// A record says what can't be.
+    #[error("record {sequence}: {fault}")]
+    Record {
+        /// The record.
+        sequence: u64,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// Two things that must agree don't.
+    #[error("{0}")]
+    Disagreement(String),
+}
+
+/// What was proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Where the chain ends.
+    pub head: Head,
+    /// Frames whose links were recomputed.
+    pub frames: u64,
+    /// Records replayed.
+    pub records: u64,
+    /// Accounts found.
+    pub accounts: u64,
+    /// The sum of all balances of each currency: zero, or there would be no report.
+    pub currencies: Vec<Currency>,
+    /// The record up to which the views agree; `None` if there are none.
+    pub views: Option<u64>,
+}
+
+/// Verifies a data directory that no server has open. `noted`: a head noted earlier, which the
+/// chain must contain.
+///
+/// # Errors
+/// The first thing found wrong.
+pub fn verify(disk: Arc<dyn Disk>, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {
+    let segments = disk
+        .list("journal")
+        .map_err(|source| florin_storage::Error::Io {
+            file: "journal".to_owned(),
+            source,
+        })?;
+    if !segments.iter().any(|name| name.ends_with(".redb")) {
+        return Err(VerifyError::NoJournal);
+    }
+    let opened = Journal::open(Arc::clone(&disk), Options::new([0; 16]), 0)?;
+    let report = audit(disk.as_ref(), &opened.reader, noted);
+    // The journal was opened with care and nothing was written: the mark is right either way.
+    opened.committer.finish()?;
+    report
+}
+
+fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {
+    let snapshots = views::read_all(disk)?;
+    let mut replay = Replay::default();
+    let mut fault = None;
+    let mut noted_seen = noted.is_none();
+    let mut views_agree = None;
+    let verified = verify_chain(reader, 1, |frame| {
+        noted_seen |= noted == Some(frame.link);
+        let checked = replay
+            .take_frame(reader, frame)
+            .and_then(|()| match &snapshots {
+                Some((position, all)) if position.sequence == frame.last_sequence => {
+                    views_agree = Some(position.sequence);
+                    replay.compare(frame, position.link, all)
+                }
+                _ => Ok(()),
+            });
+        if let Err(error) = checked
+            && fault.is_none()
+        {
+            fault = Some(error);
+        }
+        Ok(())
+    })?;
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    if let Some((position, _)) = snapshots.filter(|(position, _)| position.sequence > 0)
+        && views_agree.is_none()
+    {
+        return Err(VerifyError::Disagreement(format!(
+            "the journal ends at record {}, the views know record {}: the journal was cut short",
+            verified.head.sequence, position.sequence
+        )));
+    }
+    if !noted_seen {
+        return Err(VerifyError::Disagreement(
+            "the noted head is nowhere in the chain: the journal was cut short or exchanged".into(),
+        ));
+    }
+    let currencies = replay.conserved()?;
+    Ok(Report {
+        head: verified.head,
+        frames: verified.frames,
+        records: verified.records,
+        accounts: replay.accounts,
+        currencies,
+        views: views_agree,
+    })
+}
+
+/// The ledger as the records make it.
+#[derive(Default)]
+struct Replay {
+    entities: HashMap<EntityId, Present, IdHasher>,
+    accounts: u64,
+    time: Timestamp,
+}
+
+impl Replay {
+    fn take_frame(&mut self, reader: &Reader, frame: &Frame) -> Result<(), VerifyError> {
+        for (sequence, bytes) in frame.iter() {
+            let fault = |fault: String| VerifyError::Record { sequence, fault };
+            let record = decode_record(bytes).map_err(|error| fault(error.to_string()))?;
+            if record.sequence != sequence {
+                return Err(fault(format!(
+                    "it says that it is record {}",
+                    record.sequence
+                )));
+            }
+            if record.time < self.time {
+                return Err(fault("it is older than the record before it".to_owned()));
+            }
+            self.time = record.time;
+            self.take(reader, &record).map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, reader: &Reader, record: &Record) -> Result<(), String> {
+        for change in &record.changes {
+            let present = self.entities.entry(change.entity).or_default();
+            let floor = present.state.is_some();
+            apply(present, change.entity, record)?;
+            if !floor && change.kind() == Some(Kind::Account) {
+                self.accounts += 1;
+                check_personal(reader, record, change)?;
+            }
+        }
+        self.check_postings(record)
+    }
+
+    /// The postings are what the events moved, the balances what the replay makes of them, and
+    /// together they sum to zero.
+    fn check_postings(&self, record: &Record) -> Result<(), String> {
+        let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+        for (place, change) in record.changes.iter().enumerate() {
+            let moved: i128 = change.events.iter().map(moved).sum();
+            let mut own = record
+                .postings
+                .iter()
+                .filter(|posting| posting.change as usize == place);
+            let (posting, more) = (own.next(), own.next());
+            let Some(posting) = posting else {
+                if moved != 0 {
+                    return Err(format!("{} moved {moved} without a posting", change.entity));
+                }
+                continue;
+            };
+            if more.is_some() || i128::from(posting.amount) != moved {
+                return Err(format!(
+                    "{}'s posting is not what its events moved",
+                    change.entity
+                ));
+            }
+            let state = self
+                .entities
+                .get(&change.entity)
+                .and_then(|known| known.state.as_ref());
+            let shown = (
+                posting.currency,
+                posting.balance,
+                posting.held,
+                posting.overdraft,
+            );
+            if state.and_then(State::posted) != Some(shown) {
+                return Err(format!(
+                    "{}'s balance of {} is not the sum of its postings",
+                    change.entity, posting.balance
+                ));
+            }
+            if let (true, Overdraft::Limit(limit)) = (moved < 0, posting.overdraft)
+                && posting.balance - i128::from(posting.held) + i128::from(limit) < 0
+            {
+                return Err(format!("{} was debited past its floor", change.entity));
+            }
+            *sums.entry(posting.currency).or_default() += moved;
+        }
+        if record
+            .postings
+            .iter()
+            .any(|posting| posting.change as usize >= record.changes.len())
+        {
+            return Err("a posting belongs to no change".to_owned());
+        }
+        match sums.into_iter().find(|(_, sum)| *sum != 0) {
+            Some((currency, sum)) => Err(format!("its postings in {currency} sum to {sum}")),
+            None => Ok(()),
+        }
+    }
+
+    /// The snapshots are what the records up to here make of their entities.
+    fn compare(
+        &self,
+        frame: &Frame,
+        link: [u8; 32],
+        snapshots: &[(EntityId, Present)],
+    ) -> Result<(), VerifyError> {
+        if frame.link != link {
+            return Err(VerifyError::Disagreement(format!(
+                "the chain's link at record {} is not the one that the views noted",
+                frame.last_sequence
+            )));
+        }
+        for (entity, snapshot) in snapshots {
+            if self.entities.get(entity) != Some(snapshot) {
+                return Err(VerifyError::Disagreement(format!(
+                    "the snapshot of {entity} is not what its records make of it"
+                )));
+            }
+        }
+        if snapshots.len() != self.entities.len() {
+            return Err(VerifyError::Disagreement(format!(
+                "the views hold {} entities, the journal {}",
+                snapshots.len(),
+                self.entities.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Every currency's balances sum to zero.
+    fn conserved(&self) -> Result<Vec<Currency>, VerifyError> {
+        let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+        for present in self.entities.values() {
+            if let Some((currency, balance, ..)) = present.state.as_ref().and_then(State::posted) {
+                *sums.entry(currency).or_default() += balance;
+            }
+        }
+        match sums.iter().find(|(_, sum)| **sum != 0) {
+            Some((currency, sum)) => Err(VerifyError::Disagreement(format!(
+                "all balances in {currency} sum to {sum}, not to zero"
+            ))),
+            None => Ok(sums.into_keys().collect()),
+        }
+    }
+}
+
+/// The personal row of a record that opened an account, if it wasn't erased, is the one that was
+/// sealed.
+fn check_personal(reader: &Reader, record: &Record, change: &Change) -> Result<(), String> {
+    let Some(Event::Account(AccountEvent::Opened(opened))) = change.events.first() else {
+        return Err("an account's first event doesn't open it".to_owned());
+    };
+    let row = reader
+        .personal(record.sequence)
+        .map_err(|error| error.to_string())?;
+    let Some(row) = row else { return Ok(()) };
+    let row = decode_personal(&row).map_err(|error| error.to_string())?;
+    match opened.holder {
+        crate::messages::Personal::Sealed(hash) if row.proves(0, hash) => Ok(()),
+        _ => Err("the personal values beside it are not the sealed ones".to_owned()),
+    }
+}
+
+/// What an event moved, in minor units.
+fn moved(event: &Event) -> i128 {
+    match event {
+        Event::Account(AccountEvent::Credited(amount))
+        | Event::External(ExternalEvent::Credited(amount)) => i128::from(amount.get()),
+        Event::Account(AccountEvent::Debited(amount))
+        | Event::External(ExternalEvent::Debited(amount)) => -i128::from(amount.get()),
+        _ => 0,
+    }
+}

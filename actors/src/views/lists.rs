@@ -1,0 +1,89 @@
+//! The lists an entity stands in: a pure function of its state, one row a list.
+//!
+//! A row is the list's tag, what it is filtered by, and the entity's id, so that a list is a range
+//! of rows in the order of ids, which is that of creation.
+
+use crate::entities::State;
+use crate::messages::{AccountStatus, EntityId};
+
+/// Which accounts a list shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountFilter {
+    /// Only these.
+    pub status: Option<AccountStatus>,
+    /// Only with this reference.
+    pub reference: Option<String>,
+}
+
+const ACCOUNTS: u8 = 0;
+const ACCOUNTS_BY_STATUS: u8 = 1;
+const ACCOUNTS_BY_REFERENCE: u8 = 2;
+
+/// The rows of an entity.
+pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
+    match state {
+        Some(State::Account(account)) => {
+            let mut rows = vec![
+                row(vec![ACCOUNTS], entity),
+                row(vec![ACCOUNTS_BY_STATUS, account.status() as u8], entity),
+            ];
+            if let Some(reference) = account.reference() {
+                rows.push(row(by_reference(reference), entity));
+            }
+            rows
+        }
+        Some(State::External(_) | State::Numbering(_)) | None => Vec::new(),
+    }
+}
+
+impl AccountFilter {
+    /// What the rows of the narrowest fitting list start with.
+    pub(super) fn prefix(&self) -> Vec<u8> {
+        match self {
+            Self {
+                reference: Some(reference),
+                ..
+            } => by_reference(reference),
+            Self {
+                status: Some(status),
+                ..
+            } => vec![ACCOUNTS_BY_STATUS, *status as u8],
+            Self {
+                status: None,
+                reference: None,
+            } => vec![ACCOUNTS],
+        }
+    }
+
+    /// Whether an entity of that list is shown.
+    pub(super) fn shows(&self, state: &State) -> bool {
+        match state {
+            State::Account(account) => {
+                self.status.is_none_or(|status| status == account.status())
+                    && self
+                        .reference
+                        .as_deref()
+                        .is_none_or(|wanted| account.reference() == Some(wanted))
+            }
+            State::External(_) | State::Numbering(_) => false,
+        }
+    }
+}
+
+/// The row of an entity in a list.
+pub(super) fn row(mut prefix: Vec<u8>, entity: EntityId) -> Vec<u8> {
+    prefix.extend_from_slice(&entity.to_bytes());
+    prefix
+}
+
+/// The entity of a row.
+pub(super) fn entity(row: &[u8]) -> Option<EntityId> {
+    row.last_chunk().map(|bytes| EntityId::from_bytes(*bytes))
+}
+
+/// A reference may be personal and is long: its hash stands for it.
+fn by_reference(reference: &str) -> Vec<u8> {
+    let mut prefix = vec![ACCOUNTS_BY_REFERENCE];
+    prefix.extend_from_slice(&blake3::hash(reference.as_bytes()).as_bytes()[..16]);
+    prefix
+}

@@ -1,0 +1,187 @@
+//! What changed since the view was last written: entities, list rows, totals.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
+use florin_storage::{Position, ViewError, ViewRead, ViewStore};
+use serde::{Deserialize, Serialize};
+
+use super::{ROWS, SNAPSHOTS, TOTALS, lists};
+use crate::entities::State;
+use crate::messages::{AccountEvent, Currency, EntityId, Event, Record};
+use crate::runtime::{IdHasher, Present, Totals, apply};
+
+/// The projector's unwritten work, over what the store holds.
+#[derive(Debug)]
+pub(super) struct Memory {
+    /// The last record in here.
+    pub(super) sequence: u64,
+    /// Entities changed since the last write.
+    pub(super) dirty: HashMap<EntityId, Present, IdHasher>,
+    /// List rows added (true) or removed (false) since then.
+    pub(super) rows: BTreeMap<Vec<u8>, bool>,
+    /// All postings, by currency.
+    pub(super) totals: BTreeMap<Currency, Totals>,
+}
+
+/// A snapshot as the store keeps it.
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    version: u64,
+    last: u64,
+    state: State,
+}
+
+impl Memory {
+    pub(super) fn new(sequence: u64, totals: BTreeMap<Currency, Totals>) -> Self {
+        Self {
+            sequence,
+            dirty: HashMap::default(),
+            rows: BTreeMap::new(),
+            totals,
+        }
+    }
+
+    pub(super) fn present(&self, entity: EntityId) -> Option<&Present> {
+        self.dirty.get(&entity)
+    }
+
+    /// Takes a record in. `read` is the store as it is.
+    pub(super) fn take(&mut self, read: &ViewRead, record: &Record) -> Result<(), String> {
+        for change in &record.changes {
+            let entity = change.entity;
+            let present = match self.dirty.entry(entity) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let stored = if change.previous == 0 {
+                        None
+                    } else {
+                        read_snapshot(read, entity).map_err(|error| error.to_string())?
+                    };
+                    place.insert(stored.unwrap_or_default())
+                }
+            };
+            let listed = change.events.iter().any(moves_rows);
+            let before = if listed {
+                lists::rows(entity, present.state.as_ref())
+            } else {
+                vec![]
+            };
+            apply(present, entity, record)?;
+            if listed {
+                let after = lists::rows(entity, present.state.as_ref());
+                self.rows.extend(before.into_iter().map(|row| (row, false)));
+                self.rows.extend(after.into_iter().map(|row| (row, true)));
+            }
+        }
+        for posting in &record.postings {
+            let totals = self.totals.entry(posting.currency).or_default();
+            let amount = u128::from(posting.amount.unsigned_abs());
+            if posting.amount < 0 {
+                totals.debits += amount;
+            } else {
+                totals.credits += amount;
+            }
+        }
+        self.sequence = record.sequence;
+        Ok(())
+    }
+
+    /// Writes everything, sorted, in one transaction. Forget it afterwards.
+    pub(super) fn write(&self, store: &ViewStore, link: [u8; 32]) -> Result<(), ViewError> {
+        let mut dirty: Vec<_> = self.dirty.iter().collect();
+        dirty.sort_unstable_by_key(|(entity, _)| **entity);
+        store.write(|write| {
+            let mut bytes = Vec::new();
+            for (entity, present) in dirty {
+                let Some(state) = &present.state else {
+                    continue;
+                };
+                bytes.clear();
+                let state = state.clone();
+                let snapshot = Snapshot {
+                    version: present.version,
+                    last: present.last,
+                    state,
+                };
+                florin_storage::encode(&snapshot, &mut bytes)?;
+                write.put(SNAPSHOTS, &entity.to_bytes(), &bytes)?;
+            }
+            for (row, added) in &self.rows {
+                if *added {
+                    write.put(ROWS, row, &[])?;
+                } else {
+                    write.remove(ROWS, row)?;
+                }
+            }
+            for (currency, totals) in &self.totals {
+                bytes.clear();
+                florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;
+                write.put(TOTALS, currency.code().as_bytes(), &bytes)?;
+            }
+            write.set_position(Position {
+                sequence: self.sequence,
+                link,
+            })
+        })
+    }
+
+    /// Forgets what was written.
+    pub(super) fn written(&mut self) {
+        self.dirty.clear();
+        self.rows.clear();
+    }
+}
+
+/// Whether an event can change the lists an entity stands in: movements never do.
+const fn moves_rows(event: &Event) -> bool {
+    match event {
+        Event::Account(event) => {
+            matches!(
+                event,
+                AccountEvent::Opened(_) | AccountEvent::StatusChanged(_)
+            )
+        }
+        Event::External(_) | Event::Numbering(_) => false,
+    }
+}
+
+/// An entity's snapshot in the store.
+pub(super) fn read_snapshot(
+    read: &ViewRead,
+    entity: EntityId,
+) -> Result<Option<Present>, ViewError> {
+    let Some(bytes) = read.get(SNAPSHOTS, &entity.to_bytes())? else {
+        return Ok(None);
+    };
+    decode_snapshot(&bytes).map(Some)
+}
+
+/// A snapshot's bytes as what is known of its entity.
+pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<Present, ViewError> {
+    let Snapshot {
+        version,
+        last,
+        state,
+    } = florin_storage::decode(bytes)?;
+    Ok(Present {
+        state: Some(state),
+        version,
+        last,
+        holder: None,
+    })
+}
+
+/// The totals in the store.
+pub(super) fn read_totals(read: &ViewRead) -> Result<BTreeMap<Currency, Totals>, ViewError> {
+    let mut all = BTreeMap::new();
+    for row in read.range(TOTALS, ..)? {
+        let (code, bytes) = row?;
+        let code = String::from_utf8_lossy(&code).into_owned();
+        let (debits, credits) = florin_storage::decode(&bytes)?;
+        if let Ok(currency) = Currency::declared(&code) {
+            all.insert(currency, Totals { debits, credits });
+        }
+    }
+    Ok(all)
+}

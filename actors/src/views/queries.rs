@@ -1,0 +1,152 @@
+//! Lists and totals. They block on the disk: never on the ledger arbiter.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::sync::PoisonError;
+
+use florin_storage::{Reader, ViewRead};
+
+use super::lists::{self, AccountFilter};
+use super::memory::{self, Memory};
+use super::{ROWS, Views};
+use crate::entities::State;
+use crate::messages::EntityId;
+use crate::runtime::{Account, Page, Present, TrialBalance, read_holder};
+
+impl Views {
+    /// A page of accounts in the order of their ids.
+    ///
+    /// # Errors
+    /// What can't be read, as a sentence.
+    pub fn accounts(
+        &self,
+        reader: &Reader,
+        filter: &AccountFilter,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<Account, EntityId>, String> {
+        let found = self.page(filter, after, limit + 1)?;
+        let has_more = found.len() > limit;
+        let mut entries = Vec::with_capacity(limit.min(found.len()));
+        let mut last = None;
+        for (entity, present) in found.into_iter().take(limit) {
+            let Some(State::Account(account)) = &present.state else {
+                continue;
+            };
+            let view = account.view(entity, present.version);
+            let holder = read_holder(reader, view.opened)?;
+            last = Some(entity);
+            entries.push(Account { view, holder });
+        }
+        Ok(Page {
+            entries,
+            next: last.filter(|_| has_more),
+        })
+    }
+
+    /// All postings up to the views' position.
+    pub fn trial_balance(&self) -> TrialBalance {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        TrialBalance {
+            as_of_sequence: memory.sequence,
+            currencies: memory
+                .totals
+                .iter()
+                .map(|(currency, totals)| (*currency, *totals))
+                .collect(),
+        }
+    }
+
+    fn page(
+        &self,
+        filter: &AccountFilter,
+        after: Option<EntityId>,
+        count: usize,
+    ) -> Result<Vec<(EntityId, Present)>, String> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let read = self.store.read().map_err(|error| error.to_string())?;
+        let mut found = Vec::new();
+        for entity in listed(&memory, &read, filter.prefix(), after)? {
+            let entity = entity?;
+            let present = match memory.present(entity) {
+                Some(present) => Some(present.clone()),
+                None => memory::read_snapshot(&read, entity).map_err(|error| error.to_string())?,
+            };
+            let Some(present) = present else {
+                return Err(format!("{entity} is listed and has no snapshot"));
+            };
+            if present
+                .state
+                .as_ref()
+                .is_some_and(|state| filter.shows(state))
+            {
+                found.push((entity, present));
+                if found.len() == count {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The entities of a list, in the order of ids: what the store has, less what was removed since,
+/// and what was added since.
+fn listed<'m>(
+    memory: &'m Memory,
+    read: &ViewRead,
+    prefix: Vec<u8>,
+    after: Option<EntityId>,
+) -> Result<impl Iterator<Item = Result<EntityId, String>> + use<'m>, String> {
+    let first = EntityId::from_bytes([0; 16]);
+    let last = EntityId::from_bytes([0xff; 16]);
+    let from = lists::row(prefix.clone(), after.unwrap_or(first));
+    let to = lists::row(prefix, last);
+    let stored = read
+        .range(ROWS, from.as_slice()..=to.as_slice())
+        .map_err(|error| error.to_string())?
+        .map(|row| row.map(|(key, _)| key).map_err(|error| error.to_string()))
+        .filter(|row| !row.as_ref().is_ok_and(|row| memory.rows.contains_key(row)));
+    let added = rows_added(&memory.rows, from, to).map(Ok);
+    let merged = Merged {
+        left: stored.peekable(),
+        right: added.peekable(),
+    };
+    Ok(merged
+        .map(|row| {
+            row.and_then(|row| lists::entity(&row).ok_or_else(|| "a row without id".to_owned()))
+        })
+        .filter(move |entity| after.is_none() || entity.as_ref().ok() != after.as_ref()))
+}
+
+fn rows_added(
+    rows: &BTreeMap<Vec<u8>, bool>,
+    from: Vec<u8>,
+    to: Vec<u8>,
+) -> impl Iterator<Item = Vec<u8>> {
+    rows.range(from..=to)
+        .filter(|(_, added)| **added)
+        .map(|(row, _)| row.clone())
+}
+
+/// Two sorted iterators as one; an error comes first.
+struct Merged<L: Iterator, R: Iterator> {
+    left: Peekable<L>,
+    right: Peekable<R>,
+}
+
+impl<L, R> Iterator for Merged<L, R>
+where
+    L: Iterator<Item = Result<Vec<u8>, String>>,
+    R: Iterator<Item = Result<Vec<u8>, String>>,
+{
+    type Item = Result<Vec<u8>, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match (self.left.peek(), self.right.peek()) {
+            (Some(Ok(left)), Some(Ok(right))) if right < left => self.right.next(),
+            (Some(_), _) => self.left.next(),
+            (None, _) => self.right.next(),
+        }
+    }
+}

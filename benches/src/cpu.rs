@@ -1,0 +1,81 @@
+//! CPU time of a process and of the machine, from `/proc/PID/stat` and `/proc/stat`, in ticks of
+//! usually 10 ms. A process is all its threads, user and kernel, without children.
+
+use std::fs;
+use std::time::Duration;
+
+/// The CPU time that process `pid` has used since it began; `None` when it is gone.
+pub fn used_by(pid: u32) -> Option<Duration> {
+    let ticks = parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    Some(of_ticks(ticks))
+}
+
+/// CPU time of the whole machine since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MachineTimes {
+    /// In processes and in the kernel for them, interrupts apart.
+    pub busy: Duration,
+    /// Taken by the machine's host.
+    pub stolen: Duration,
+}
+
+/// The machine's CPU time; zero where it can't be read.
+pub fn of_machine() -> MachineTimes {
+    fs::read_to_string("/proc/stat")
+        .ok()
+        .and_then(|stat| parse_machine(&stat))
+        .unwrap_or_default()
+}
+
+/// user, nice, system, idle, iowait, irq, softirq, steal on the first line, proc(5).
+fn parse_machine(stat: &str) -> Option<MachineTimes> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = fields
+        .split_ascii_whitespace()
+        .map_while(|field| field.parse().ok())
+        .collect();
+    Some(MachineTimes {
+        busy: of_ticks(ticks.get(..3)?.iter().sum()),
+        stolen: of_ticks(*ticks.get(7)?),
+    })
+}
+
+fn of_ticks(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_micros(ticks.saturating_mul(1_000_000) / per_second)
+}
+
+/// utime + stime, fields 14 and 15 of proc(5). The name before them may hold spaces and brackets,
+/// so counting starts at the last bracket.
+fn parse(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let kernel: u64 = fields.next()?.parse().ok()?;
+    Some(user + kernel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_found_behind_a_name_with_brackets() {
+        let stat = "42 (a b) c) S 1 42 42 0 -1 4194304 100 0 0 0 17 5 900 800 20 0 3 0 1";
+        assert_eq!(parse(stat), Some(22));
+    }
+
+    #[test]
+    fn the_machine_is_busy_with_processes_and_their_kernel_work() {
+        let times = parse_machine("cpu  10 20 30 4000 5 6 7 80 0 0\ncpu0 1 1 1\n").unwrap();
+        assert_eq!(times.busy, of_ticks(60));
+        assert_eq!(times.stolen, of_ticks(80));
+        assert_eq!(parse_machine("intr 1 2 3"), None);
+    }
+
+    #[test]
+    fn this_process_has_a_cpu_time() {
+        assert!(used_by(std::process::id()).is_some());
+        assert!(used_by(u32::MAX).is_none());
+    }
+}

@@ -1,0 +1,219 @@
+//! Drives one load: opens the connections, runs the threads, and reads the CPU clocks at both ends
+//! of the measured window.
+
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::script::Script;
+use super::tally::Tally;
+use super::worker::{Schedule, Worker};
+use crate::cpu::MachineTimes;
+use crate::error::BenchError;
+use crate::{cpu, interrupt};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long what is in flight at the end is awaited: past the node's own 5 s for a confirmation.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How often the waiting thread looks for a signal.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What to load, with how much, for how long.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub address: SocketAddr,
+    /// The process behind the address, for its CPU time.
+    pub server: u32,
+    pub connections: usize,
+    pub warmup: Duration,
+    /// The measured time after the warm-up. A load ends earlier when its scripts do.
+    pub measured: Duration,
+}
+
+/// What came of a load.
+#[derive(Debug)]
+pub struct Driven<S> {
+    pub tally: Tally,
+    /// The scripts, with what they learned from the answers.
+    pub scripts: Vec<S>,
+    /// The window as it really was, between the two readings of the CPU clocks.
+    pub window: Duration,
+    /// CPU time the server used in that window; zero when it was gone.
+    pub server_cpu: Duration,
+    /// CPU time this process used in it.
+    pub generator_cpu: Duration,
+    /// CPU time all other processes used in it: they disturbed the measurement.
+    pub other_cpu: Duration,
+    /// CPU time the machine's host took in it.
+    pub stolen_cpu: Duration,
+}
+
+/// Runs one thread a script, with the connections shared out among them, and waits for all.
+pub fn drive<S: Script>(plan: &Plan, scripts: Vec<S>) -> Result<Driven<S>, BenchError> {
+    let mut shares = Vec::with_capacity(scripts.len());
+    for thread in 0..scripts.len() {
+        let share = (plan.connections + thread) / scripts.len();
+        shares.push(connect(plan.address, share)?);
+    }
+    let started = Instant::now();
+    let measured_from = started + plan.warmup;
+    let measured_to = measured_from + plan.measured;
+    let schedule = Schedule {
+        measured_from,
+        measured_to,
+        stop_at: measured_to,
+        give_up_at: measured_to + DRAIN_LIMIT,
+    };
+    let mut workers = Vec::with_capacity(scripts.len());
+    for (sockets, script) in shares.into_iter().zip(scripts) {
+        workers.push(Worker::new(sockets, script, schedule)?);
+    }
+    thread::scope(|scope| {
+        let threads: Vec<_> = workers
+            .into_iter()
+            .map(|worker| scope.spawn(|| worker.run()))
+            .collect();
+        let busy = || threads.iter().any(|thread| !thread.is_finished());
+        wait_until(measured_from, &busy);
+        let before = Reading::take(plan.server);
+        wait_until(measured_to, &busy);
+        let after = Reading::take(plan.server);
+
+        let server_cpu = after.server.saturating_sub(before.server);
+        let generator_cpu = after.generator.saturating_sub(before.generator);
+
+        let mut tally = Tally::new();
+        let mut scripts = Vec::new();
+        for thread in threads {
+            let (part, script) = match thread.join() {
+                Ok(result) => result?,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            tally.add(part);
+            scripts.push(script);
+        }
+        Ok(Driven {
+            tally,
+            scripts,
+            window: after.at - before.at,
+            server_cpu,
+            generator_cpu,
+            other_cpu: after
+                .machine
+                .busy
+                .saturating_sub(before.machine.busy + server_cpu + generator_cpu),
+            stolen_cpu: after.machine.stolen.saturating_sub(before.machine.stolen),
+        })
+    })
+}
+
+fn connect(address: SocketAddr, connections: usize) -> Result<Vec<TcpStream>, BenchError> {
+    let open = || {
+        let socket = TcpStream::connect_timeout(&address, CONNECT_LIMIT)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    (0..connections)
+        .map(|_| open().map_err(BenchError::io(format!("connect to {address}"))))
+        .collect()
+}
+
+/// Sleeps until then, or until the load is over or a signal came.
+fn wait_until(then: Instant, busy: &dyn Fn() -> bool) {
+    while busy() && !interrupt::requested() {
+        let left = then.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(LOOK));
+    }
+}
+
+/// The clocks at one moment.
+struct Reading {
+    at: Instant,
+    server: Duration,
+    generator: Duration,
+    machine: MachineTimes,
+}
+
+impl Reading {
+    fn take(server: u32) -> Self {
+        Self {
+            at: Instant::now(),
+            server: cpu::used_by(server).unwrap_or_default(),
+            generator: cpu::used_by(std::process::id()).unwrap_or_default(),
+            machine: cpu::of_machine(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+    use crate::transfers::{AccountId, Pairs, Transfers};
+
+    fn plan(fake: &Fake, measured: Duration) -> Plan {
+        Plan {
+            address: fake.address(),
+            server: std::process::id(),
+            connections: 7,
+            warmup: Duration::from_millis(50),
+            measured,
+        }
+    }
+
+    fn scripts(fake: &Fake, limit: Option<u64>) -> Vec<Transfers> {
+        let accounts: std::sync::Arc<[AccountId]> = (b'a'..b'k').map(|id| [id; 36]).collect();
+        (0..2)
+            .map(|_| Transfers::new(fake.address(), accounts.clone(), Pairs::Uniform, limit))
+            .collect()
+    }
+
+    #[test]
+    fn everything_answered_is_recorded_and_nothing_is_left_in_flight() {
+        let fake = Fake::start();
+        let plan = plan(&fake, Duration::from_millis(200));
+        let tally = drive(&plan, scripts(&fake, None)).unwrap().tally;
+        assert_eq!((tally.errors(), tally.first_error), (0, None));
+        assert_eq!(tally.answered, fake.records());
+        assert!(tally.answered > tally.answered_in_window);
+        assert_eq!(tally.latency.len(), tally.answered_in_window);
+    }
+
+    #[test]
+    fn a_load_ends_with_its_scripts() {
+        let fake = Fake::start();
+        let plan = plan(&fake, Duration::from_secs(60));
+        let driven = drive(&plan, scripts(&fake, Some(100))).unwrap();
+        assert_eq!(driven.tally.answered, 200);
+        assert_eq!(fake.records(), 200);
+        assert!(driven.window < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn refusals_are_counted_apart_and_not_as_answers() {
+        let fake = Fake::refusing_every(5);
+        let plan = plan(&fake, Duration::from_secs(60));
+        let tally = drive(&plan, scripts(&fake, Some(100))).unwrap().tally;
+        assert_eq!(tally.other_statuses.get(&503), Some(&40));
+        assert_eq!(tally.answered, fake.records());
+        assert_eq!(tally.first_error.as_deref(), Some("503: overloaded"));
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_is_a_transport_error_on_each_connection() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || listener.incoming().flatten().for_each(drop));
+        let fake = Fake::start();
+        let plan = Plan {
+            address,
+            ..plan(&fake, Duration::from_secs(60))
+        };
+        let tally = drive(&plan, scripts(&fake, None)).unwrap().tally;
+        assert_eq!((tally.answered, tally.transport_errors), (0, 7));
+    }
+}

@@ -1,0 +1,53 @@
+//! Florin's load benchmark: a node and a bare HTTP echo, loaded in turn on the machine at hand.
+//!
+//! Absolute rates mean little on a shared machine. What counts is the ratio to the echo of the same
+//! round, measured seconds earlier with the same requests, connections and generator.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this crate measures time; it has no clock seam to take it from"
+)]
+
+mod cli;
+mod cpu;
+mod echo;
+mod error;
+#[cfg(test)]
+mod fake;
+mod http;
+mod interrupt;
+mod load;
+mod machine;
+mod node;
+mod opening;
+mod process;
+mod report;
+mod run;
+mod scenario;
+mod session;
+mod transfers;
+mod work_dir;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+/// The same allocator as the node's, so that the echo differs from it only by what it leaves out.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(options) => run::run(&options),
+        Command::Echo(options) => echo::serve(options.port).map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("florin-benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

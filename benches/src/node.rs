@@ -1,0 +1,263 @@
+//! A Florin node under measurement: found, started on an empty port, asked what it recorded, ended
+//! and verified.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+use std::{env, fs, thread};
+
+use serde::Deserialize;
+
+use crate::error::BenchError;
+use crate::process::{Process, free_address};
+use crate::{cpu, http, interrupt};
+
+const READY_LIMIT: Duration = Duration::from_secs(120);
+/// How long the trial balance may trail what was answered.
+const RECORDED_LIMIT: Duration = Duration::from_secs(10);
+const VERIFY_LIMIT: Duration = Duration::from_secs(1800);
+/// How long work left over from a load is awaited.
+const QUIET_LIMIT: Duration = Duration::from_secs(60);
+/// A node is quiet when it uses less CPU than this within one `QUIET_WINDOW`.
+const QUIET_CPU: Duration = Duration::from_millis(10);
+const QUIET_WINDOW: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The executable to measure: the one named, or `florin` beside this one if it is of the sources.
+pub fn locate(named: Option<&Path>) -> Result<PathBuf, BenchError> {
+    if let Some(path) = named {
+        let path = absolute(path)?;
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(BenchError::NodeMissing(path))
+        };
+    }
+    let own = env::current_exe().map_err(BenchError::io("find the own executable"))?;
+    let node = own.with_file_name("florin");
+    let built = modified(&node).ok_or_else(|| BenchError::NodeMissing(node.clone()))?;
+    match newer_source(&node, built) {
+        Some(than) => Err(BenchError::NodeStale { node, than }),
+        None => Ok(node),
+    }
+}
+
+/// A source of the executable that changed after it was built, from the list cargo keeps beside it.
+fn newer_source(executable: &Path, built: SystemTime) -> Option<PathBuf> {
+    let list = fs::read_to_string(executable.with_extension("d")).ok()?;
+    sources(&list).find(|source| modified(source).is_some_and(|changed| changed > built))
+}
+
+/// The paths after the colon in a makefile-like `target: a b c`, spaces in them being escaped.
+fn sources(list: &str) -> impl Iterator<Item = PathBuf> {
+    let paths = list.split_once(": ").map_or("", |(_, paths)| paths);
+    let paths = paths.trim().replace("\\ ", "\0");
+    paths
+        .split(' ')
+        .filter(|path| !path.is_empty())
+        .map(|path| PathBuf::from(path.replace('\0', " ")))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|found| found.modified()).ok()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, BenchError> {
+    std::path::absolute(path).map_err(BenchError::io(path.display().to_string()))
+}
+
+/// A running node.
+pub struct Node {
+    process: Process,
+    address: SocketAddr,
+    executable: PathBuf,
+    data_dir: PathBuf,
+    work_dir: PathBuf,
+}
+
+/// The part of `GET /ledger/trial-balance` that is read.
+#[derive(Debug, Deserialize)]
+pub struct TrialBalance {
+    /// The number of the last record it holds.
+    pub as_of_sequence: u64,
+    #[serde(default)]
+    currencies: BTreeMap<String, Totals>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Totals {
+    difference: String,
+}
+
+impl TrialBalance {
+    /// The first currency whose debits and credits differ.
+    pub fn unbalanced(&self) -> Option<&str> {
+        let mut currencies = self.currencies.iter();
+        currencies
+            .find(|(_, totals)| totals.difference != "0")
+            .map(|(currency, _)| currency.as_str())
+    }
+}
+
+/// What a node still did after a load had ended.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftOver {
+    /// Until it was quiet.
+    pub time: Duration,
+    pub cpu: Duration,
+}
+
+impl Node {
+    /// Starts it and waits until it is ready. Its output goes to `work_dir`, which is its working
+    /// directory too, so that it finds no settings file there.
+    pub fn start(executable: &Path, data_dir: &Path, work_dir: &Path) -> Result<Self, BenchError> {
+        let address = free_address()?;
+        let mut command = Command::new(executable);
+        command
+            .arg("serve")
+            .args(["--port", &address.port().to_string()])
+            .arg("--data-dir")
+            .arg(data_dir)
+            .current_dir(work_dir);
+        let mut process = Process::start("the node", command, work_dir.join("node.log"))?;
+        process.wait_ready(READY_LIMIT, || match http::get(address, "/health/ready") {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) => Err(format!("{}: {}", answer.status, answer.text())),
+            Err(error) => Err(error.to_string()),
+        })?;
+        Ok(Self {
+            process,
+            address,
+            executable: executable.to_owned(),
+            data_dir: data_dir.to_owned(),
+            work_dir: work_dir.to_owned(),
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Waits until what a load left over is done, so that it doesn't weigh on the next one.
+    pub fn quiet(&self) -> LeftOver {
+        let started = Instant::now();
+        let used = || cpu::used_by(self.pid()).unwrap_or_default();
+        let at_start = used();
+        let mut before = at_start;
+        loop {
+            thread::sleep(QUIET_WINDOW);
+            let now = used();
+            let time = started.elapsed();
+            if now - before <= QUIET_CPU || time > QUIET_LIMIT || interrupt::requested() {
+                return LeftOver {
+                    time: time.saturating_sub(QUIET_WINDOW),
+                    cpu: before.saturating_sub(at_start),
+                };
+            }
+            before = now;
+        }
+    }
+
+    /// The trial balance, as soon as it holds at least the record `sequence`; the last one it gave
+    /// when that takes too long.
+    pub fn trial_balance(&self, sequence: u64) -> Result<TrialBalance, BenchError> {
+        let deadline = Instant::now() + RECORDED_LIMIT;
+        loop {
+            let waiting = Instant::now() < deadline && !interrupt::requested();
+            let answer = http::get(self.address, "/ledger/trial-balance")?;
+            match answer.status {
+                200 => {
+                    let balance = parse_trial_balance(&answer.body)?;
+                    if balance.as_of_sequence >= sequence || !waiting {
+                        return Ok(balance);
+                    }
+                }
+                503 if waiting => {}
+                status => {
+                    return Err(BenchError::Status {
+                        request: "GET /ledger/trial-balance".to_owned(),
+                        status,
+                        body: answer.text(),
+                    });
+                }
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Ends it with SIGTERM; says what is wrong with how it ended, if anything.
+    pub fn stop(&mut self) -> Option<String> {
+        self.process.stop(true)
+    }
+
+    /// Runs `florin verify` on what it left, and gives its exit and last output.
+    pub fn verify(&self) -> Result<Verified, BenchError> {
+        let mut command = Command::new(&self.executable);
+        command
+            .arg("verify")
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .current_dir(&self.work_dir);
+        let started = Instant::now();
+        let mut process =
+            Process::start("florin verify", command, self.work_dir.join("verify.log"))?;
+        let status = process.wait_end(VERIFY_LIMIT);
+        Ok(Verified {
+            ok: status.is_some_and(|status| status.success()),
+            exit: status.map_or_else(
+                || format!("not ended after {VERIFY_LIMIT:?}"),
+                |status| status.to_string(),
+            ),
+            seconds: started.elapsed().as_secs_f64(),
+            output: process.last_output(),
+        })
+    }
+}
+
+/// How `florin verify` ended.
+#[derive(Debug, serde::Serialize)]
+pub struct Verified {
+    pub ok: bool,
+    pub exit: String,
+    pub seconds: f64,
+    pub output: String,
+}
+
+fn parse_trial_balance(body: &[u8]) -> Result<TrialBalance, BenchError> {
+    serde_json::from_slice(body).map_err(|source| BenchError::Body {
+        request: "GET /ledger/trial-balance".to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_split_at_spaces_that_are_not_escaped() {
+        let list = "/t/florin: /a/main.rs /a\\ b/lib.rs /c.rs\n";
+        let found: Vec<_> = sources(list).collect();
+        assert_eq!(
+            found,
+            ["/a/main.rs", "/a b/lib.rs", "/c.rs"].map(PathBuf::from)
+        );
+        assert_eq!(sources("").count(), 0);
+    }
+
+    #[test]
+    fn a_trial_balance_that_does_not_add_up_names_its_currency() {
+        let body = br#"{"as_of_sequence":7,"currencies":{"EUR":{"debits":"1","credits":"1","difference":"0"},"USD":{"debits":"2","credits":"1","difference":"1"}},"more":1}"#;
+        let balance = parse_trial_balance(body).unwrap();
+        assert_eq!(balance.as_of_sequence, 7);
+        assert_eq!(balance.unbalanced(), Some("USD"));
+    }
+}

@@ -1,0 +1,168 @@
+//! Opens the accounts before the first round: each is created and given one deposit, over the same
+//! kind of connections that are measured later.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::BenchError;
+use crate::interrupt;
+use crate::load::{self, Plan, Script};
+use crate::transfers::{AccountId, Keys};
+
+/// Minor units on each account: far more than random transfers will ever take from it.
+const OPENING_DEPOSIT: u64 = 100_000_000_000;
+const CONNECTIONS: usize = 128;
+/// How long opening may take; 100,000 accounts take seconds.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Opens `count` accounts with `threads` threads and gives their ids.
+pub fn open_accounts(
+    address: SocketAddr,
+    server: u32,
+    count: u32,
+    threads: u16,
+) -> Result<Vec<AccountId>, BenchError> {
+    let plan = Plan {
+        address,
+        server,
+        connections: CONNECTIONS,
+        warmup: Duration::ZERO,
+        measured: LIMIT,
+    };
+    let threads = u32::from(threads);
+    let scripts = (0..threads)
+        .map(|thread| Opening::new(address, (count + thread) / threads))
+        .collect();
+    let driven = load::drive(&plan, scripts)?;
+    if interrupt::requested() {
+        return Err(BenchError::Interrupted);
+    }
+    let accounts: Vec<_> = driven
+        .scripts
+        .into_iter()
+        .flat_map(|script| script.accounts)
+        .collect();
+    let answered = driven.tally.answered;
+    if answered != u64::from(count) * 2 || driven.tally.errors() > 0 {
+        return Err(BenchError::Opening(format!(
+            "opening {count} accounts: {answered} of {} requests went well; first error: {}",
+            u64::from(count) * 2,
+            driven.tally.first_error.as_deref().unwrap_or("none")
+        )));
+    }
+    Ok(accounts)
+}
+
+/// One thread's part of the accounts.
+struct Opening {
+    address: SocketAddr,
+    to_create: u32,
+    keys: Keys,
+    steps: Vec<Step>,
+    request: String,
+    accounts: Vec<AccountId>,
+}
+
+/// What a connection did last.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    AskedToCreate,
+    Created(AccountId),
+    AskedToDeposit,
+}
+
+#[derive(Deserialize)]
+struct Account {
+    id: String,
+}
+
+impl Opening {
+    fn new(address: SocketAddr, to_create: u32) -> Self {
+        Self {
+            address,
+            to_create,
+            keys: Keys::new(),
+            steps: Vec::new(),
+            request: String::new(),
+            accounts: Vec::new(),
+        }
+    }
+
+    fn render(&mut self, path: &str, body: &str) -> &[u8] {
+        self.request.clear();
+        // Writing to a string can't fail.
+        let _ = write!(
+            self.request,
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nIdempotency-Key: {}\r\n\r\n{body}",
+            self.address,
+            body.len(),
+            self.keys.next_text()
+        );
+        self.request.as_bytes()
+    }
+}
+
+impl Script for Opening {
+    fn expected_status(&self, slot: usize) -> u16 {
+        match self.steps[slot] {
+            Step::AskedToCreate => 201,
+            Step::Created(_) | Step::AskedToDeposit => 200,
+        }
+    }
+
+    fn next(&mut self, slot: usize) -> Option<&[u8]> {
+        if self.steps.len() <= slot {
+            self.steps.resize(slot + 1, Step::AskedToDeposit);
+        }
+        if let Step::Created(id) = self.steps[slot] {
+            self.steps[slot] = Step::AskedToDeposit;
+            let path = format!("/accounts/{}/deposit", String::from_utf8_lossy(&id));
+            return Some(self.render(&path, &format!(r#"{{"amount":{OPENING_DEPOSIT}}}"#)));
+        }
+        self.to_create = self.to_create.checked_sub(1)?;
+        self.steps[slot] = Step::AskedToCreate;
+        let body = format!(
+            r#"{{"holder_name":"Bench {}","country_code":"US","currency":"USD"}}"#,
+            self.to_create
+        );
+        Some(self.render("/accounts", &body))
+    }
+
+    fn answered(&mut self, slot: usize, body: &[u8]) -> Result<(), String> {
+        if let Step::AskedToCreate = self.steps[slot] {
+            let account: Account = serde_json::from_slice(body)
+                .map_err(|error| format!("POST /accounts: its reply: {error}"))?;
+            let id = AccountId::try_from(account.id.as_bytes())
+                .map_err(|_| format!("POST /accounts: the id {:?} is no UUID", account.id))?;
+            self.steps[slot] = Step::Created(id);
+            self.accounts.push(id);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::Fake;
+
+    #[test]
+    fn every_account_is_created_and_funded_once() {
+        let fake = Fake::start();
+        let accounts = open_accounts(fake.address(), std::process::id(), 301, 2).unwrap();
+        assert_eq!(accounts.len(), 301);
+        let distinct: std::collections::HashSet<_> = accounts.iter().collect();
+        assert_eq!(distinct.len(), 301);
+        assert_eq!(fake.records(), 602);
+    }
+
+    #[test]
+    fn a_refusal_is_named() {
+        let fake = Fake::refusing_every(10);
+        let error = open_accounts(fake.address(), std::process::id(), 20, 1).unwrap_err();
+        assert!(error.to_string().contains("503: overloaded"), "{error}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Where a run puts the node's data and the children's output. It lies on the disk of the build,
+//! not in `/tmp`, which is often in memory.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use crate::error::BenchError;
+
+pub struct WorkDir {
+    path: PathBuf,
+    data: PathBuf,
+    keep: bool,
+}
+
+impl WorkDir {
+    /// Makes it; `data` is another place for the node's data, which is kept.
+    pub fn create(data: Option<&Path>) -> Result<Self, BenchError> {
+        let own = env::current_exe().map_err(BenchError::io("find the own executable"))?;
+        let beside = own.parent().unwrap_or(Path::new("."));
+        let path = beside.join(format!("florin-benches-{}", process::id()));
+        fs::create_dir_all(&path).map_err(BenchError::io(path.display().to_string()))?;
+        let data = match data {
+            Some(data) => {
+                std::path::absolute(data).map_err(BenchError::io(data.display().to_string()))?
+            }
+            None => path.join("data"),
+        };
+        Ok(Self {
+            path,
+            data,
+            keep: false,
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Leaves everything where it is, to look into what went wrong.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        if !self.keep {
+            // What can't be removed stays; it lies in the build's own directory.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a setting allows: the check, and the words for it in errors and in the reference.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use config::ValueKind;
+
+/// The bounds of one setting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rule {
+    /// An integer within bounds, both included.
+    Integer { min: i64, max: i64 },
+    /// `auto`, or an integer from 0 to `max`.
+    AutoOrInteger { max: i64 },
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// An address only this machine can reach. Without authentication whoever reaches the port
+    /// can move money.
+    Loopback,
+    /// A path. Bytes that are no UTF-8 arrive here as U+FFFD: refused, for they name another path.
+    Path,
+    /// A currency's code.
+    Currency,
+}
+
+/// A value as a layer brought it: text from the environment and flags, typed from a file.
+pub(crate) enum Raw<'a> {
+    /// Text that still has to be read as the setting's type.
+    Text(&'a str),
+    /// A value that has a type already.
+    Typed(&'a ValueKind),
+}
+
+impl Rule {
+    /// The value in the setting's type, or `None` when the rule doesn't allow it.
+    pub(crate) fn check(self, raw: &Raw<'_>) -> Option<ValueKind> {
+        match self {
+            Self::Integer { min, max } => raw.integer(min, max),
+            Self::AutoOrInteger { max } => match raw.text() {
+                Some("auto") => Some(ValueKind::String("auto".into())),
+                _ => raw.integer(0, max),
+            },
+            Self::OneOf(words) => {
+                let text = raw.text()?;
+                words.contains(&text).then(|| text.into())
+            }
+            Self::Loopback => {
+                let address = match raw.text()? {
+                    "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    text => text.parse().ok()?,
+                };
+                address.is_loopback().then(|| address.to_string().into())
+            }
+            Self::Path => {
+                let text = raw.text()?;
+                (!text.is_empty() && !text.contains(['\0', '\u{fffd}'])).then(|| text.into())
+            }
+            Self::Currency => {
+                let text = raw.text()?;
+                let code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+                code.then(|| text.into())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer { min, max } => write!(formatter, "an integer from {min} to {max}"),
+            Self::AutoOrInteger { max } => {
+                write!(formatter, "`auto` or an integer from 0 to {max}")
+            }
+            Self::OneOf(words) => formatter.write_str(&words.join(", ")),
+            Self::Loopback => formatter.write_str(
+                "a loopback address (127.0.0.0/8, ::1 or localhost), because Florin has no \
+                 authentication yet and whoever reaches it can move money",
+            ),
+            Self::Path => formatter.write_str("a path in UTF-8, not empty"),
+            Self::Currency => formatter.write_str("an ISO 4217 code of three capital letters"),
+        }
+    }
+}
+
+impl Raw<'_> {
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Typed(ValueKind::String(text)) => Some(text),
+            Self::Typed(_) => None,
+        }
+    }
+
+    fn integer(&self, min: i64, max: i64) -> Option<ValueKind> {
+        let number = match self {
+            Self::Text(text) => text.parse().ok()?,
+            Self::Typed(ValueKind::I64(number)) => *number,
+            Self::Typed(_) => return None,
+        };
+        (min..=max)
+            .contains(&number)
+            .then_some(ValueKind::I64(number))
+    }
+}
+
+impl fmt::Display for Raw<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(formatter, "{text:?}"),
+            Self::Typed(ValueKind::String(text)) => write!(formatter, "{text:?}"),
+            Self::Typed(ValueKind::Array(_)) => formatter.write_str("an array"),
+            Self::Typed(ValueKind::Table(_)) => formatter.write_str("a table"),
+            Self::Typed(kind) => write!(formatter, "{kind}"),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of all settings. A row is: its documentation, its name and type, its default, its
+//! rule. Structs, defaults, validation and the reference are made from it; a new setting is one
+//! row here.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::origin::Origins;
+use crate::rule::Rule;
+use crate::values::{Lanes, LogFormat, LogLevel};
+use crate::{ConfigError, Origin};
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// `section.key`.
+    pub name: &'static str,
+    /// What is allowed.
+    pub rule: Rule,
+    /// What it does, in lines.
+    pub description: &'static [&'static str],
+}
+
+impl Row {
+    /// The setting's name within its section.
+    pub(crate) fn key(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, key)| key)
+    }
+}
+
+/// One section of the table.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub name: &'static str,
+    pub description: &'static [&'static str],
+    pub rows: &'static [Row],
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $( $(#[doc = $doc:literal])+ $key:ident: $kind:ty = $default:expr, $rule:expr; )+
+        }
+    )+) => {
+        /// All settings of a Florin process, valid once [`Settings::load`] gave them.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Settings {
+            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
+            /// Where the values came from.
+            #[serde(skip)]
+            pub(crate) origins: Origins,
+        }
+
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+            #[serde(default, deny_unknown_fields)]
+            pub struct $Section {
+                $( $(#[doc = $doc])+ pub $key: $kind, )+
+            }
+
+            impl Default for $Section {
+                fn default() -> Self {
+                    Self { $( $key: $default, )+ }
+                }
+            }
+        )+
+
+        /// Every section with its settings, in the order of the reference.
+        pub(crate) const TABLE: &[Section] = &[$(
+            Section {
+                name: stringify!($section),
+                description: &[$( $section_doc ),+],
+                rows: &[$(
+                    Row {
+                        name: concat!(stringify!($section), ".", stringify!($key)),
+                        rule: $rule,
+                        description: &[$( $doc ),+],
+                    },
+                )+],
+            },
+        )+];
+    };
+}
+
+const fn integer(min: i64, max: i64) -> Rule {
+    Rule::Integer { min, max }
+}
+
+const KIB: i64 = 1 << 10;
+const MIB: i64 = 1 << 20;
+const GIB: i64 = 1 << 30;
+
+settings! {
+    /// Where the process listens and keeps its data.
+    server: Server {
+        /// The address to listen on. Loopback only: there is no authentication yet, and whoever
+        /// reaches the port can move money.
+        host: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST), Rule::Loopback;
+        /// The port to listen on; 0 takes a free one, which the start's log line names.
+        port: u16 = 8080, integer(0, 65_535);
+        /// The folder of journal and views. It is made when missing; one process at a time.
+        data_dir: PathBuf = "./florin-data".into(), Rule::Path;
+        /// How long a stop may take to finish what was accepted.
+        shutdown_seconds_max: u64 = 30, integer(1, 600);
+    }
+    /// Limits of HTTP. Past them a request is refused early, never served late.
+    gateway: Gateway {
+        /// Threads that carry HTTP beside the ledger's own; 0 serves HTTP on the ledger's thread.
+        /// `auto` is 0 with one core, otherwise all cores but two, at least 2.
+        lanes: Lanes = Lanes::Auto, Rule::AutoOrInteger { max: 256 };
+        /// Connections served at a time; on further ones only health checks and metrics are
+        /// answered, everything else gets 503 `overloaded`.
+        connections_max: usize = 10_000, integer(1, 1_000_000);
+        /// How long a client may take to send a request's head.
+        header_read_seconds_max: u64 = 10, integer(1, 300);
+        /// How long a client may take to send a request's body.
+        body_read_seconds_max: u64 = 30, integer(1, 600);
+        /// The largest body that is taken; a larger one is answered 413.
+        body_bytes_max: usize = 1 << 20, integer(KIB, 16 * MIB);
+        /// How much of a body that is too large is read and thrown away, so that the client sees
+        /// the answer; past it the connection closes.
+        body_bytes_drained_max: usize = 8 << 20, integer(0, 64 * MIB);
+        /// Commands between admission and answer; past it 503 `overloaded`.
+        in_flight_commands_max: usize = 8_192, integer(1, 1_000_000);
+        /// How long a connection may idle between requests.
+        keep_alive_idle_seconds_max: u64 = 75, integer(1, 3_600);
+        /// How long a command may take to be confirmed before it is answered 504, unless the
+        /// request says otherwise (`Prefer: wait`).
+        confirmation_wait_ms: u64 = 5_000, integer(1, 30_000);
+        /// Rows of a list's page when the request names no `limit`.
+        page_default: usize = 50, integer(1, 1_000);
+        /// The largest `limit` a request may name.
+        page_max: usize = 1_000, integer(1, 1_000);
+        /// How long a list waits for its view to reach what was durable when the request came;
+        /// past it 503 `view_behind`.
+        list_wait_ms_max: u64 = 2_000, integer(0, 30_000);
+    }
+    /// Rules of the ledger.
+    ledger: Ledger {
+        /// The currency of an account that is created without one.
+        default_currency: String = "USD".into(), Rule::Currency;
+        /// The largest record one command may make.
+        record_bytes_max: usize = 4 << 20, integer(64 * KIB, 16 * MIB);
+    }
+    /// The journal: the files that hold every accepted change.
+    journal: Journal {
+        /// The size at which a segment is sealed and the next one begun. Opening after a crash
+        /// takes longer the larger it is.
+        segment_bytes_max: u64 = 512 << 20, integer(MIB, GIB);
+        /// Records waiting to be written; past it 503 `overloaded`.
+        queue_bytes_max: usize = 64 << 20, integer(MIB, 4 * GIB);
+        /// The size up to which records share a frame; a larger record gets a frame of its own.
+        /// The most is what fits in 64 KiB on the disk.
+        frame_bytes_max: usize = 65_472, integer(4 * KIB, 65_472);
+        /// Page cache of the segment that is being written.
+        cache_bytes: usize = 64 << 20, integer(MIB, 4 * GIB);
+    }
+    /// The views: what is derived from the journal, and rebuilt from it when deleted.
+    views: Views {
+        /// Records after which changes held in memory are written out.
+        flush_records_max: u64 = 500_000, integer(1, 10_000_000);
+        /// The time after which they are, even when there are fewer.
+        flush_seconds_max: u64 = 10, integer(1, 3_600);
+        /// Page cache of the views' file.
+        cache_bytes: usize = 256 << 20, integer(MIB, 16 * GIB);
+        /// How many records the views may be behind the journal; past it commands are answered
+        /// 503 `view_behind`, so that memory and restart time stay bounded.
+        lag_records_max: u64 = 3_000_000, integer(1, 100_000_000);
+        /// Entries of the index of ids and keys held in memory before they become a sorted file.
+        index_segment_entries: usize = 917_000, integer(1_000, 14_680_064);
+    }
+    /// How long answers to requests with an idempotency key are kept.
+    idempotency: Idempotency {
+        /// Keys kept; past it the oldest go.
+        keys_max: u64 = 50_000_000, integer(1_000, 1_000_000_000);
+        /// Days after which a key goes.
+        retention_days: u64 = 7, integer(1, 3_650);
+    }
+    /// The disk under `server.data_dir`.
+    disk: Disk {
+        /// Free space below which commands are answered 503 `disk_low`, before the disk is full.
+        free_bytes_min: u64 = 256 << 20, integer(16 * MIB, 1 << 40);
+    }
+    /// The log, on standard error.
+    log: Log {
+        /// How a line looks: `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text, Rule::OneOf(LogFormat::WORDS);
+        /// The least severe level that is logged.
+        level: LogLevel = LogLevel::Info, Rule::OneOf(LogLevel::WORDS);
+    }
+}
+
+impl Settings {
+    /// Where the value of the setting `name` (`section.key`) came from.
+    #[must_use]
+    pub fn origin(&self, name: &str) -> Origin {
+        self.origins.of(name)
+    }
+
+    /// The error for a value that only the code using it can tell is wrong, such as a currency
+    /// that doesn't exist. `name` is `section.key`, `allowed` says what would do.
+    #[must_use]
+    pub fn refuse(&self, name: &'static str, value: &str, allowed: &str) -> ConfigError {
+        ConfigError::Invalid {
+            name,
+            value: format!("{value:?}"),
+            origin: self.origin(name),
+            allowed: allowed.to_owned(),
+        }
+    }
+}

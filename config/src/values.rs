@@ -1,0 +1,126 @@
+//! Values of settings that are neither a number nor plain text.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// How many threads carry HTTP beside the ledger's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lanes {
+    /// By the machine: none with one core, otherwise all cores but two, at least two.
+    Auto,
+    /// Exactly so many; 0 serves HTTP on the ledger's thread.
+    Count(u16),
+}
+
+impl Lanes {
+    /// The number of lanes on a machine with `cores` cores.
+    ///
+    /// ```
+    /// use florin_config::Lanes;
+    /// assert_eq!(Lanes::Auto.resolve(1), 0);
+    /// assert_eq!(Lanes::Auto.resolve(2), 2);
+    /// assert_eq!(Lanes::Auto.resolve(8), 6);
+    /// assert_eq!(Lanes::Count(3).resolve(2), 3);
+    /// ```
+    #[must_use]
+    pub fn resolve(self, cores: usize) -> usize {
+        match self {
+            Self::Auto if cores <= 1 => 0,
+            Self::Auto => cores.saturating_sub(2).max(2),
+            Self::Count(count) => usize::from(count),
+        }
+    }
+}
+
+impl Serialize for Lanes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Count(count) => serializer.serialize_u16(*count),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Lanes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LanesVisitor)
+    }
+}
+
+struct LanesVisitor;
+
+impl de::Visitor<'_> for LanesVisitor {
+    type Value = Lanes;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("`auto` or a number of lanes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Lanes, E> {
+        match text {
+            "auto" => Ok(Lanes::Auto),
+            other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+        }
+    }
+
+    fn visit_i64<E: de::Error>(self, count: i64) -> Result<Lanes, E> {
+        u16::try_from(count)
+            .map(Lanes::Count)
+            .map_err(|_| E::invalid_value(de::Unexpected::Signed(count), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, count: u64) -> Result<Lanes, E> {
+        u16::try_from(count)
+            .map(Lanes::Count)
+            .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(count), &self))
+    }
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+impl LogFormat {
+    /// The words the setting allows.
+    pub(crate) const WORDS: &[&str] = &["text", "json"];
+}
+
+/// The least severe level that is still logged; `docs/operating/logs.md` defines the levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Act now.
+    Error,
+    /// Look today.
+    Warn,
+    /// State changes.
+    Info,
+    /// For developers.
+    Debug,
+    /// For developers, every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// The words the setting allows.
+    pub(crate) const WORDS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
+    /// The level's word, as `tracing` filters know it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}

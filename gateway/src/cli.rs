@@ -1,0 +1,121 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use florin_config::Overrides;
+
+/// A wallet and payments core. Alone it serves.
+#[derive(Debug, Parser)]
+#[command(
+    name = "florin",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Serve HTTP (the default)
+    Serve(Serve),
+    /// Check the hash chain, the balances and that no money came from nowhere
+    Verify(Verify),
+    /// Print the settings in effect
+    Config(Serve),
+}
+
+/// Flags that set settings.
+#[derive(Debug, Default, Args)]
+pub struct Serve {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Flags of `florin verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The head that the hash chain must have had, in hexadecimal
+    #[arg(long, value_name = "HASH")]
+    pub head: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Default, Args)]
+struct Common {
+    /// The folder of journal and views
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// A settings file in place of florin.toml
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How a log line looks: text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// The least severe level that is logged: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl Arguments {
+    /// What to do; without a subcommand, serve.
+    pub fn task(self) -> Task {
+        self.task.unwrap_or(Task::Serve(self.serve))
+    }
+}
+
+impl Task {
+    /// The settings that the command line gives.
+    pub fn overrides(&self) -> Overrides {
+        let (host, port, common) = match self {
+            Self::Serve(serve) | Self::Config(serve) => {
+                (serve.host.clone(), serve.port.clone(), &serve.common)
+            }
+            Self::Verify(verify) => (None, None, &verify.common),
+        };
+        Overrides {
+            config_file: common.config.clone(),
+            host,
+            port,
+            data_dir: common.data_dir.clone(),
+            log_format: common.log_format.clone(),
+            log_level: common.log_level.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn alone_it_serves() {
+        let parse = |words: &[&str]| Arguments::try_parse_from(words).map(Arguments::task);
+        assert!(matches!(parse(&["florin"]), Ok(Task::Serve(_))));
+        let task = parse(&["florin", "--port", "0"]).unwrap();
+        assert_eq!(task.overrides().port.as_deref(), Some("0"));
+        let task = parse(&["florin", "verify", "--data-dir", "x", "--head", "ab"]).unwrap();
+        assert_eq!(task.overrides().data_dir, Some("x".into()));
+        assert!(parse(&["florin", "sevre"]).is_err());
+    }
+}

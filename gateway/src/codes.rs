@@ -1,0 +1,220 @@
+//! The table of all problem codes: status, title and page of each. `/problems/{code}`, the OpenAPI
+//! document and `docs/reference/errors.md` are made from it.
+
+use florin_actors::messages::Code;
+use florin_actors::runtime::Unavailable;
+use warp::http::StatusCode;
+
+/// What is known of one code.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    slug: &'static str,
+    status: u16,
+    title: &'static str,
+    retry: &'static str,
+    page: &'static str,
+}
+
+macro_rules! codes {
+    ($($variant:ident, $name:literal, $slug:literal, $status:literal, $title:literal, $retry:literal, $page:literal;)+) => {
+        /// Why a request was not done. Names are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ProblemCode {
+            $( #[doc = $page] $variant, )+
+        }
+
+        impl ProblemCode {
+            /// Every code, in the order of the reference.
+            pub const ALL: &[Self] = &[$( Self::$variant ),+];
+
+            const fn row(self) -> &'static Row {
+                match self {
+                    $( Self::$variant => &Row {
+                        name: $name,
+                        slug: $slug,
+                        status: $status,
+                        title: $title,
+                        retry: $retry,
+                        page: $page,
+                    }, )+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest, "invalid_request", "invalid-request", 400, "The request is malformed",
+        "no, correct it first",
+        "A field, header or query parameter is missing, unknown, given twice or out of its bounds, or the body is not one JSON object. `field` names where.";
+    InvalidId, "invalid_id", "invalid-id", 400, "Not an id",
+        "no, correct it first",
+        "An id in the path, the query or the body is not a UUID in its hyphenated form. `field` names it where it is not the path's.";
+    InvalidCursor, "invalid_cursor", "invalid-cursor", 400, "Not a cursor of this list",
+        "no, start the list anew",
+        "The cursor was cut, altered, or given out by another list or under other filters. Send `next_cursor` back as it came, with the same filters.";
+    NotFound, "not_found", "not-found", 404, "There is no such thing",
+        "once it exists",
+        "No entity, operation, transfer or transaction has this id. An operation id that answers so after a restart never took effect and never will.";
+    RouteNotFound, "route_not_found", "route-not-found", 404, "There is no such route",
+        "no",
+        "The path is none of this server's. `/openapi.json` lists them all.";
+    MethodNotAllowed, "method_not_allowed", "method-not-allowed", 405, "The route has no such method",
+        "no, use one that `Allow` names",
+        "The path exists, the method does not. The header `Allow` names those that do.";
+    AccountDeleted, "account_deleted", "account-deleted", 409, "The account was deleted",
+        "no",
+        "A deleted account stays readable, but nothing changes it any more.";
+    AccountFrozen, "account_frozen", "account-frozen", 409, "The account is frozen",
+        "once it is unfrozen",
+        "A frozen account takes credits and refuses debits.";
+    HoldsOpen, "holds_open", "holds-open", 409, "The account has open holds",
+        "once the holds have ended",
+        "Pending transfers still hold a part of its money.";
+    BalanceNotZero, "balance_not_zero", "balance-not-zero", 409, "The balance is not zero",
+        "once it is zero",
+        "Only an account that neither has money nor owes any can be deleted.";
+    VersionMismatch, "version_mismatch", "version-mismatch", 412, "The version is another one",
+        "with the present version",
+        "`If-Match` named a version that the entity does not have now: somebody changed it in between. Read it again, decide again.";
+    BodyTooLarge, "body_too_large", "body-too-large", 413, "The body is too large",
+        "no, send less",
+        "The body is larger than `gateway.body_bytes_max`. The connection closes after this answer.";
+    UnsupportedMediaType, "unsupported_media_type", "unsupported-media-type", 415, "The body is not called JSON",
+        "no, correct it first",
+        "A body needs `Content-Type: application/json`, and no content coding.";
+    InsufficientFunds, "insufficient_funds", "insufficient-funds", 422, "Not enough money",
+        "with more money there",
+        "Less is available than the debit takes. Available is the balance, less what is held, plus the overdraft limit.";
+    BalanceLimitExceeded, "balance_limit_exceeded", "balance-limit-exceeded", 422, "The balance would pass its bounds",
+        "with less money there",
+        "No balance leaves \u{b1}(2^53 \u{2212} 1) minor units.";
+    CurrencyMismatch, "currency_mismatch", "currency-mismatch", 422, "Another currency",
+        "no",
+        "The currency named is not the entity's, or the two ends have different ones.";
+    SameAccount, "same_account", "same-account", 422, "Both ends are the same",
+        "no",
+        "A transfer needs two different ends.";
+    IdempotencyKeyReused, "idempotency_key_reused", "idempotency-key-reused", 422, "The key was used for another request",
+        "with another key",
+        "This idempotency key came before with a different request. Nothing was done for the present one; the first one's outcome stands.";
+    ActorFaulted, "actor_faulted", "actor-faulted", 500, "The command failed inside",
+        "no",
+        "The entity's own code failed on this command; nothing moved. It is a defect of Florin and worth a report. Under the same key the answer stays the same.";
+    Overloaded, "overloaded", "overloaded", 503, "Too much is under way",
+        "yes, after `Retry-After` seconds",
+        "A limit of commands, connections or queued bytes is reached. The request was turned away before anything was begun.";
+    ActorQuarantined, "actor_quarantined", "actor-quarantined", 503, "An entity is out of service",
+        "once an operator has resumed it",
+        "An entity that this command needs failed too often, or can't be read. Reading it may still work.";
+    DiskLow, "disk_low", "disk-low", 503, "The disk is nearly full",
+        "once there is room",
+        "Less is free than `disk.free_bytes_min`. Nothing was begun.";
+    ViewBehind, "view_behind", "view-behind", 503, "The views are behind",
+        "yes, after `Retry-After` seconds",
+        "What lists and look-ups read from is too far behind the journal. Nothing was begun.";
+    ShuttingDown, "shutting_down", "shutting-down", 503, "The server is stopping",
+        "yes, once it runs again",
+        "The server finishes what was accepted and accepts nothing new.";
+    OutcomeUnknown, "outcome_unknown", "outcome-unknown", 503, "The outcome is unknown",
+        "yes, with the same idempotency key",
+        "The journal failed while the command was under way. After the restart `/operations/{operation_id}` tells what became of it; 404 there means: nothing, ever.";
+    ConfirmationTimeout, "confirmation_timeout", "confirmation-timeout", 504, "Not confirmed in time",
+        "yes, with the same idempotency key",
+        "The command was not confirmed within the wait; it may still be done. `Location` names the operation that tells the outcome. The same request under the same key joins it.";
+    DeadlineExceeded, "deadline_exceeded", "deadline-exceeded", 504, "Not begun in time",
+        "yes, nothing was done",
+        "The code of an operation whose command was not begun before its deadline: it was not executed and never will be.";
+}
+
+impl ProblemCode {
+    /// The code as it stands in `code`, as `insufficient_funds`.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The code as it stands in a path, as `insufficient-funds`.
+    pub const fn slug(self) -> &'static str {
+        self.row().slug
+    }
+
+    /// The HTTP status.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// One line for people.
+    pub const fn title(self) -> &'static str {
+        self.row().title
+    }
+
+    /// Whether a retry may succeed.
+    pub const fn retry(self) -> &'static str {
+        self.row().retry
+    }
+
+    /// What it means and what to do, in Markdown.
+    pub const fn page(self) -> &'static str {
+        self.row().page
+    }
+
+    /// The code of that path segment.
+    pub fn by_slug(slug: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.slug() == slug)
+    }
+}
+
+impl From<Code> for ProblemCode {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::NotFound => Self::NotFound,
+            Code::VersionMismatch => Self::VersionMismatch,
+            Code::AccountDeleted => Self::AccountDeleted,
+            Code::AccountFrozen => Self::AccountFrozen,
+            Code::SameAccount => Self::SameAccount,
+            Code::CurrencyMismatch => Self::CurrencyMismatch,
+            Code::HoldsOpen => Self::HoldsOpen,
+            Code::BalanceNotZero => Self::BalanceNotZero,
+            Code::InsufficientFunds => Self::InsufficientFunds,
+            Code::BalanceLimitExceeded => Self::BalanceLimitExceeded,
+            Code::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            Code::DeadlineExceeded => Self::DeadlineExceeded,
+            Code::ActorFaulted => Self::ActorFaulted,
+        }
+    }
+}
+
+impl From<Unavailable> for ProblemCode {
+    fn from(reason: Unavailable) -> Self {
+        match reason {
+            Unavailable::Overloaded => Self::Overloaded,
+            Unavailable::ShuttingDown => Self::ShuttingDown,
+            Unavailable::Quarantined => Self::ActorQuarantined,
+            Unavailable::DiskLow => Self::DiskLow,
+            Unavailable::ViewBehind => Self::ViewBehind,
+            Unavailable::OutcomeUnknown => Self::OutcomeUnknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_the_name_with_dashes_and_finds_its_code() {
+        for code in ProblemCode::ALL {
+            assert_eq!(code.slug(), code.name().replace('_', "-"));
+            assert_eq!(ProblemCode::by_slug(code.slug()), Some(*code));
+        }
+        assert_eq!(ProblemCode::by_slug("no-such-code"), None);
+    }
+
+    #[test]
+    fn the_cores_refusals_keep_their_names() {
+        for code in Code::ALL {
+            assert_eq!(ProblemCode::from(code).name(), code.name());
+        }
+    }
+}

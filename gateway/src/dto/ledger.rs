@@ -1,0 +1,157 @@
+//! The ledger: one transaction's postings, and the trial balance.
+
+use std::collections::BTreeMap;
+
+use florin_actors::messages::{EntityId, Kind, Metadata, OperationId, Outcome, Posting, Record};
+use florin_actors::runtime::{Totals, TrialBalance};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::movement::TransactionType;
+use super::values::{Decimal, Time};
+
+/// The balanced postings of one record.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Transaction)]
+pub struct TransactionBody {
+    /// Its id, which is its operation's too.
+    #[schema(value_type = String, format = Uuid)]
+    id: OperationId,
+    /// What it was.
+    #[schema(value_type = TransactionType)]
+    transaction_type: &'static str,
+    /// When it was recorded.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Time,
+    /// One posting an entity; they add up to zero in each currency.
+    postings: Vec<PostingBody>,
+    /// The caller's own name for it.
+    #[schema(required)]
+    reference: Option<String>,
+    /// The caller's own pairs.
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
+    /// The link of the hash chain that seals its record, in hexadecimal.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+}
+
+/// One entity's debit or credit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Posting)]
+pub struct PostingBody {
+    /// The entity.
+    #[schema(value_type = String, format = Uuid)]
+    entity_id: EntityId,
+    /// What it is: `account`, or `external` for the world outside.
+    #[schema(example = "account")]
+    kind: &'static str,
+    /// Minor units, negative for a debit.
+    amount: i64,
+    /// The currency of both.
+    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    currency: String,
+    /// The balance right after. Of an `external` account a decimal string: it is a total over
+    /// many entities.
+    balance_after: BalanceAfter,
+    /// The entity's version right after.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
+/// A balance: an integer of one entity, a decimal string of an external account.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum BalanceAfter {
+    One(i64),
+    Total(Decimal),
+}
+
+impl TransactionBody {
+    /// The transaction that a record made, sealed by `link`; `None` when it moved nothing.
+    pub fn of(record: &Record, link: [u8; 32]) -> Option<Self> {
+        if record.postings.is_empty() || !matches!(record.outcome, Outcome::Done(_)) {
+            return None;
+        }
+        let (reference, metadata) = record.command.notes();
+        Some(Self {
+            id: record.operation_id,
+            transaction_type: record.command.kind().name(),
+            timestamp: Time(record.time),
+            postings: record
+                .postings
+                .iter()
+                .filter_map(|one| posting(record, one))
+                .collect(),
+            reference: reference.map(str::to_owned),
+            metadata: metadata.cloned().unwrap_or_default(),
+            hash: blake3::Hash::from_bytes(link).to_hex().to_string(),
+        })
+    }
+}
+
+fn posting(record: &Record, posting: &Posting) -> Option<PostingBody> {
+    let change = record.changes.get(posting.change as usize)?;
+    let kind = change.kind()?;
+    let balance_after = match (kind, i64::try_from(posting.balance)) {
+        (Kind::External, _) | (_, Err(_)) => BalanceAfter::Total(Decimal(posting.balance)),
+        (_, Ok(balance)) => BalanceAfter::One(balance),
+    };
+    Some(PostingBody {
+        entity_id: change.entity,
+        kind: kind.name(),
+        amount: posting.amount,
+        currency: posting.currency.code().to_owned(),
+        balance_after,
+        version: change.version,
+    })
+}
+
+/// Every posting of the ledger, added up.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrialBalance)]
+pub struct TrialBalanceBody {
+    /// The last record counted.
+    as_of_sequence: u64,
+    /// The totals by currency.
+    currencies: BTreeMap<String, TotalsBody>,
+}
+
+/// One currency's totals, in minor units as decimal strings.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Totals)]
+pub struct TotalsBody {
+    /// All debits, as a positive number.
+    #[schema(value_type = String, example = "1000")]
+    debits: Decimal,
+    /// All credits.
+    #[schema(value_type = String, example = "1000")]
+    credits: Decimal,
+    /// Debits less credits: 0.
+    #[schema(value_type = String, example = "0")]
+    difference: Decimal,
+}
+
+impl From<Totals> for TotalsBody {
+    fn from(totals: Totals) -> Self {
+        let signed = |total: u128| i128::try_from(total).unwrap_or(i128::MAX);
+        let (debits, credits) = (signed(totals.debits), signed(totals.credits));
+        Self {
+            debits: Decimal(debits),
+            credits: Decimal(credits),
+            difference: Decimal(debits.saturating_sub(credits)),
+        }
+    }
+}
+
+impl From<TrialBalance> for TrialBalanceBody {
+    fn from(balance: TrialBalance) -> Self {
+        let currencies = balance.currencies.into_iter();
+        Self {
+            as_of_sequence: balance.as_of_sequence,
+            currencies: currencies
+                .map(|(currency, totals)| (currency.code().to_owned(), totals.into()))
+                .collect(),
+        }
+    }
+}

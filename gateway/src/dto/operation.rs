@@ -1,0 +1,158 @@
+//! Operations: the client's view of one command, and the results that commands have.
+
+use florin_actors::messages::{Code, OperationId, Outcome, Rejection, Timestamp};
+use florin_actors::runtime::{Decided, Operation};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::account::AccountBody;
+use super::movement::MoneyBody;
+use super::transfer::TransferDoneBody;
+use super::values::Time;
+use crate::answer;
+
+/// What a command answers with; the same in its own answer and in its operation.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = CommandResult)]
+pub enum ResultBody {
+    /// An account opened, changed or deleted.
+    Account(Box<AccountBody>),
+    /// A deposit or withdrawal.
+    Money(MoneyBody),
+    /// A transfer.
+    Transfer(TransferDoneBody),
+}
+
+impl ResultBody {
+    /// The version of the entity that the answer is about: of a transfer its source.
+    pub const fn version(&self) -> u64 {
+        match self {
+            Self::Account(account) => account.version,
+            Self::Money(money) => money.version,
+            Self::Transfer(transfer) => transfer.source_version(),
+        }
+    }
+}
+
+/// The client's view of one command.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Operation)]
+pub struct OperationBody {
+    /// Its id.
+    #[schema(value_type = String, format = Uuid)]
+    operation_id: OperationId,
+    /// What was asked.
+    #[schema(value_type = OperationKind)]
+    kind: &'static str,
+    /// How far it is.
+    status: OperationStatus,
+    /// What the command's own answer said, once it is completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    result: Option<ResultBody>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<OperationError>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    completed_at: Option<Time>,
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationStatus {
+    /// Accepted, not yet decided and durable.
+    Pending,
+    /// Done.
+    Completed,
+    /// Refused; nothing moved.
+    Failed,
+}
+
+/// Why an operation failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OperationError {
+    /// The stable code.
+    #[schema(example = "insufficient_funds")]
+    code: &'static str,
+    /// What was asked and what stood against it.
+    detail: String,
+}
+
+/// What was asked.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes the names of CommandKind in the core")]
+enum OperationKind {
+    OpenAccount,
+    UpdateAccount,
+    DeleteAccount,
+    Deposit,
+    Withdrawal,
+    Transfer,
+}
+
+impl From<Rejection> for OperationError {
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            code: Code::name(rejection.code),
+            detail: rejection.detail.into_owned(),
+        }
+    }
+}
+
+impl OperationBody {
+    fn pending(id: OperationId, kind: &'static str, created_at: Timestamp) -> Self {
+        Self {
+            operation_id: id,
+            kind,
+            status: OperationStatus::Pending,
+            result: None,
+            error: None,
+            created_at: Time(created_at),
+            completed_at: None,
+        }
+    }
+
+    fn decided(decided: &Decided) -> Self {
+        let record = &decided.record;
+        let kind = record.command.kind().name();
+        let pending = Self::pending(record.operation_id, kind, record.time);
+        let (status, result, error) = match &record.outcome {
+            Outcome::Accepted => return pending,
+            Outcome::Done(_) => (OperationStatus::Completed, answer::result(decided), None),
+            Outcome::Refused(rejection) => (
+                OperationStatus::Failed,
+                None,
+                Some(rejection.clone().into()),
+            ),
+        };
+        Self {
+            status,
+            result,
+            error,
+            completed_at: Some(Time(record.time)),
+            ..pending
+        }
+    }
+}
+
+impl From<Operation> for OperationBody {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::Pending {
+                id,
+                kind,
+                created_at,
+            } => Self::pending(id, kind.name(), created_at),
+            Operation::Decided(decided) => Self::decided(&decided),
+        }
+    }
+}

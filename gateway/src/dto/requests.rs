@@ -1,0 +1,147 @@
+//! The bodies of commands. Unknown and duplicate fields are refused; every bound is checked while
+//! reading.
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::values::{
+    Amount, CountryCode, CurrencyCode, Id, Key, Name, OverdraftLimit, Pairs, Reference,
+};
+
+/// Opens an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenAccountRequest {
+    /// The holder's name.
+    #[schema(value_type = String, min_length = 1, max_length = 255, example = "Ada Lovelace")]
+    pub holder_name: Name,
+    /// The holder's country, ISO 3166-1 alpha-2.
+    #[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "KE")]
+    pub country_code: CountryCode,
+    /// The account's one currency, ISO 4217; the setting `ledger.default_currency` where not given.
+    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    pub currency: Option<CurrencyCode>,
+    /// How far below zero it may go; 0 where not given.
+    pub overdraft_limit: Option<OverdraftLimit>,
+    /// Your own name for it.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub reference: Option<Reference>,
+    /// Your own pairs: at most 32, 4 KiB together.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub metadata: Option<Pairs>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// Changes what is given, leaves what is not.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateAccountRequest {
+    /// Freezes or unfreezes it.
+    pub status: Option<NewStatus>,
+    /// The new overdraft limit; it may lie above what is owed already.
+    pub overdraft_limit: Option<OverdraftLimit>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// A status that an account can be given; deleting is a request of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum NewStatus {
+    /// May move money.
+    Active,
+    /// Credits only.
+    Frozen,
+}
+
+/// Deletes an account. The body may be left away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteAccountRequest {
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// A deposit or a withdrawal.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyRequest {
+    /// How much, in minor units.
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
+    pub amount: Amount,
+    /// Must be the account's own, where given.
+    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    pub currency: Option<CurrencyCode>,
+    /// Your own name for it.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub reference: Option<Reference>,
+    /// Your own pairs: at most 32, 4 KiB together.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub metadata: Option<Pairs>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// A transfer of money between two accounts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransferRequest {
+    /// Where it is taken.
+    #[schema(value_type = String, format = Uuid)]
+    pub from: Id,
+    /// Where it goes.
+    #[schema(value_type = String, format = Uuid)]
+    pub to: Id,
+    /// How much, in minor units.
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
+    pub amount: Amount,
+    /// Must be both ends' own, where given.
+    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    pub currency: Option<CurrencyCode>,
+    /// Your own name for it.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub reference: Option<Reference>,
+    /// Your own pairs: at most 32, 4 KiB together.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub metadata: Option<Pairs>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// A transfer as the first document has it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AliasTransferRequest {
+    /// Where it is taken.
+    #[schema(value_type = String, format = Uuid)]
+    pub from_account_id: Id,
+    /// Where it goes.
+    #[schema(value_type = String, format = Uuid)]
+    pub to_account_id: Id,
+    /// How much, in minor units.
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
+    pub amount: Amount,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+impl From<AliasTransferRequest> for TransferRequest {
+    fn from(alias: AliasTransferRequest) -> Self {
+        Self {
+            from: alias.from_account_id,
+            to: alias.to_account_id,
+            amount: alias.amount,
+            currency: None,
+            reference: None,
+            metadata: None,
+            idempotency_key: alias.idempotency_key,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Transfers: the answer to one that was done, and one looked up later.
+
+use florin_actors::messages::{
+    Balances, Command, EntityId, Metadata, OperationId, Outcome, Record,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::values::Time;
+
+/// A transfer that was done, and both ends' balances right after.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferDone)]
+pub struct TransferDoneBody {
+    /// The operation; not there in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uuid, nullable = false)]
+    operation_id: Option<OperationId>,
+    /// Always `completed`.
+    #[schema(example = "completed")]
+    status: &'static str,
+    /// The transfer, the same id; not there in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uuid, nullable = false)]
+    transfer_id: Option<OperationId>,
+    /// Always `posted`.
+    #[schema(example = "posted")]
+    transfer_status: &'static str,
+    /// Where it was taken.
+    from: EndBody,
+    /// Where it went.
+    to: EndBody,
+    /// Only in the answer to a dry run: nothing was done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    dry_run: bool,
+}
+
+impl TransferDoneBody {
+    /// The answer to a transfer of that operation; without one it is a dry run's.
+    pub const fn new(operation_id: Option<OperationId>, from: EndBody, to: EndBody) -> Self {
+        Self {
+            operation_id,
+            status: "completed",
+            transfer_id: operation_id,
+            transfer_status: "posted",
+            from,
+            to,
+            dry_run: operation_id.is_none(),
+        }
+    }
+
+    /// The version of the transfer's source.
+    pub const fn source_version(&self) -> u64 {
+        self.from.version
+    }
+}
+
+/// One end of a transfer, right after it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TransferEnd)]
+pub struct EndBody {
+    /// The account.
+    #[schema(value_type = String, format = Uuid)]
+    id: EntityId,
+    /// What is posted, in minor units.
+    balance: i64,
+    /// What pending transfers hold of it.
+    held: i64,
+    /// What a debit may take; null without a limit.
+    #[schema(required)]
+    available: Option<i64>,
+    /// The account's version.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
+impl EndBody {
+    /// An end with its balances.
+    pub const fn new(id: EntityId, balances: &Balances) -> Self {
+        Self {
+            id,
+            balance: balances.balance,
+            held: balances.held,
+            available: balances.available(),
+            version: balances.version,
+        }
+    }
+}
+
+/// A transfer.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Transfer)]
+pub struct TransferBody {
+    /// Its id, which is its operation's too.
+    #[schema(value_type = String, format = Uuid)]
+    id: OperationId,
+    /// What became of it: `posted`.
+    #[schema(example = "posted")]
+    status: &'static str,
+    /// Where it was taken.
+    #[schema(value_type = String, format = Uuid)]
+    from: EntityId,
+    /// Where it went.
+    #[schema(value_type = String, format = Uuid)]
+    to: EntityId,
+    /// How much, in minor units.
+    #[schema(minimum = 1)]
+    amount: u64,
+    /// How much of it was moved.
+    posted_amount: u64,
+    /// The currency of both.
+    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    currency: String,
+    /// When it expires; null as it doesn't.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Time>,
+    /// The caller's own name for it.
+    #[schema(required)]
+    reference: Option<String>,
+    /// The caller's own pairs.
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+}
+
+impl TransferBody {
+    /// The transfer that a record made; `None` when it made none.
+    pub fn of(record: Record) -> Option<Self> {
+        let currency = record.postings.first()?.currency;
+        match (record.command, record.outcome) {
+            (Command::Transfer(transfer), Outcome::Done(_)) => Some(Self {
+                id: record.operation_id,
+                status: "posted",
+                from: transfer.from,
+                to: transfer.to,
+                amount: transfer.amount.get(),
+                posted_amount: transfer.amount.get(),
+                currency: currency.code().to_owned(),
+                expires_at: None,
+                reference: transfer.reference,
+                metadata: transfer.metadata,
+                created_at: Time(record.time),
+            }),
+            _ => None,
+        }
+    }
+}

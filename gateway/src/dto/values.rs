@@ -1,0 +1,256 @@
+//! The values that requests and answers are made of. Those of requests check their bounds while
+//! they are read, so that an error carries the path of its field.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use florin_actors::messages::{
+    self as core, AMOUNT_MAX, Country, Currency, EntityId, IdError, Overdraft, Timestamp,
+};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Reads a string through `make`; `what` ends the sentence "expected …".
+fn text<'de, D, T, E>(
+    deserializer: D,
+    what: &'static str,
+    make: fn(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: fmt::Display,
+{
+    struct Text<T, E>(&'static str, fn(&str) -> Result<T, E>);
+
+    impl<T, E: fmt::Display> Visitor<'_> for Text<T, E> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<X: Error>(self, text: &str) -> Result<T, X> {
+            (self.1)(text).map_err(X::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(what, make))
+}
+
+macro_rules! text_value {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $what:literal, $make:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name(pub $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                text(deserializer, $what, $make).map(Self)
+            }
+        }
+    };
+}
+
+text_value! {
+    /// A name of 1 … 255 characters.
+    Name(Arc<str>), "a string of 1 to 255 characters",
+    |text| core::name(text).map(|()| Arc::from(text))
+}
+
+text_value! {
+    /// A caller's own name for something, at most 255 characters.
+    Reference(String), "a string of at most 255 characters",
+    |text| core::reference(text).map(|()| text.to_owned())
+}
+
+text_value! {
+    /// An idempotency key: 1 … 255 visible ASCII characters.
+    Key(Arc<str>), "a string of 1 to 255 visible ASCII characters",
+    |text| core::key(text).map(|()| Arc::from(text))
+}
+
+text_value! {
+    /// A country of ISO 3166-1 alpha-2.
+    CountryCode(Country), "a country of ISO 3166-1 alpha-2", str::parse
+}
+
+text_value! {
+    /// A currency of ISO 4217.
+    CurrencyCode(Currency), "a currency of ISO 4217", str::parse
+}
+
+text_value! {
+    /// An entity's id.
+    Id(EntityId), "a UUID", str::parse::<EntityId>
+}
+
+impl Id {
+    /// Whether a deserialiser's sentence is about a text that is no id.
+    pub fn is_refused_by(sentence: &str) -> bool {
+        sentence == IdError.to_string()
+    }
+}
+
+/// An amount of money in minor units, 1 … 2^53 − 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Amount(pub core::Amount);
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Minor;
+
+        impl Visitor<'_> for Minor {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an integer from 1 to {AMOUNT_MAX}")
+            }
+
+            fn visit_u64<X: Error>(self, minor_units: u64) -> Result<Amount, X> {
+                core::Amount::new(minor_units)
+                    .map(Amount)
+                    .map_err(X::custom)
+            }
+        }
+
+        deserializer.deserialize_u64(Minor)
+    }
+}
+
+/// How far below zero a balance may go: minor units, 0 … 2^53 − 1, or `"unlimited"`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum OverdraftLimit {
+    /// Down to minus this many minor units.
+    Limit(u64),
+    /// Without a floor.
+    Unlimited(Unlimited),
+}
+
+/// The word for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub enum Unlimited {
+    /// No limit.
+    #[serde(rename = "unlimited")]
+    Unlimited,
+}
+
+impl PartialSchema for OverdraftLimit {
+    fn schema() -> RefOr<Schema> {
+        let limit = ObjectBuilder::new().schema_type(Type::Integer);
+        let limit = limit.minimum(Some(0_u64)).maximum(Some(AMOUNT_MAX));
+        let word = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(["unlimited"]));
+        let either = OneOfBuilder::new().item(limit).item(word);
+        either
+            .description(Some("Minor units, or \"unlimited\""))
+            .into()
+    }
+}
+
+impl ToSchema for OverdraftLimit {}
+
+impl<'de> Deserialize<'de> for OverdraftLimit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Limit;
+
+        impl Visitor<'_> for Limit {
+            type Value = OverdraftLimit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an integer from 0 to {AMOUNT_MAX}, or \"unlimited\"")
+            }
+
+            fn visit_u64<X: Error>(self, minor_units: u64) -> Result<OverdraftLimit, X> {
+                Overdraft::limit(minor_units)
+                    .map(OverdraftLimit::from)
+                    .map_err(X::custom)
+            }
+
+            fn visit_str<X: Error>(self, text: &str) -> Result<OverdraftLimit, X> {
+                match text {
+                    "unlimited" => Ok(OverdraftLimit::Unlimited(Unlimited::Unlimited)),
+                    _ => Err(X::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Limit)
+    }
+}
+
+impl From<Overdraft> for OverdraftLimit {
+    fn from(overdraft: Overdraft) -> Self {
+        match overdraft {
+            Overdraft::Limit(limit) => Self::Limit(limit),
+            Overdraft::Unlimited => Self::Unlimited(Unlimited::Unlimited),
+        }
+    }
+}
+
+impl From<OverdraftLimit> for Overdraft {
+    fn from(limit: OverdraftLimit) -> Self {
+        match limit {
+            OverdraftLimit::Limit(limit) => Self::Limit(limit),
+            OverdraftLimit::Unlimited(_) => Self::Unlimited,
+        }
+    }
+}
+
+/// At most 32 pairs of strings, 4 KiB together; no name twice.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pairs(pub core::Metadata);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Map;
+
+        impl<'de> Visitor<'de> for Map {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of at most 32 strings and 4096 bytes")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    if pairs.insert(name, value).is_some() {
+                        return Err(A::Error::custom("has a name twice"));
+                    }
+                }
+                core::Metadata::new(pairs)
+                    .map(Pairs)
+                    .map_err(A::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_map(Map)
+    }
+}
+
+/// A point in time: RFC 3339, UTC, microseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A total over many entities, as a decimal string.
+#[derive(Debug, Clone, Copy, PartialEq, ToSchema)]
+#[schema(value_type = String, pattern = "^-?[0-9]+$")]
+pub struct Decimal(pub i128);
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}

@@ -1,0 +1,149 @@
+//! All routes: what each takes, gives and refuses. Requests are matched against them before warp
+//! (one long chain of warp routes costs as much as a whole request); the OpenAPI document, metrics'
+//! labels, 404 and 405 come from them too.
+
+mod find;
+mod table;
+
+use std::borrow::Cow;
+
+use utoipa::openapi::{RefOr, schema::Schema};
+use warp::http::Method;
+
+use crate::codes::ProblemCode;
+
+pub use find::{Found, find};
+pub use table::ENDPOINTS;
+
+/// One route.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Its method.
+    pub method: Method,
+    /// Its path, parameters in braces.
+    pub path: &'static str,
+    /// Method and path: the label of its metrics.
+    pub label: &'static str,
+    /// The area whose service handles it.
+    pub area: Area,
+    /// Its name in the OpenAPI document.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// What sort of request it is.
+    pub purpose: Purpose,
+    /// What it answers when all is well.
+    pub answers: &'static [Answer],
+    /// What it may refuse with, in groups.
+    pub problems: &'static [&'static [ProblemCode]],
+}
+
+/// The areas, each a warp service of a few routes in a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Area {
+    /// Deposits and withdrawals.
+    Money,
+    /// Transfers.
+    Transfers,
+    /// Requests as the documents write them.
+    Compat,
+    /// Accounts themselves.
+    Accounts,
+    /// An account's movements.
+    History,
+    /// Operations.
+    Operations,
+    /// The ledger as a whole.
+    Ledger,
+    /// Health and metrics.
+    Operating,
+    /// Descriptions of all this.
+    Documents,
+    /// What operators look into.
+    Admin,
+}
+
+/// What sort of request it is: which parameters and headers it knows.
+#[derive(Debug)]
+pub enum Purpose {
+    /// Changes something: a body, `dry_run`, an idempotency key, a wait.
+    Command {
+        /// The body.
+        body: SchemaOf,
+        /// Whether there is an entity whose version `If-Match` can name.
+        precondition: bool,
+    },
+    /// Shows one thing.
+    Read,
+    /// Shows a list, a part at a time.
+    List {
+        /// Its filters: query parameters beside `limit` and `cursor`.
+        filters: &'static [Filter],
+    },
+    /// For operators and people: unknown query parameters don't matter.
+    Page,
+    /// A script or style that a page loads: of no use by itself, so not described.
+    File,
+}
+
+/// A filter of a list.
+#[derive(Debug)]
+pub struct Filter {
+    /// The query parameter.
+    pub name: &'static str,
+    /// What may stand there; empty for any text.
+    pub values: &'static [&'static str],
+}
+
+/// An answer when all is well.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// When it is given.
+    pub when: &'static str,
+    /// Its content type, or those that it may have.
+    pub content_types: &'static [&'static str],
+    /// Its JSON.
+    pub body: Option<SchemaOf>,
+}
+
+/// A type's schema, by functions, so that it fits into a constant.
+#[derive(Debug)]
+pub struct SchemaOf {
+    /// The schema's name.
+    pub name: fn() -> Cow<'static, str>,
+    /// Adds the schema and those it needs.
+    pub collect: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Endpoint {
+    /// Whether it answers even when connections are refused: health checks and metrics.
+    pub const fn is_vital(&self) -> bool {
+        matches!(self.area, Area::Operating)
+    }
+
+    /// Every problem it may give, sorted.
+    pub fn problem_codes(&self) -> Vec<ProblemCode> {
+        let mut codes: Vec<ProblemCode> = self.problems.concat();
+        codes.sort_unstable();
+        codes.dedup();
+        codes
+    }
+}
+
+impl Area {
+    /// Every area, in its order.
+    pub const ALL: [Self; 10] = [
+        Self::Money,
+        Self::Transfers,
+        Self::Compat,
+        Self::Accounts,
+        Self::History,
+        Self::Operations,
+        Self::Ledger,
+        Self::Operating,
+        Self::Documents,
+        Self::Admin,
+    ];
+}

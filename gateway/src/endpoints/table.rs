@@ -1,0 +1,411 @@
+//! The table of routes.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::{RefOr, schema::Schema};
+use utoipa::{PartialSchema as _, ToSchema};
+use warp::http::Method;
+
+use super::{Answer, Area, Endpoint, Filter, Purpose, SchemaOf};
+use crate::codes::ProblemCode::{self, *};
+use crate::dto::*;
+
+const fn schema<T: ToSchema>() -> SchemaOf {
+    SchemaOf {
+        name: T::name,
+        collect: collect::<T>,
+    }
+}
+
+fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    T::schemas(schemas);
+    schemas.push((T::name().into_owned(), T::schema()));
+}
+
+/// All pages have one generic name, and a generic type does not bring what it holds.
+fn collect_page<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    collect::<T>(schemas);
+    schemas.push((page_name::<T>().into_owned(), PageBody::<T>::schema()));
+}
+
+fn page_name<T: ToSchema>() -> Cow<'static, str> {
+    Cow::Owned(format!("{}Page", T::name()))
+}
+
+const JSON: &[&str] = &["application/json"];
+
+const fn done<T: ToSchema>() -> Answer {
+    Answer {
+        status: 200,
+        when: "Done",
+        content_types: JSON,
+        body: Some(schema::<T>()),
+    }
+}
+
+const fn shown<T: ToSchema>() -> Answer {
+    Answer {
+        status: 200,
+        when: "As it is now",
+        content_types: JSON,
+        body: Some(schema::<T>()),
+    }
+}
+
+const fn listed<T: ToSchema>() -> Answer {
+    let body = SchemaOf {
+        name: page_name::<T>,
+        collect: collect_page::<T>,
+    };
+    Answer {
+        status: 200,
+        when: "A part of the list",
+        content_types: JSON,
+        body: Some(body),
+    }
+}
+
+const fn page(content_types: &'static [&'static str]) -> Answer {
+    Answer {
+        status: 200,
+        when: "The page",
+        content_types,
+        body: None,
+    }
+}
+
+const fn command<T: ToSchema>() -> Purpose {
+    Purpose::Command {
+        body: schema::<T>(),
+        precondition: true,
+    }
+}
+
+const UNAVAILABLE: &[ProblemCode] = &[
+    Overloaded,
+    ActorQuarantined,
+    ViewBehind,
+    ShuttingDown,
+    OutcomeUnknown,
+];
+const COMMAND: &[ProblemCode] = &[
+    InvalidRequest,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    IdempotencyKeyReused,
+    ActorFaulted,
+    Overloaded,
+    ActorQuarantined,
+    DiskLow,
+    ViewBehind,
+    ShuttingDown,
+    OutcomeUnknown,
+    ConfirmationTimeout,
+];
+const OF_ENTITY: &[ProblemCode] = &[InvalidId, NotFound, VersionMismatch, AccountDeleted];
+const CREDIT: &[ProblemCode] = &[CurrencyMismatch, BalanceLimitExceeded];
+const DEBIT: &[ProblemCode] = &[
+    AccountFrozen,
+    CurrencyMismatch,
+    InsufficientFunds,
+    BalanceLimitExceeded,
+];
+const TRANSFER: &[ProblemCode] = &[SameAccount];
+const READ: &[ProblemCode] = &[InvalidRequest];
+const BY_ID: &[ProblemCode] = &[InvalidId, NotFound];
+const LIST: &[ProblemCode] = &[InvalidRequest, InvalidCursor];
+const PAGE: &[ProblemCode] = &[Overloaded];
+
+const STATUS: Filter = Filter {
+    name: "status",
+    values: &["ACTIVE", "FROZEN", "DELETED"],
+};
+const REFERENCE: Filter = Filter {
+    name: "reference",
+    values: &[],
+};
+const KIND: Filter = Filter {
+    name: "kind",
+    values: &["account", "external", "numbering"],
+};
+const STATE: Filter = Filter {
+    name: "state",
+    values: &["loading", "live", "restarting", "draining", "quarantined"],
+};
+
+/// Every route: money first, and a literal path before a pattern that would match it too.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: Method::POST,
+        path: "/transfers",
+        label: "POST /transfers",
+        area: Area::Transfers,
+        name: "transfer",
+        summary: "Moves money between two accounts",
+        purpose: command::<TransferRequest>(),
+        answers: &[done::<TransferDoneBody>()],
+        problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/accounts/{id}/deposit",
+        label: "POST /accounts/{id}/deposit",
+        area: Area::Money,
+        name: "deposit",
+        summary: "Brings money in from outside",
+        purpose: command::<MoneyRequest>(),
+        answers: &[done::<MoneyBody>()],
+        problems: &[COMMAND, OF_ENTITY, CREDIT],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/accounts/{id}/withdraw",
+        label: "POST /accounts/{id}/withdraw",
+        area: Area::Money,
+        name: "withdraw",
+        summary: "Sends money out",
+        purpose: command::<MoneyRequest>(),
+        answers: &[done::<MoneyBody>()],
+        problems: &[COMMAND, OF_ENTITY, DEBIT],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/accounts/transfer",
+        label: "POST /accounts/transfer",
+        area: Area::Compat,
+        name: "transferAlias",
+        summary: "Moves money between two accounts; another way to write POST /transfers",
+        purpose: command::<AliasTransferRequest>(),
+        answers: &[done::<TransferDoneBody>()],
+        problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/transfers/{id}",
+        label: "GET /transfers/{id}",
+        area: Area::Transfers,
+        name: "getTransfer",
+        summary: "Shows a transfer that was done",
+        purpose: Purpose::Read,
+        answers: &[shown::<TransferBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/accounts",
+        label: "POST /accounts",
+        area: Area::Accounts,
+        name: "openAccount",
+        summary: "Opens an account",
+        purpose: Purpose::Command {
+            body: schema::<OpenAccountRequest>(),
+            precondition: false,
+        },
+        answers: &[
+            Answer {
+                status: 201,
+                when: "Opened; `Location` names it",
+                content_types: JSON,
+                body: Some(schema::<AccountBody>()),
+            },
+            Answer {
+                status: 200,
+                when: "A dry run: nothing was opened",
+                content_types: JSON,
+                body: Some(schema::<AccountBody>()),
+            },
+        ],
+        problems: &[COMMAND],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/accounts",
+        label: "GET /accounts",
+        area: Area::Accounts,
+        name: "listAccounts",
+        summary: "Lists accounts, oldest first",
+        purpose: Purpose::List {
+            filters: &[STATUS, REFERENCE],
+        },
+        answers: &[listed::<AccountBody>()],
+        problems: &[LIST, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/accounts/{id}",
+        label: "GET /accounts/{id}",
+        area: Area::Accounts,
+        name: "getAccount",
+        summary: "Shows an account",
+        purpose: Purpose::Read,
+        answers: &[shown::<AccountBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::PATCH,
+        path: "/accounts/{id}",
+        label: "PATCH /accounts/{id}",
+        area: Area::Accounts,
+        name: "updateAccount",
+        summary: "Freezes or unfreezes an account, changes its overdraft limit",
+        purpose: command::<UpdateAccountRequest>(),
+        answers: &[done::<AccountBody>()],
+        problems: &[COMMAND, OF_ENTITY],
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/accounts/{id}",
+        label: "DELETE /accounts/{id}",
+        area: Area::Accounts,
+        name: "deleteAccount",
+        summary: "Deletes an account without money; it stays readable",
+        purpose: command::<DeleteAccountRequest>(),
+        answers: &[done::<AccountBody>()],
+        problems: &[COMMAND, OF_ENTITY, &[HoldsOpen, BalanceNotZero]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/accounts/{id}/transactions",
+        label: "GET /accounts/{id}/transactions",
+        area: Area::History,
+        name: "listMovements",
+        summary: "Lists an account's movements, newest first",
+        purpose: Purpose::List { filters: &[] },
+        answers: &[listed::<MovementBody>()],
+        problems: &[LIST, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/operations/{id}",
+        label: "GET /operations/{id}",
+        area: Area::Operations,
+        name: "getOperation",
+        summary: "Shows what became of a command",
+        purpose: Purpose::Read,
+        answers: &[shown::<OperationBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/ledger/transactions/{id}",
+        label: "GET /ledger/transactions/{id}",
+        area: Area::Ledger,
+        name: "getTransaction",
+        summary: "Shows the balanced postings of a transaction",
+        purpose: Purpose::Read,
+        answers: &[shown::<TransactionBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/ledger/trial-balance",
+        label: "GET /ledger/trial-balance",
+        area: Area::Ledger,
+        name: "getTrialBalance",
+        summary: "Adds up every posting",
+        purpose: Purpose::Read,
+        answers: &[shown::<TrialBalanceBody>()],
+        problems: &[READ, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/health",
+        label: "GET /health",
+        area: Area::Operating,
+        name: "getHealth",
+        summary: "Shows how the node is; `degraded` is still 200",
+        purpose: Purpose::Page,
+        answers: &[shown::<HealthBody>()],
+        problems: &[],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/health/live",
+        label: "GET /health/live",
+        area: Area::Operating,
+        name: "getLive",
+        summary: "Answers as long as the process works",
+        purpose: Purpose::Page,
+        answers: &[shown::<LiveBody>()],
+        problems: &[],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/health/ready",
+        label: "GET /health/ready",
+        area: Area::Operating,
+        name: "getReady",
+        summary: "Says whether the node takes commands",
+        purpose: Purpose::Page,
+        answers: &[shown::<ReadyBody>()],
+        problems: &[&[ShuttingDown]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/metrics",
+        label: "GET /metrics",
+        area: Area::Operating,
+        name: "getMetrics",
+        summary: "Measurements in the text format of OpenMetrics",
+        purpose: Purpose::Page,
+        answers: &[page(&["application/openmetrics-text"])],
+        problems: &[],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/openapi.json",
+        label: "GET /openapi.json",
+        area: Area::Documents,
+        name: "getOpenApi",
+        summary: "This description",
+        purpose: Purpose::Page,
+        answers: &[page(JSON)],
+        problems: &[PAGE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/docs",
+        label: "GET /docs",
+        area: Area::Documents,
+        name: "getDocs",
+        summary: "This description for people, to try out",
+        purpose: Purpose::Page,
+        answers: &[page(&["text/html"])],
+        problems: &[PAGE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/docs/{file}",
+        label: "GET /docs/{file}",
+        area: Area::Documents,
+        name: "getDocsFile",
+        summary: "A script or style of `/docs`",
+        purpose: Purpose::File,
+        answers: &[page(&["text/css", "text/javascript", "image/png"])],
+        problems: &[PAGE, &[NotFound]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/problems/{code}",
+        label: "GET /problems/{code}",
+        area: Area::Documents,
+        name: "getProblem",
+        summary: "Explains a problem code; `type` of every problem leads here",
+        purpose: Purpose::Page,
+        answers: &[page(&["text/html"])],
+        problems: &[PAGE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/actors",
+        label: "GET /admin/actors",
+        area: Area::Admin,
+        name: "listActors",
+        summary: "Lists the actors in memory, their restarts and last faults",
+        purpose: Purpose::List {
+            filters: &[KIND, STATE],
+        },
+        answers: &[listed::<ActorBody>()],
+        problems: &[LIST, UNAVAILABLE],
+    },
+];

@@ -1,0 +1,125 @@
+//! What all requests share: the core, the limits, the measurements and the pages made at the start.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use florin_actors::messages::Currency;
+use florin_actors::runtime::Core;
+use florin_config::{ConfigError, Settings};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::metrics::Metrics;
+use crate::pages::Pages;
+
+/// How often the views' lag is looked at.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+
+/// What all requests share.
+pub struct Gateway {
+    /// The core.
+    pub core: Core,
+    /// The limits.
+    pub limits: Limits,
+    /// The measurements.
+    pub metrics: Arc<Metrics>,
+    /// The pages made at the start.
+    pub pages: Pages,
+    /// Where what would hold up the ledger's thread runs.
+    pub beside: Handle,
+    stopping: AtomicBool,
+    stop: Notify,
+}
+
+/// The limits of requests, from the settings.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The currency of an account that is opened without one.
+    pub default_currency: Currency,
+    /// The largest body.
+    pub body_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_read: Duration,
+    /// How long a command's confirmation waits unless the request says otherwise.
+    pub confirmation_wait: Duration,
+    /// A page's size unless the request says otherwise.
+    pub page_default: usize,
+    /// The largest page.
+    pub page_max: usize,
+}
+
+impl Limits {
+    /// Takes them from the settings.
+    ///
+    /// # Errors
+    /// When the default currency is none of ISO 4217.
+    pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
+        let currency = &settings.ledger.default_currency;
+        let default_currency = Currency::iso(currency).map_err(|_| {
+            settings.refuse(
+                "ledger.default_currency",
+                currency,
+                "a currency of ISO 4217",
+            )
+        })?;
+        let gateway = &settings.gateway;
+        Ok(Self {
+            default_currency,
+            body_bytes_max: gateway.body_bytes_max,
+            body_read: Duration::from_secs(gateway.body_read_seconds_max),
+            confirmation_wait: Duration::from_millis(gateway.confirmation_wait_ms),
+            page_default: gateway.page_default,
+            page_max: gateway.page_max,
+        })
+    }
+}
+
+impl Gateway {
+    /// A gateway to `core`.
+    pub fn new(core: Core, limits: Limits, metrics: Arc<Metrics>, beside: Handle) -> Self {
+        let (stopping, stop) = (AtomicBool::new(false), Notify::new());
+        Self {
+            core,
+            limits,
+            metrics,
+            pages: Pages::new(),
+            beside,
+            stopping,
+            stop,
+        }
+    }
+
+    /// Looks at the views' lag every second, for as long as the process runs.
+    pub async fn sample(self: Arc<Self>) {
+        loop {
+            self.metrics.sample(&self.core);
+            tokio::time::sleep(SAMPLE_EVERY).await;
+        }
+    }
+
+    /// Accepts no new command from now on, and ends each connection with its next answer.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop.notify_waiters();
+    }
+
+    /// Whether it is stopping.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Wakes whoever polled it when the server stops. Poll it before asking [`Self::is_stopping`].
+    pub fn stopping(&self) -> impl Future<Output = ()> {
+        self.stop.notified()
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

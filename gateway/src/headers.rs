@@ -1,0 +1,248 @@
+//! The headers that a command knows: its key, its precondition, how long to wait, what it belongs
+//! to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use florin_actors::messages::{self, RequestId, TraceParent};
+use warp::http::header::IF_MATCH;
+use warp::http::{HeaderMap, HeaderName};
+
+use crate::problem::Problem;
+
+/// `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// `Idempotent-Replayed`.
+pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// `Prefer` (RFC 7240).
+pub const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// `Preference-Applied` (RFC 7240).
+pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// `X-Request-Id`.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// `X-Correlation-Id`.
+pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// `traceparent` (W3C Trace Context).
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The longest wait that a request may ask for; a longer one is this.
+const WAIT_SECONDS_MAX: u64 = 30;
+
+/// The idempotency key of header and body, which mean the same and must not differ.
+pub fn key(headers: &HeaderMap, body: Option<Arc<str>>) -> Result<Option<Arc<str>>, Problem> {
+    let mut key = body;
+    for value in headers.get_all(IDEMPOTENCY_KEY) {
+        let text = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
+        messages::key(text).map_err(|error| Problem::malformed("Idempotency-Key", error))?;
+        match &key {
+            Some(known) if **known != *text => {
+                let detail = "is given twice, with different values";
+                return Err(Problem::malformed("Idempotency-Key", detail));
+            }
+            Some(_) => {}
+            None => key = Some(text.into()),
+        }
+    }
+    Ok(key)
+}
+
+/// What `If-Match` asks of the entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    None,
+    /// That it exists.
+    Exists,
+    /// That it has this version.
+    Version(u64),
+}
+
+/// Reads `If-Match`: `"VERSION"` or `*`.
+pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    let malformed =
+        || Problem::malformed("If-Match", "must be one version in quotes, as \"3\", or *");
+    let mut values = headers.get_all(IF_MATCH).iter();
+    let Some(value) = values.next() else {
+        return Ok(Precondition::None);
+    };
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    match value.as_bytes() {
+        b"*" => Ok(Precondition::Exists),
+        [b'"', digits @ .., b'"'] if digits.iter().all(u8::is_ascii_digit) => {
+            let digits = std::str::from_utf8(digits).map_err(|_| malformed())?;
+            digits
+                .parse()
+                .map(Precondition::Version)
+                .map_err(|_| malformed())
+        }
+        _ => Err(malformed()),
+    }
+}
+
+/// The wait that `Prefer: wait=N` asks for, 1 … 30 s; 0 and what isn't understood is ignored, as
+/// RFC 7240 has it.
+pub fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers
+        .get_all(PREFER)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let preferences = values.flat_map(|value| value.split(','));
+    let seconds = preferences.filter_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        let digits = value.trim().trim_matches('"');
+        let is_wait = name.trim().eq_ignore_ascii_case("wait");
+        let fits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (is_wait && fits).then(|| digits.parse().unwrap_or(WAIT_SECONDS_MAX))
+    });
+    let seconds: u64 = seconds.take(1).find(|seconds| *seconds > 0)?;
+    Some(Duration::from_secs(seconds.min(WAIT_SECONDS_MAX)))
+}
+
+/// A caller's own id in this header, if it is one.
+pub fn given_id(headers: &HeaderMap, name: HeaderName) -> Option<RequestId> {
+    RequestId::given(headers.get(name)?.to_str().ok()?)
+}
+
+/// Reads `traceparent`; what isn't understood is ignored, as W3C Trace Context has it.
+pub fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let text = headers.get(TRACEPARENT)?.as_bytes();
+    let (version, rest) = text.split_at_checked(2)?;
+    let [b'-', rest @ ..] = rest else { return None };
+    let (trace_id, rest) = rest.split_at_checked(32)?;
+    let [b'-', rest @ ..] = rest else { return None };
+    let (parent_id, rest) = rest.split_at_checked(16)?;
+    let [b'-', rest @ ..] = rest else { return None };
+    let (flags, rest) = rest.split_at_checked(2)?;
+    let [version] = hex(version)?;
+    let [flags] = hex(flags)?;
+    let trace = TraceParent {
+        trace_id: hex(trace_id)?,
+        parent_id: hex(parent_id)?,
+        flags,
+    };
+    let is_whole = rest.is_empty() || (version > 0 && rest.starts_with(b"-"));
+    let is_valid = version != 0xff && trace.trace_id != [0; 16] && trace.parent_id != [0; 8];
+    (is_whole && is_valid).then_some(trace)
+}
+
+fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use warp::http::HeaderValue;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    fn many(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name.clone(), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn header_and_body_key_mean_the_same_and_must_not_differ() {
+        let one = headers(&[(IDEMPOTENCY_KEY, "k-1")]);
+        assert_eq!(key(&one, None).unwrap().as_deref(), Some("k-1"));
+        assert_eq!(
+            key(&one, Some("k-1".into())).unwrap().as_deref(),
+            Some("k-1")
+        );
+        assert_eq!(
+            key(&HeaderMap::new(), Some("k".into())).unwrap().as_deref(),
+            Some("k")
+        );
+        assert!(key(&one, Some("k-2".into())).is_err());
+        assert!(key(&many(&IDEMPOTENCY_KEY, &["a", "b"]), None).is_err());
+        assert!(key(&many(&IDEMPOTENCY_KEY, &["a", "a"]), None).is_ok());
+        for bad in ["", "a b", "\u{e9}"] {
+            let bad = HeaderValue::from_bytes(bad.as_bytes()).unwrap();
+            let bad: HeaderMap = [(IDEMPOTENCY_KEY, bad)].into_iter().collect();
+            assert!(key(&bad, None).is_err());
+        }
+    }
+
+    #[test]
+    fn a_precondition_is_one_version_in_quotes_or_a_star() {
+        let read = |value| precondition(&headers(&[(IF_MATCH, value)]));
+        assert_eq!(read("\"12\""), Ok(Precondition::Version(12)));
+        assert_eq!(read("*"), Ok(Precondition::Exists));
+        assert_eq!(precondition(&HeaderMap::new()), Ok(Precondition::None));
+        for bad in [
+            "12",
+            "\"\"",
+            "\"-1\"",
+            "W/\"1\"",
+            "\"1\", \"2\"",
+            "\"x\"",
+            "",
+            "\"99999999999999999999\"",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_from_any_form_of_the_header() {
+        let read =
+            |values: &[&'static str]| wait(&many(&PREFER, values)).map(|wait| wait.as_secs());
+        assert_eq!(read(&["wait=10"]), Some(10));
+        assert_eq!(read(&["respond-async, wait=10"]), Some(10));
+        assert_eq!(read(&["respond-async", "Wait = \"7\"; x=y"]), Some(7));
+        assert_eq!(read(&["wait=31"]), Some(30));
+        assert_eq!(read(&["wait=99999999999999999999999"]), Some(30));
+        for ignored in [
+            "wait=0",
+            "wait=",
+            "wait",
+            "wait=-1",
+            "wait=1.5",
+            "respond-async",
+            "waiting=3",
+        ] {
+            assert_eq!(read(&[ignored]), None, "{ignored}");
+        }
+    }
+
+    #[test]
+    fn a_trace_is_read_as_the_standard_has_it() {
+        let read = |value| trace(&headers(&[(TRACEPARENT, value)]));
+        let good = read("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
+        assert_eq!(
+            (good.trace_id[0], good.parent_id[7], good.flags),
+            (0x0a, 0x31, 1)
+        );
+        assert!(read("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x").is_some());
+        for bad in [
+            "",
+            "00",
+            "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Reading a body's JSON strictly: one object, no unknown or duplicate field. Read once, fast; only
+//! what fails is read again, to say where.
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::codes::ProblemCode;
+use crate::dto::Id;
+use crate::problem::Problem;
+
+/// Reads a body; an empty one is `{}`.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    // A struct could also be read from an array; that is none of our forms.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(not_an_object());
+    }
+    serde_json::from_slice(body).map_err(|_| explain::<T>(body))
+}
+
+fn not_an_object() -> Problem {
+    Problem::new(
+        ProblemCode::InvalidRequest,
+        "the body must be one JSON object",
+    )
+}
+
+/// Says what is wrong with a body that could not be read.
+fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => error,
+        Ok(_) => {
+            return match deserializer.end() {
+                Err(error) => not_json(&error),
+                Ok(()) => not_an_object(),
+            };
+        }
+    };
+    let path = error.path().to_string();
+    let error = error.into_inner();
+    if error.classify() != Category::Data {
+        return not_json(&error);
+    }
+    let sentence = error.to_string();
+    let sentence = sentence
+        .rfind(" at line ")
+        .map_or(sentence.as_str(), |end| &sentence[..end]);
+    // Our bodies are flat: these are all about fields of the body itself, which serde names in its
+    // sentence; an unknown one, which may hold anything, is better taken from the path.
+    for (start, says) in [
+        ("unknown field `", "is no field of this request"),
+        ("duplicate field `", "is given twice"),
+        ("missing field `", "is missing"),
+    ] {
+        if let Some(rest) = sentence.strip_prefix(start) {
+            let named = rest.split('`').next().unwrap_or(rest);
+            let from_path = start.starts_with("unknown") && path != ".";
+            let field = if from_path { path } else { named.to_owned() };
+            return Problem::malformed(field, says);
+        }
+    }
+    if path == "." {
+        return Problem::new(ProblemCode::InvalidRequest, sentence.to_owned());
+    }
+    if Id::is_refused_by(sentence) {
+        return Problem::of_field(ProblemCode::InvalidId, path, sentence);
+    }
+    // The bounds' own sentences go on after the field's name; serde's stand for themselves.
+    let is_serdes = sentence.starts_with("invalid ");
+    if is_serdes {
+        Problem::malformed(path, format_args!("is wrong: {sentence}"))
+    } else {
+        Problem::malformed(path, sentence)
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    Problem::new(
+        ProblemCode::InvalidRequest,
+        format!("the body is not JSON: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dto::{DeleteAccountRequest, MoneyRequest, OpenAccountRequest, TransferRequest};
+
+    fn refused<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> Problem {
+        parse::<T>(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn amounts_that_are_none_are_refused_by_their_field() {
+        for amount in [
+            "0",
+            "-1",
+            "-0",
+            "1.5",
+            "1.0",
+            "\"100\"",
+            "1e3",
+            "9007199254740992",
+            "null",
+            "true",
+            "[]",
+            "{}",
+        ]
+        .map(str::to_owned)
+        .into_iter()
+        .chain([format!("1{}", "0".repeat(40))])
+        {
+            let problem = refused::<MoneyRequest>(&format!("{{\"amount\":{amount}}}"));
+            assert_eq!(problem.code(), ProblemCode::InvalidRequest, "{amount}");
+            assert_eq!(problem.field(), Some("amount"), "{amount}");
+        }
+        assert!(parse::<MoneyRequest>(br#"{"amount":9007199254740991}"#).is_ok());
+    }
+
+    #[test]
+    fn a_field_unknown_missing_or_twice_is_named() {
+        for (body, field) in [
+            (r#"{"amount":1,"pending":true}"#, "pending"),
+            (r#"{"amount":1,"a`, expected b":true}"#, "a`, expected b"),
+            (r#"{"amount":1,"amount":1}"#, "amount"),
+            (r#"{}"#, "amount"),
+            ("", "amount"),
+            (r#"{"amount":1,"metadata":{"a":"b","a":"c"}}"#, "metadata"),
+            (r#"{"amount":1,"metadata":{"a":1}}"#, "metadata.a"),
+            (r#"{"amount":1,"metadata":[]}"#, "metadata"),
+            (r#"{"amount":1,"currency":"usd"}"#, "currency"),
+            (r#"{"amount":1,"idempotency_key":""}"#, "idempotency_key"),
+        ] {
+            assert_eq!(refused::<MoneyRequest>(body).field(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_json_object_is_refused() {
+        let deep = format!("{{\"amount\":{}", "[".repeat(100_000));
+        let deep_object = "{\"metadata\":".repeat(10_000);
+        for body in [
+            "[1]",
+            "1",
+            "null",
+            " ",
+            "{",
+            "{}}",
+            "{\"amount\":1} x",
+            "{\"amount\":1}{}",
+            "\"x\"",
+            &deep,
+            &deep_object,
+        ] {
+            let problem = refused::<MoneyRequest>(body);
+            assert_eq!(problem.code(), ProblemCode::InvalidRequest);
+        }
+        assert!(parse::<MoneyRequest>(b"{\"amount\":1,\"reference\":\"\xff\"}").is_err());
+        assert!(parse::<DeleteAccountRequest>(b"").is_ok());
+    }
+
+    #[test]
+    fn an_id_that_is_none_has_a_code_of_its_own() {
+        let other = "01901234-5678-7fff-bfff-ffffffffffa5";
+        let problem =
+            refused::<TransferRequest>(&format!(r#"{{"from":"x","to":"{other}","amount":1}}"#));
+        assert_eq!(
+            (problem.code(), problem.field()),
+            (ProblemCode::InvalidId, Some("from"))
+        );
+        let problem =
+            refused::<TransferRequest>(&format!(r#"{{"from":5,"to":"{other}","amount":1}}"#));
+        assert_eq!(
+            (problem.code(), problem.field()),
+            (ProblemCode::InvalidRequest, Some("from"))
+        );
+    }
+
+    #[test]
+    fn null_is_the_same_as_left_away_where_a_field_is_optional() {
+        let body = r#"{"holder_name":"A","country_code":"KE","currency":null,"overdraft_limit":"unlimited","metadata":null}"#;
+        let request: OpenAccountRequest = parse(body.as_bytes()).unwrap();
+        assert!(request.currency.is_none() && request.metadata.is_none());
+        for (body, field) in [
+            (r#"{"holder_name":"","country_code":"KE"}"#, "holder_name"),
+            (r#"{"holder_name":"A","country_code":"XX"}"#, "country_code"),
+            (
+                r#"{"holder_name":"A","country_code":"KE","overdraft_limit":-1}"#,
+                "overdraft_limit",
+            ),
+            (
+                r#"{"holder_name":"A","country_code":"KE","overdraft_limit":"none"}"#,
+                "overdraft_limit",
+            ),
+            (r#"{"holder_name":null,"country_code":"KE"}"#, "holder_name"),
+        ] {
+            assert_eq!(
+                refused::<OpenAccountRequest>(body).field(),
+                Some(field),
+                "{body}"
+            );
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Florin's gateway: HTTP in, typed commands to the core, replies out; and what the `florin`
+//! executable does.
+//!
+//! A request goes through `gate.rs` (route, request id, metrics), its area under `routes/`,
+//! `body.rs` and `json.rs`, `command.rs`, the core, and back through `answer.rs`; whatever goes
+//! wrong becomes an answer in `problem.rs`.
+
+mod answer;
+mod body;
+mod call;
+mod cli;
+mod codes;
+mod command;
+mod cursor;
+mod dto;
+mod endpoints;
+mod exit;
+mod gate;
+mod gateway;
+mod headers;
+mod json;
+mod log;
+mod metrics;
+mod node;
+mod openapi;
+mod pages;
+mod problem;
+mod query;
+mod reference;
+mod routes;
+mod run;
+mod serve;
+mod server;
+mod verify;
+
+pub use cli::{Arguments, Task};
+pub use exit::Exit;
+pub use run::{OpenDisk, run, run_on};

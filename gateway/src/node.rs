@@ -1,0 +1,69 @@
+//! From the settings to a core: the disk, the clock, the bounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use florin_actors::runtime::{Limits, NodeOptions, Observer, SystemClock, Threads};
+use florin_actors::views::ProjectorOptions;
+use florin_config::Settings;
+use florin_storage::{Disk, FileDisk};
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+use tokio::runtime::Handle;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Opens the data directory and locks it.
+///
+/// # Errors
+/// Another process uses it, or the system refuses.
+pub fn open_disk(settings: &Settings) -> Result<Arc<dyn Disk>, florin_storage::Error> {
+    Ok(Arc::new(FileDisk::open(&settings.server.data_dir)?))
+}
+
+/// What a node starts with.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn options(
+    settings: &Settings,
+    disk: Arc<dyn Disk>,
+    observer: Arc<dyn Observer>,
+    beside: Handle,
+) -> Result<NodeOptions, rand::rand_core::OsError> {
+    let mut seed = [0; 32];
+    OsRng.try_fill_bytes(&mut seed)?;
+    let limits = limits(settings);
+    let clock = Arc::new(SystemClock);
+    Ok(NodeOptions {
+        disk,
+        clock,
+        seed,
+        limits,
+        observer,
+        threads: Threads::Real(beside),
+    })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let (gateway, journal, views) = (&settings.gateway, &settings.journal, &settings.views);
+    Limits {
+        in_flight_max: gateway.in_flight_commands_max,
+        queue_bytes_max: journal.queue_bytes_max as u64,
+        record_bytes_max: settings.ledger.record_bytes_max,
+        segment_bytes_max: journal.segment_bytes_max,
+        frame_bytes_max: journal.frame_bytes_max,
+        journal_cache_bytes: journal.cache_bytes,
+        views_cache_bytes: views.cache_bytes,
+        lag_records_max: views.lag_records_max,
+        list_wait: Duration::from_millis(gateway.list_wait_ms_max),
+        index_entries_max: views.index_segment_entries,
+        free_bytes_min: settings.disk.free_bytes_min,
+        projector: ProjectorOptions {
+            flush_records_max: views.flush_records_max,
+            flush_millis_max: views.flush_seconds_max * 1_000,
+            keys_max: settings.idempotency.keys_max,
+            keys_millis_max: settings.idempotency.retention_days * DAY_MS,
+        },
+    }
+}

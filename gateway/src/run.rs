@@ -1,0 +1,150 @@
+//! What the executable does, and how it ends.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use florin_actors::runtime::StartError;
+use florin_actors::verify::VerifyError;
+use florin_config::{ConfigError, Settings};
+use florin_storage::Disk;
+
+use crate::cli::Task;
+use crate::exit::Exit;
+use crate::{log, node, serve, verify};
+
+/// Why a task ended otherwise than it should.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// `--head` is none.
+    #[error("--head must be 64 hexadecimal digits")]
+    Head,
+    /// The data directory.
+    #[error("data directory {directory}: {source}")]
+    Data {
+        /// The directory, as it was given.
+        directory: String,
+        /// What is wrong with it.
+        source: florin_storage::Error,
+    },
+    /// The node.
+    #[error("data directory {directory}: {source}")]
+    Start {
+        /// The directory, as it was given.
+        directory: String,
+        /// What is wrong with it.
+        source: StartError,
+    },
+    /// The verification.
+    #[error("data directory {directory}: {source}")]
+    Verify {
+        /// The directory, as it was given.
+        directory: String,
+        /// What is wrong with it.
+        source: VerifyError,
+    },
+    /// The address to listen on.
+    #[error("{address} can't be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The journal failed while serving.
+    #[error(
+        "the journal failed, nothing can become durable any more: {0}; what was under way is unknown until the next start"
+    )]
+    Journal(String),
+    /// Something of the system's.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// What it said.
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// How the process ends by this.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Settings(_) | Self::Head => Exit::Misconfigured,
+            Self::Journal(_) => Exit::JournalFailed,
+            Self::Data { source, .. }
+            | Self::Start {
+                source: StartError::Storage(source),
+                ..
+            }
+            | Self::Verify {
+                source: VerifyError::Journal(source),
+                ..
+            } => of_storage(source),
+            Self::Start {
+                source: StartError::Views(_) | StartError::Damaged(_),
+                ..
+            } => Exit::DataDamaged,
+            Self::Verify { source, .. } => match source {
+                VerifyError::NoJournal => Exit::Failed,
+                _ => Exit::DataDamaged,
+            },
+            Self::Start { .. } | Self::Listen { .. } | Self::System { .. } => Exit::Failed,
+        }
+    }
+}
+
+fn of_storage(error: &florin_storage::Error) -> Exit {
+    use florin_storage::Error;
+    match error {
+        Error::Locked { .. } => Exit::DataInUse,
+        Error::Damaged { .. } | Error::Decode(_) | Error::Store { .. } => Exit::DataDamaged,
+        _ => Exit::Failed,
+    }
+}
+
+/// Opens the disk that a node runs on.
+pub trait OpenDisk: FnOnce(&Settings) -> Result<Arc<dyn Disk>, florin_storage::Error> {}
+
+impl<F: FnOnce(&Settings) -> Result<Arc<dyn Disk>, florin_storage::Error>> OpenDisk for F {}
+
+/// Does a task; what went wrong is one line on standard error.
+pub fn run(task: Task) -> Exit {
+    run_on(task, node::open_disk)
+}
+
+/// Does a task on another disk than the data directory itself, for tests of faults.
+pub fn run_on(task: Task, open_disk: impl OpenDisk) -> Exit {
+    match attempt(&task, open_disk) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            // Standard error may be closed: there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "florin: {error}");
+            error.exit()
+        }
+    }
+}
+
+fn attempt(task: &Task, open_disk: impl OpenDisk) -> Result<(), RunError> {
+    let settings = Settings::load(&task.overrides(), std::env::vars_os())?;
+    match task {
+        Task::Serve(_) => {
+            log::start(&settings.log);
+            serve::run(&settings, open_disk)
+        }
+        Task::Verify(verify) => verify::run(&settings, verify.head.as_deref()),
+        Task::Config(_) => tell(&settings.effective()),
+    }
+}
+
+/// Writes to standard output.
+pub fn tell(text: &str) -> Result<(), RunError> {
+    let mut out = std::io::stdout().lock();
+    let told = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    told.map_err(|source| RunError::System {
+        what: "standard output",
+        source,
+    })
+}

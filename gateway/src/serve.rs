@@ -1,0 +1,154 @@
+//! `florin serve`: from the settings to a serving node, and its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use florin_actors::runtime::Node;
+use florin_config::{LogFormat, Settings};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::gateway::{Gateway, Limits};
+use crate::metrics::Metrics;
+use crate::node;
+use crate::run::{OpenDisk, RunError, tell};
+use crate::server::{Bounds, Server, Serving};
+
+/// Threads of the runtime beside the ledger's: lists, documents, large bodies.
+const BESIDE_THREADS: usize = 2;
+/// Threads for reading the disk.
+const BLOCKING_THREADS_MAX: usize = 16;
+/// What answers on their way may take after the journal failed.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How much of a stop's time is kept for the journal and the views.
+const NODE_SHARE: u32 = 3;
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Why it doesn't start, or ended by itself.
+pub fn run(settings: &Settings, open_disk: impl OpenDisk) -> Result<(), RunError> {
+    let limits = Limits::new(settings)?;
+    let beside = beside()?;
+    let system = actix_rt::System::new();
+    let ended = system.block_on(serve(settings, open_disk, limits, &beside));
+    // What still runs there reads for callers who are gone.
+    beside.shutdown_background();
+    ended
+}
+
+fn beside() -> Result<Runtime, RunError> {
+    Builder::new_multi_thread()
+        .worker_threads(BESIDE_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("beside")
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::System {
+            what: "threads",
+            source,
+        })
+}
+
+async fn serve(
+    settings: &Settings,
+    open_disk: impl OpenDisk,
+    limits: Limits,
+    beside: &Runtime,
+) -> Result<(), RunError> {
+    let directory = settings.server.data_dir.display().to_string();
+    let address = SocketAddr::new(settings.server.host, settings.server.port);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let listen = |source| RunError::Listen { address, source };
+    let server = Server::bind(address, Bounds::new(settings, cores)).map_err(listen)?;
+    let address = server.address().map_err(listen)?;
+    let metrics = Arc::new(Metrics::new());
+    let disk = open_disk(settings).map_err(|source| RunError::Data {
+        directory: directory.clone(),
+        source,
+    })?;
+    let observer = Arc::clone(&metrics);
+    let options =
+        node::options(settings, disk, observer, beside.handle().clone()).map_err(|error| {
+            RunError::System {
+                what: "randomness",
+                source: io::Error::other(error),
+            }
+        })?;
+    let node = Node::start(options).map_err(|source| RunError::Start {
+        directory: directory.clone(),
+        source,
+    })?;
+    let core = node.core().clone();
+    let gateway = Gateway::new(core, limits, metrics, beside.handle().clone());
+    let gateway = Arc::new(gateway);
+    beside.spawn(Arc::clone(&gateway).sample());
+    let serving = server.start(gateway);
+    greet(settings, address, &directory);
+    let failure = tokio::select! {
+        failure = node.failed() => Some(failure),
+        stop = told_to_stop() => stop.map(|()| None)?,
+    };
+    match failure {
+        Some(reason) => {
+            serving.stop(LAST_ANSWERS).await;
+            Err(RunError::Journal(reason))
+        }
+        None => stop(settings, serving, node).await,
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn told_to_stop() -> Result<(), RunError> {
+    let of = |kind| {
+        signal(kind).map_err(|source| RunError::System {
+            what: "signals",
+            source,
+        })
+    };
+    let (mut terminate, mut interrupt) =
+        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+async fn stop(settings: &Settings, serving: Serving, node: Node) -> Result<(), RunError> {
+    let limit = Duration::from_secs(settings.server.shutdown_seconds_max);
+    let deadline = Instant::now() + limit - limit / 20;
+    tracing::info!("stopping: what was accepted is finished");
+    node.drain();
+    serving.stop(limit - limit / NODE_SHARE).await;
+    match tokio::time::timeout_at(deadline, node.shutdown()).await {
+        Ok(Ok(())) => tracing::info!("stopped"),
+        Ok(Err(error)) => return Err(RunError::Journal(error.to_string())),
+        // What was acknowledged is durable; the next start recovers.
+        Err(_) => tracing::warn!("stopped before the views were written"),
+    }
+    Ok(())
+}
+
+/// Tells where it listens, where its data is, and what to try first.
+fn greet(settings: &Settings, address: SocketAddr, directory: &str) {
+    let directory = std::path::absolute(directory)
+        .map_or(directory.to_owned(), |path| path.display().to_string());
+    if settings.log.format == LogFormat::Json {
+        tracing::info!(%address, data_dir = directory, "listening");
+        return;
+    }
+    let greeting = format!(
+        "Florin listens on http://{address}, its data is in {directory}\n\
+         Every request, to try out: http://{address}/docs\n\
+         Open a first account:\n\n  \
+         curl -s http://{address}/accounts -H 'Content-Type: application/json' \
+         -d '{{\"holder_name\":\"Ada Lovelace\",\"country_code\":\"GB\"}}'\n\n"
+    );
+    if tell(&greeting).is_err() {
+        tracing::info!(%address, data_dir = directory, "listening; standard output is closed");
+    }
+}

@@ -1,0 +1,169 @@
+//! What the deciding thread hands to the journal once a turn: records, encoded one after the
+//! other into one buffer, with no allocation for each.
+
+use crate::Error;
+
+/// Consecutive records on their way into the journal.
+///
+/// ```
+/// # fn main() -> Result<(), florin_storage::Error> {
+/// let mut chunk = florin_storage::Chunk::new(1, 1024);
+/// chunk.begin().extend_from_slice(b"a record");
+/// assert_eq!(chunk.end(1_700_000_000_000_000, None)?, 1);
+/// assert_eq!(chunk.records(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Chunk {
+    first_sequence: u64,
+    record_bytes_max: usize,
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    times: Vec<i64>,
+    personal: Vec<(u64, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for Chunk {
+    // The records' bytes and personal fields stay out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chunk")
+            .field("first_sequence", &self.first_sequence)
+            .field("records", &self.records())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Chunk {
+    /// An empty chunk whose first record gets `first_sequence`. A record of more than
+    /// `record_bytes_max` bytes is refused by [`Chunk::end`]; give it the journal's
+    /// [`crate::Options::record_bytes_max`].
+    pub fn new(first_sequence: u64, record_bytes_max: usize) -> Chunk {
+        Chunk {
+            first_sequence,
+            record_bytes_max,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            times: Vec::new(),
+            personal: Vec::new(),
+        }
+    }
+
+    /// The buffer to append the next record's encoding to. What is already in it must stay. A
+    /// record that was begun and not ended is forgotten.
+    pub fn begin(&mut self) -> &mut Vec<u8> {
+        self.bytes.truncate(self.ended());
+        &mut self.bytes
+    }
+
+    /// Ends the record that [`Chunk::begin`] began: made at `time_micros` (UTC, microseconds
+    /// since 1970), with its personal fields, if it has any, to be kept beside the chain. Says
+    /// which sequence it got.
+    ///
+    /// # Errors
+    /// [`Error::RecordTooLarge`]; the record is then forgotten, the chunk otherwise as it was.
+    pub fn end(&mut self, time_micros: i64, personal: Option<Vec<u8>>) -> Result<u64, Error> {
+        let start = self.ended();
+        let bytes = self.bytes.len() - start;
+        let bytes_max = self.record_bytes_max;
+        let end = u32::try_from(self.bytes.len()).ok();
+        let (Some(end), true) = (end, bytes <= bytes_max) else {
+            self.bytes.truncate(start);
+            return Err(Error::RecordTooLarge { bytes, bytes_max });
+        };
+        let sequence = self.next_sequence();
+        self.ends.push(end);
+        self.times.push(time_micros);
+        if let Some(personal) = personal {
+            self.personal.push((sequence, personal));
+        }
+        Ok(sequence)
+    }
+
+    /// The sequence the next record gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.first_sequence + self.ends.len() as u64
+    }
+
+    /// The sequence of the first record.
+    pub fn first_sequence(&self) -> u64 {
+        self.first_sequence
+    }
+
+    /// How many records were ended.
+    pub fn records(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether no record was ended.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes of the ended records and of their personal fields.
+    pub fn bytes(&self) -> usize {
+        let personal: usize = self.personal.iter().map(|(_, bytes)| bytes.len()).sum();
+        self.ended() + personal
+    }
+
+    /// The ended records with their times, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, i64, &[u8])> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let spans = starts.zip(self.ends.iter().copied());
+        let numbered = (self.first_sequence..).zip(self.times.iter().copied());
+        numbered.zip(spans).map(|((sequence, time), (start, end))| {
+            (sequence, time, &self.bytes[start as usize..end as usize])
+        })
+    }
+
+    /// The personal fields, by sequence.
+    pub fn personal(&self) -> &[(u64, Vec<u8>)] {
+        &self.personal
+    }
+
+    fn ended(&self) -> usize {
+        self.ends.last().map_or(0, |end| *end as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back_in_order_with_their_sequences() {
+        let mut chunk = Chunk::new(7, 100);
+        chunk.begin().extend_from_slice(b"one");
+        chunk.end(10, None).unwrap();
+        chunk.begin();
+        chunk.end(11, Some(b"name".to_vec())).unwrap();
+        chunk.begin().extend_from_slice(b"three");
+        chunk.end(12, None).unwrap();
+        let all: Vec<_> = chunk.iter().collect();
+        assert_eq!(all, [(7, 10, &b"one"[..]), (8, 11, b""), (9, 12, b"three")]);
+        assert_eq!(chunk.personal(), [(8, b"name".to_vec())]);
+        assert_eq!(chunk.bytes(), 12);
+    }
+
+    #[test]
+    fn a_record_too_large_or_abandoned_leaves_no_trace() {
+        let mut chunk = Chunk::new(1, 4);
+        chunk.begin().extend_from_slice(b"ok");
+        chunk.end(1, None).unwrap();
+        let before = chunk.clone();
+        chunk.begin().extend_from_slice(b"large");
+        let error = chunk.end(2, None).unwrap_err();
+        assert!(matches!(
+            error,
+            Error::RecordTooLarge {
+                bytes: 5,
+                bytes_max: 4
+            }
+        ));
+        assert_eq!(chunk, before);
+        chunk.begin().extend_from_slice(b"lost");
+        assert_eq!(chunk.begin().len(), 2);
+        assert_eq!(chunk, before);
+    }
+}

@@ -1,0 +1,164 @@
+//! The one writer: takes whatever waits, packs it into linked frames, writes and syncs them in
+//! one transaction, then moves the watermark. After any error it writes nothing more.
+
+use crate::chunk::Chunk;
+use crate::codec;
+use crate::disk::write_whole;
+use crate::error::Error;
+use crate::frame::Packer;
+use crate::journal::{CLEAN_MARK, Head, Options};
+use crate::queue::Queue;
+use crate::segment::{Header, Segment};
+use crate::shelf::Shelf;
+use crate::watermark::Watermark;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes queued records durable. A thread gives itself to [`Committer::run`]; a simulation calls
+/// [`Committer::run_pending`] from a task.
+#[derive(Debug)]
+pub struct Committer {
+    shelf: Arc<Shelf>,
+    live: Arc<Segment>,
+    queue: Arc<Queue>,
+    watermark: Arc<Watermark>,
+    options: Options,
+    head: Head,
+    failed: bool,
+}
+
+impl Committer {
+    pub(crate) fn new(
+        shelf: Arc<Shelf>,
+        live: Arc<Segment>,
+        queue: Arc<Queue>,
+        watermark: Arc<Watermark>,
+        options: Options,
+        head: Head,
+    ) -> Committer {
+        Committer {
+            shelf,
+            live,
+            queue,
+            watermark,
+            options,
+            head,
+            failed: false,
+        }
+    }
+
+    /// Where the durable journal ends.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Commits everything that waits: one transaction, one sync, one move of the watermark. Says
+    /// where the journal ends then, or `None` if nothing waited.
+    ///
+    /// # Errors
+    /// [`Error::NotContiguous`] for a chunk that does not follow, or what the disk refused.
+    /// Whether the records are durable is then unknown; every later call says
+    /// [`Error::Stopped`], and the process has to end.
+    pub fn run_pending(&mut self) -> Result<Option<Head>, Error> {
+        if self.failed {
+            return Err(Error::Stopped);
+        }
+        let chunks = self.queue.take();
+        if chunks.is_empty() {
+            return Ok(None);
+        }
+        let committed = self.commit(&chunks);
+        if committed.is_err() {
+            self.fail();
+        }
+        committed.map(Some)
+    }
+
+    /// Commits until the queue is closed and empty, then ends cleanly.
+    ///
+    /// # Errors
+    /// Those of [`Committer::run_pending`] and [`Committer::finish`].
+    pub fn run(mut self) -> Result<Head, Error> {
+        while self.queue.wait_filled() {
+            self.run_pending()?;
+        }
+        self.finish()
+    }
+
+    /// Commits what still waits, closes the journal and leaves the mark of a clean end.
+    ///
+    /// # Errors
+    /// Those of [`Committer::run_pending`], or what the disk refused; there is no mark then.
+    pub fn finish(mut self) -> Result<Head, Error> {
+        self.queue.close();
+        self.run_pending()?;
+        self.shelf.close_live(|| Ok(None))?;
+        let mut mark = Vec::new();
+        codec::encode(&self.head, &mut mark)?;
+        write_whole(self.shelf.disk(), CLEAN_MARK, &mark)
+            .map_err(|source| Error::io(CLEAN_MARK, source))?;
+        Ok(self.head)
+    }
+
+    fn commit(&mut self, chunks: &[Chunk]) -> Result<Head, Error> {
+        let mut packer = Packer::new(self.head.link, self.options.frame_bytes_max);
+        let mut expected = self.head.sequence + 1;
+        for chunk in chunks {
+            if chunk.first_sequence() != expected {
+                let found = chunk.first_sequence();
+                return Err(Error::NotContiguous { expected, found });
+            }
+            expected = chunk.next_sequence();
+            packer.add(chunk)?;
+        }
+        let frames = packer.finish();
+        let Some(last) = frames.last() else {
+            return Ok(self.head);
+        };
+        let head = Head {
+            sequence: last.last_sequence,
+            time_micros: last.last_time,
+            link: last.link,
+        };
+        let started = (self.options.nanos)();
+        let personal = chunks.iter().flat_map(|chunk| chunk.personal());
+        self.live.commit(&frames, personal)?;
+        let took = (self.options.nanos)().saturating_sub(started);
+
+        let bytes: usize = chunks.iter().map(Chunk::bytes).sum();
+        let records = (head.sequence - self.head.sequence) as usize;
+        self.head = head;
+        self.queue.committed(bytes as u64, records as u64);
+        self.watermark.advance(head.sequence);
+        let duration = Duration::from_nanos(took);
+        let written = frames.iter().map(|frame| frame.bytes.len()).sum();
+        self.options.observer.committed(records, written, duration);
+        self.seal_if_full()?;
+        Ok(head)
+    }
+
+    /// Starts the next segment if the live one has reached its size.
+    fn seal_if_full(&mut self) -> Result<(), Error> {
+        if self.live.allocated_bytes()? < self.options.segment_bytes_max {
+            return Ok(());
+        }
+        let header = Header {
+            first_sequence: self.head.sequence + 1,
+            previous_link: self.head.link,
+            created_micros: self.head.time_micros,
+            ..self.live.header.clone()
+        };
+        let cache_bytes = self.options.live_cache_bytes;
+        let next = || Segment::create(self.shelf.disk(), header, cache_bytes).map(Some);
+        if let Some(next) = self.shelf.close_live(next)? {
+            tracing::info!(segment = %next.name, "a journal segment is full, the next one begins");
+            self.live = next;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self) {
+        self.failed = true;
+        self.live.stop();
+    }
+}

@@ -1,0 +1,213 @@
+//! What a simulated disk remembers: what the running system sees, what is on the disk whatever
+//! happens, and the changes in between, of which a crash leaves a part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+/// Torn writes end at a multiple of this, as on a disk.
+const SECTOR: usize = 512;
+/// What a file takes on the disk is a multiple of this.
+pub(crate) const PAGE: usize = 4_096;
+
+/// What a crash leaves of the writes that were not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashMode {
+    /// None of them.
+    LoseAll,
+    /// A random part, each whole, torn or lost; the same for renames and removals.
+    Torn,
+}
+
+pub(crate) struct State {
+    pub(crate) generation: u64,
+    pub(crate) io_count: u64,
+    pub(crate) fail_at: Option<u64>,
+    pub(crate) fail_next_sync: bool,
+    pub(crate) free_bytes: u64,
+    pub(crate) inodes: Vec<Inode>,
+    /// What the running system sees.
+    pub(crate) names: BTreeMap<String, usize>,
+    /// What is on the disk whatever happens.
+    pub(crate) durable_names: BTreeMap<String, usize>,
+    /// Changes of names since the last sync of a folder, in order.
+    pub(crate) pending_names: Vec<NameChange>,
+}
+
+#[derive(Clone)]
+pub(crate) enum NameChange {
+    Create(String, usize),
+    Rename(String, String),
+    Remove(String),
+}
+
+#[derive(Default)]
+pub(crate) struct Inode {
+    /// With all writes: what the page cache shows.
+    pub(crate) current: Vec<u8>,
+    /// Without those that were not synced.
+    pub(crate) durable: Vec<u8>,
+    pub(crate) pending: Vec<Change>,
+    /// The pages ever written: what the file takes on the disk.
+    pub(crate) allocated: BTreeSet<usize>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Change {
+    Write(usize, Vec<u8>),
+    SetLen(usize),
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            generation: 0,
+            io_count: 0,
+            fail_at: None,
+            fail_next_sync: false,
+            free_bytes: 1 << 40,
+            inodes: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending_names: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// Loses what was not synced, as `mode` says, and starts anew.
+    pub(crate) fn crash(&mut self, seed: u64, mode: CrashMode) {
+        let mut random = Random(seed);
+        let changes = std::mem::take(&mut self.pending_names);
+        if mode == CrashMode::Torn {
+            // A file system's log keeps the order of names: a crash cuts it somewhere.
+            let kept = random.below(changes.len() as u64 + 1) as usize;
+            for change in &changes[..kept] {
+                apply_name(&mut self.durable_names, change);
+            }
+        }
+        self.names.clone_from(&self.durable_names);
+        for inode in &mut self.inodes {
+            let changes = std::mem::take(&mut inode.pending);
+            if mode == CrashMode::Torn {
+                for change in &changes {
+                    keep_some(&mut inode.durable, change, &mut random);
+                }
+            }
+            inode.current.clone_from(&inode.durable);
+        }
+        self.restart();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.generation += 1;
+        self.fail_at = None;
+        self.fail_next_sync = false;
+    }
+
+    /// Counts an I/O; fails if it is to fail.
+    pub(crate) fn io(&mut self) -> io::Result<()> {
+        let number = self.io_count;
+        self.io_count += 1;
+        match self.fail_at {
+            Some(fail_at) if number >= fail_at => Err(fault()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes a name, then syncs the folder.
+    pub(crate) fn change_name(&mut self, change: NameChange) -> io::Result<()> {
+        self.io()?;
+        apply_name(&mut self.names, &change);
+        self.pending_names.push(change);
+        self.io()?;
+        self.pending_names.clear();
+        self.durable_names = self.names.clone();
+        Ok(())
+    }
+
+    pub(crate) fn inode(&self, name: &str) -> io::Result<usize> {
+        crate::disk::check_name(name)?;
+        let inode = self.names.get(name).copied();
+        inode.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(crate) fn sync(&mut self, inode: usize) -> io::Result<()> {
+        self.io()?;
+        let failing = std::mem::take(&mut self.fail_next_sync);
+        let inode = &mut self.inodes[inode];
+        let changes = std::mem::take(&mut inode.pending);
+        if failing {
+            return Err(fault());
+        }
+        for change in &changes {
+            apply(&mut inode.durable, change);
+        }
+        Ok(())
+    }
+}
+
+fn fault() -> io::Error {
+    io::Error::other("simulated disk fault")
+}
+
+fn apply_name(names: &mut BTreeMap<String, usize>, change: &NameChange) {
+    match change {
+        NameChange::Create(name, inode) => {
+            names.insert(name.clone(), *inode);
+        }
+        NameChange::Rename(from, to) => {
+            if let Some(inode) = names.remove(from) {
+                names.insert(to.clone(), inode);
+            }
+        }
+        NameChange::Remove(name) => {
+            names.remove(name);
+        }
+    }
+}
+
+pub(crate) fn apply(bytes: &mut Vec<u8>, change: &Change) {
+    match change {
+        Change::SetLen(len) => bytes.resize(*len, 0),
+        Change::Write(offset, data) => {
+            let end = offset + data.len();
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes[*offset..end].copy_from_slice(data);
+        }
+    }
+}
+
+/// Applies a change whole, torn or not at all.
+fn keep_some(bytes: &mut Vec<u8>, change: &Change, random: &mut Random) {
+    match (random.below(4), change) {
+        (0 | 1, _) => apply(bytes, change),
+        (2, Change::Write(offset, data)) => {
+            let sectors = data.len().div_ceil(SECTOR) as u64;
+            for sector in 0..sectors {
+                if random.below(2) == 0 {
+                    let start = sector as usize * SECTOR;
+                    let end = data.len().min(start + SECTOR);
+                    let part = Change::Write(offset + start, data[start..end].to_vec());
+                    apply(bytes, &part);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// SplitMix64: small, and the same on every machine.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}

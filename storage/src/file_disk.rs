@@ -1,0 +1,187 @@
+//! The real disk: a directory that this process holds alone. Linux is the home; elsewhere
+//! nothing can be dropped from the page cache, and the rest works.
+
+use crate::disk::{Disk, DiskFile, OpenHow, check_name};
+use crate::error::Error;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The file whose lock says who owns the directory; it holds the owner's pid.
+const LOCK: &str = "LOCK";
+/// The folders every directory has.
+const FOLDERS: [&str; 2] = ["journal", "views"];
+
+/// A [`Disk`] on a directory of the file system, locked for this process as long as it lives.
+#[derive(Debug)]
+pub struct FileDisk {
+    root: PathBuf,
+    // Held for its lock, which the system lets go when the file closes.
+    _lock: File,
+}
+
+impl FileDisk {
+    /// Opens the directory, creating it (mode 0700) and its folders, and locks it.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another process holds it, [`Error::Io`] for the rest.
+    pub fn open(directory: impl AsRef<Path>) -> Result<FileDisk, Error> {
+        let root = directory.as_ref().to_path_buf();
+        let shown = root.display().to_string();
+        create_folder(&root).map_err(|source| Error::io(&shown, source))?;
+        let lock = lock(&root)?;
+        for folder in FOLDERS {
+            create_folder(&root.join(folder)).map_err(|source| Error::io(folder, source))?;
+        }
+        sync_folder(&root).map_err(|source| Error::io(&shown, source))?;
+        Ok(FileDisk { root, _lock: lock })
+    }
+
+    /// The directory, as it was given.
+    pub fn directory(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, name: &str) -> io::Result<PathBuf> {
+        check_name(name)?;
+        Ok(self.root.join(name))
+    }
+
+    fn sync_parent(&self, path: &Path) -> io::Result<()> {
+        sync_folder(path.parent().unwrap_or(&self.root))
+    }
+}
+
+fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn lock(root: &Path) -> Result<File, Error> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(root.join(LOCK))
+        .map_err(|source| Error::io(LOCK, source))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut held_by = String::new();
+            // The pid is a courtesy: a file that cannot be read leaves it out.
+            let _ = file.read_to_string(&mut held_by);
+            return Err(Error::Locked {
+                directory: root.display().to_string(),
+                pid: held_by.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(source)) => return Err(Error::io(LOCK, source)),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(|source| Error::io(LOCK, source))?;
+    Ok(file)
+}
+
+impl Disk for FileDisk {
+    fn open(&self, name: &str, how: OpenHow) -> io::Result<Box<dyn DiskFile>> {
+        let path = self.path(name)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(how != OpenHow::Read).mode(0o600);
+        if how == OpenHow::Create && !path.try_exists()? {
+            let file = options.create(true).truncate(false).open(&path)?;
+            self.sync_parent(&path)?;
+            return Ok(Box::new(RealFile(file)));
+        }
+        Ok(Box::new(RealFile(options.open(&path)?)))
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.path(name)?.try_exists()
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let entries = match std::fs::read_dir(self.path(folder)?) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name)?;
+        std::fs::remove_file(&path)?;
+        self.sync_parent(&path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (self.path(from)?, self.path(to)?);
+        std::fs::rename(&from, &to)?;
+        if from.parent() != to.parent() {
+            self.sync_parent(&from)?;
+        }
+        self.sync_parent(&to)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let space = rustix::fs::statvfs(&self.root)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn forget_cached(&self, name: &str) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path(name)?)?;
+        file.sync_data()?;
+        #[cfg(target_os = "linux")]
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        Ok(())
+    }
+}
+
+/// An open file of a [`FileDisk`].
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        // A block of `stat` is 512 bytes whatever the file system's own block is.
+        Ok(self.0.metadata()?.blocks().saturating_mul(512))
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

@@ -1,0 +1,352 @@
+//! Opening a journal: find the segments, trust only what the disk holds, check the tail, and
+//! hand out the four ends of it. Damage is named and never mended.
+
+use crate::chain::{check_genesis, genesis_link};
+use crate::codec;
+use crate::committer::Committer;
+use crate::disk::{Disk, OpenHow};
+use crate::error::Error;
+use crate::frame::{FRAME_BYTES_MAX, Link};
+use crate::queue::Queue;
+use crate::reader::Reader;
+use crate::segment::{Header, Segment, segment_name};
+use crate::shelf::{Shelf, survey};
+use crate::watermark::Watermark;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Present between a clean end and the next start; holds the head.
+pub(crate) const CLEAN_MARK: &str = "journal/clean";
+/// Made and removed at a start after an unclean end.
+const STARTING: &str = "journal/starting";
+/// How many shards the ids of a journal are spread over; part of its identity.
+const SHARD_COUNT: u16 = 256;
+
+/// Where the journal ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Sequence of the last record, 0 if there is none.
+    pub sequence: u64,
+    /// Time of the last record, microseconds since 1970; 0 if there is none.
+    pub time_micros: i64,
+    /// The chain's last link; the genesis link if there is none.
+    pub link: [u8; 32],
+}
+
+/// Told of every commit, on the committing thread: for metrics.
+pub trait CommitObserver: Send + Sync {
+    /// So many records and frame bytes became durable, and it took so long.
+    fn committed(&self, records: usize, bytes: usize, duration: Duration);
+}
+
+impl CommitObserver for () {
+    fn committed(&self, _records: usize, _bytes: usize, _duration: Duration) {}
+}
+
+/// How a journal is kept. [`Options::new`] has the defaults.
+#[derive(Clone)]
+pub struct Options {
+    /// Random; the identity of a journal that is made new. An existing one keeps its own.
+    pub journal_id: [u8; 16],
+    /// A segment is sealed at the end of the commit that brings it to so many bytes on the disk.
+    /// Default 512 MiB: a start after a crash reads a whole segment.
+    pub segment_bytes_max: u64,
+    /// A frame's length, unless one record needs more. Default [`FRAME_BYTES_MAX`].
+    pub frame_bytes_max: usize,
+    /// A record's length. Default 16 MiB.
+    pub record_bytes_max: usize,
+    /// Memory to cache the live segment. Default 64 MiB.
+    pub live_cache_bytes: usize,
+    /// Memory to cache each open sealed segment. Default 4 MiB.
+    pub sealed_cache_bytes: usize,
+    /// How many sealed segments stay open. Default 8.
+    pub sealed_open_max: usize,
+    /// How many decoded frames the readers keep. Default 64.
+    pub frames_cached_max: usize,
+    /// Monotonic nanoseconds, to time commits by. Default: always 0.
+    pub nanos: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Told of every commit. Default: nobody.
+    pub observer: Arc<dyn CommitObserver>,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(journal_id: [u8; 16]) -> Options {
+        Options {
+            journal_id,
+            segment_bytes_max: 512 * 1024 * 1024,
+            frame_bytes_max: FRAME_BYTES_MAX,
+            record_bytes_max: 16 * 1024 * 1024,
+            live_cache_bytes: 64 * 1024 * 1024,
+            sealed_cache_bytes: 4 * 1024 * 1024,
+            sealed_open_max: 8,
+            frames_cached_max: 64,
+            nanos: Arc::new(|| 0),
+            observer: Arc::new(()),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let setting = |fits: bool, name, must| {
+            if fits {
+                Ok(())
+            } else {
+                Err(Error::Setting { name, must })
+            }
+        };
+        setting(
+            (1_024..=FRAME_BYTES_MAX).contains(&self.frame_bytes_max),
+            "frame_bytes_max",
+            "from 1,024 to 65,472 bytes",
+        )?;
+        setting(
+            (1..=1 << 30).contains(&self.record_bytes_max),
+            "record_bytes_max",
+            "from 1 byte to 1 GiB",
+        )?;
+        setting(
+            self.segment_bytes_max >= 64 * 1024,
+            "segment_bytes_max",
+            "at least 64 KiB",
+        )?;
+        setting(
+            self.sealed_open_max > 0 && self.frames_cached_max > 0,
+            "sealed_open_max and frames_cached_max",
+            "at least 1",
+        )
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("segment_bytes_max", &self.segment_bytes_max)
+            .field("frame_bytes_max", &self.frame_bytes_max)
+            .field("record_bytes_max", &self.record_bytes_max)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The journal: see [`Journal::open`].
+#[derive(Debug)]
+pub struct Journal;
+
+/// An open journal's parts.
+#[derive(Debug)]
+pub struct Opened {
+    /// Writes what is queued; belongs to one thread or task.
+    pub committer: Committer,
+    /// Takes what is to be written.
+    pub queue: Arc<Queue>,
+    /// Says how far the journal is durable.
+    pub watermark: Arc<Watermark>,
+    /// Reads what is durable.
+    pub reader: Reader,
+    /// Where the journal ends now.
+    pub head: Head,
+    /// Whether the last run ended cleanly.
+    pub clean_start: bool,
+    /// The journal's identity: that of the options only if it was made new.
+    pub journal_id: [u8; 16],
+}
+
+impl Journal {
+    /// Opens the journal on `disk`, or makes an empty one there. `now_micros` (microseconds
+    /// since 1970) is noted in a new segment.
+    ///
+    /// Without the mark of a clean end, the last segment is synced and dropped from the page
+    /// cache first, so that what is served is what the disk holds. A last transaction that was
+    /// torn, and so never acknowledged, is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] for anything else that is not as it was written, [`Error::Setting`]
+    /// for an option out of range, [`Error::Io`] and [`Error::Store`] for what the disk refuses.
+    pub fn open(disk: Arc<dyn Disk>, options: Options, now_micros: i64) -> Result<Opened, Error> {
+        options.check()?;
+        let (firsts, leftovers) = survey(disk.as_ref())?;
+        for leftover in leftovers {
+            disk.remove(&leftover)
+                .map_err(|source| Error::io(&leftover, source))?;
+        }
+        let mark = read_clean_mark(disk.as_ref())?;
+        if mark.is_none() {
+            settle_folder(disk.as_ref())?;
+        }
+        let last = firsts.last().copied();
+        let shelf = Arc::new(Shelf::new(
+            disk.clone(),
+            options.sealed_cache_bytes,
+            options.sealed_open_max,
+            firsts,
+        ));
+        let live = match last {
+            None => create_first(&shelf, &options, now_micros)?,
+            Some(first) => {
+                if mark.is_none() {
+                    let name = segment_name(first);
+                    disk.forget_cached(&name)
+                        .map_err(|source| Error::io(&name, source))?;
+                }
+                Segment::open_live(disk.as_ref(), first, options.live_cache_bytes)?
+            }
+        };
+        let live = Arc::new(live);
+        let head = recover_head(&shelf, &live)?;
+        if let Some(mark) = &mark {
+            check_mark(mark, &head)?;
+            disk.remove(CLEAN_MARK)
+                .map_err(|source| Error::io(CLEAN_MARK, source))?;
+        }
+        shelf.set_live(live.clone());
+        let journal_id = live.header.journal_id;
+        let queue = Arc::new(Queue::new());
+        let watermark = Arc::new(Watermark::new(head.sequence));
+        let frames_cached_max = options.frames_cached_max;
+        let reader = Reader::new(shelf.clone(), watermark.clone(), frames_cached_max);
+        let committer =
+            Committer::new(shelf, live, queue.clone(), watermark.clone(), options, head);
+        Ok(Opened {
+            committer,
+            queue,
+            watermark,
+            reader,
+            head,
+            clean_start: mark.is_some(),
+            journal_id,
+        })
+    }
+}
+
+fn create_first(shelf: &Shelf, options: &Options, now_micros: i64) -> Result<Segment, Error> {
+    let header = Header {
+        journal_id: options.journal_id,
+        shard_count: SHARD_COUNT,
+        first_sequence: 1,
+        previous_link: genesis_link(&options.journal_id),
+        created_micros: now_micros,
+    };
+    Segment::create(shelf.disk(), header, options.live_cache_bytes)
+}
+
+/// Syncs the folder, by a file made and removed again: an earlier start may have removed the clean
+/// mark and died before that was durable, and a mark that came back would speak of an old head.
+fn settle_folder(disk: &dyn Disk) -> Result<(), Error> {
+    let io = |source| Error::io(STARTING, source);
+    disk.open(STARTING, OpenHow::Create).map_err(io)?;
+    disk.remove(STARTING).map_err(io)
+}
+
+/// The head of a journal whose last segment is `live`, its tail checked.
+fn recover_head(shelf: &Shelf, live: &Segment) -> Result<Head, Error> {
+    let header = &live.header;
+    let before = match header.first_sequence {
+        1 => {
+            check_genesis(live)?;
+            None
+        }
+        first => {
+            let first = shelf.first_at(first - 1).ok_or_else(|| {
+                let what = "the segment before it is missing";
+                Error::damaged(&live.name, header.first_sequence, what)
+            })?;
+            Some(shelf.segment(first)?)
+        }
+    };
+    let mut previous = Head {
+        sequence: header.first_sequence - 1,
+        time_micros: 0,
+        link: header.previous_link,
+    };
+    if let Some(before) = before {
+        let end = tail(&before)?;
+        let whole = end.sequence == previous.sequence
+            && end.link == header.previous_link
+            && before.header.journal_id == header.journal_id;
+        if !whole {
+            let what = format!(
+                "it does not continue {}, which ends at {}",
+                before.name, end.sequence
+            );
+            return Err(Error::damaged(&live.name, header.first_sequence, what));
+        }
+        previous = end;
+    }
+    let end = tail(live)?;
+    Ok(if end.sequence < header.first_sequence {
+        previous
+    } else {
+        end
+    })
+}
+
+/// Where a segment ends; its last frame and the one before are checked.
+fn tail(segment: &Segment) -> Result<Head, Error> {
+    let name = &segment.name;
+    let header = &segment.header;
+    let tail = segment.read(|tables| {
+        let Some(last) = tables.last()? else {
+            return Ok(Head {
+                sequence: header.first_sequence - 1,
+                time_micros: 0,
+                link: header.previous_link,
+            });
+        };
+        let first = last.first_sequence;
+        if !last.verify() {
+            return Err(Error::damaged(
+                name,
+                first,
+                "its link differs from its bytes",
+            ));
+        }
+        let (sequence, link): (u64, Link) = if first == header.first_sequence {
+            (first - 1, header.previous_link)
+        } else {
+            let before = tables
+                .frame_at(first.saturating_sub(1))?
+                .ok_or_else(|| Error::damaged(name, first, "the frames before it are missing"))?;
+            (before.last_sequence, before.link)
+        };
+        if sequence.checked_add(1) != Some(first) {
+            let what = format!("the frame before it ends at {sequence}");
+            return Err(Error::damaged(name, first, what));
+        }
+        if link != last.previous_link {
+            let what = "it is not linked to the frame before it";
+            return Err(Error::damaged(name, first, what));
+        }
+        Ok(Head {
+            sequence: last.last_sequence,
+            time_micros: last.last_time,
+            link: last.link,
+        })
+    })?;
+    tail.ok_or(Error::Stopped)
+}
+
+fn read_clean_mark(disk: &dyn Disk) -> Result<Option<Head>, Error> {
+    let io = |source| Error::io(CLEAN_MARK, source);
+    if !disk.exists(CLEAN_MARK).map_err(io)? {
+        return Ok(None);
+    }
+    let file = disk.open(CLEAN_MARK, OpenHow::Read).map_err(io)?;
+    let len = file.len().map_err(io)?;
+    // A mark is some fifty bytes.
+    let mut bytes = vec![0; len.min(4_096) as usize];
+    file.read_at(0, &mut bytes).map_err(io)?;
+    codec::decode(&bytes)
+        .map(Some)
+        .map_err(|error| Error::damaged(CLEAN_MARK, 0, error.to_string()))
+}
+
+fn check_mark(mark: &Head, head: &Head) -> Result<(), Error> {
+    if mark == head {
+        return Ok(());
+    }
+    let what = format!(
+        "the last run ended at sequence {}, the journal ends at {}",
+        mark.sequence, head.sequence
+    );
+    Err(Error::damaged(CLEAN_MARK, mark.sequence, what))
+}

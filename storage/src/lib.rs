@@ -1,0 +1,49 @@
+//! Florin's storage: a journal of records in a hash chain, and the stores its views are kept in.
+//! It knows bytes, sequences, times and hashes, and nothing of money. Every byte passes the
+//! [`Disk`] seam, and no clock is read here: times are arguments.
+
+mod chain;
+mod chunk;
+mod codec;
+mod committer;
+mod containment;
+#[cfg(feature = "simulation")]
+mod crash_model;
+mod disk;
+mod error;
+mod file_disk;
+mod frame;
+mod journal;
+mod overlay;
+mod queue;
+mod reader;
+mod redb_file;
+mod segment;
+mod shelf;
+#[cfg(feature = "simulation")]
+mod simulated;
+mod sorted_segment;
+mod sync;
+mod view_access;
+mod view_store;
+mod watermark;
+
+pub use chain::{Verified, genesis_link, verify_chain};
+pub use chunk::Chunk;
+pub use codec::{ENCODED_BYTES_MAX, decode, encode};
+pub use committer::Committer;
+#[cfg(feature = "simulation")]
+pub use crash_model::CrashMode;
+pub use disk::{Disk, DiskFile, OpenHow};
+pub use error::Error;
+pub use file_disk::FileDisk;
+pub use frame::{FRAME_BYTES_MAX, Frame};
+pub use journal::{CommitObserver, Head, Journal, Opened, Options};
+pub use queue::Queue;
+pub use reader::{Frames, Reader};
+#[cfg(feature = "simulation")]
+pub use simulated::SimulatedDisk;
+pub use sorted_segment::SortedSegment;
+pub use view_access::{ViewRange, ViewRead, ViewWrite};
+pub use view_store::{Position, ViewError, ViewOptions, ViewStore};
+pub use watermark::{Listener, Watermark};

@@ -1,0 +1,237 @@
+//! The way into the journal: one inbox, first in first out, filled by the deciding thread and
+//! emptied whole by the committer. It has no limit of its own: who pushes asks for room first.
+
+use crate::chunk::Chunk;
+use crate::sync::{AtomicU64, AtomicWaker, Condvar, Mutex, Ordering, lock, wait};
+use std::future::poll_fn;
+use std::task::Poll;
+
+/// The journal's inbox. Counts what is pushed and not yet committed.
+#[derive(Debug)]
+pub struct Queue {
+    inbox: Mutex<Inbox>,
+    filled: Condvar,
+    waker: AtomicWaker,
+    backlog_bytes: AtomicU64,
+    backlog_records: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    chunks: Vec<Chunk>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Queue {
+        Queue {
+            inbox: Mutex::new(Inbox::default()),
+            filled: Condvar::new(),
+            waker: AtomicWaker::new(),
+            backlog_bytes: AtomicU64::new(0),
+            backlog_records: AtomicU64::new(0),
+        }
+    }
+
+    /// Appends a chunk; cannot fail. Wakes the committer only if the inbox was empty. An empty
+    /// chunk is ignored. One pushed after the committer has finished is never durable.
+    pub fn push(&self, chunk: Chunk) {
+        if chunk.is_empty() {
+            return;
+        }
+        self.backlog_bytes
+            .fetch_add(chunk.bytes() as u64, Ordering::AcqRel);
+        self.backlog_records
+            .fetch_add(chunk.records() as u64, Ordering::AcqRel);
+        let was_empty = {
+            let mut inbox = lock(&self.inbox);
+            let was_empty = inbox.chunks.is_empty();
+            inbox.chunks.push(chunk);
+            was_empty
+        };
+        if was_empty {
+            self.wake();
+        }
+    }
+
+    /// Bytes pushed and not yet durable: what a limit on the journal's backlog is held against.
+    pub fn backlog_bytes(&self) -> u64 {
+        self.backlog_bytes.load(Ordering::Acquire)
+    }
+
+    /// Records pushed and not yet durable.
+    pub fn backlog_records(&self) -> u64 {
+        self.backlog_records.load(Ordering::Acquire)
+    }
+
+    /// Lets the committer end once it has committed what waits.
+    pub fn close(&self) {
+        lock(&self.inbox).closed = true;
+        self.wake();
+    }
+
+    /// Waits, without a thread of its own, until a chunk waits or the queue is closed. True if
+    /// there is something to commit. For one waiter: the task that calls
+    /// [`crate::Committer::run_pending`].
+    pub async fn filled(&self) -> bool {
+        poll_fn(|context| {
+            self.waker.register(context.waker());
+            let inbox = lock(&self.inbox);
+            if inbox.chunks.is_empty() && !inbox.closed {
+                return Poll::Pending;
+            }
+            Poll::Ready(!inbox.chunks.is_empty())
+        })
+        .await
+    }
+
+    /// The same for a plain thread.
+    pub(crate) fn wait_filled(&self) -> bool {
+        let mut inbox = lock(&self.inbox);
+        while inbox.chunks.is_empty() && !inbox.closed {
+            inbox = wait(&self.filled, inbox);
+        }
+        !inbox.chunks.is_empty()
+    }
+
+    /// Everything that waits.
+    pub(crate) fn take(&self) -> Vec<Chunk> {
+        std::mem::take(&mut lock(&self.inbox).chunks)
+    }
+
+    /// Takes what became durable off the backlog.
+    pub(crate) fn committed(&self, bytes: u64, records: u64) {
+        self.backlog_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.backlog_records.fetch_sub(records, Ordering::AcqRel);
+    }
+
+    fn wake(&self) {
+        self.filled.notify_one();
+        self.waker.wake();
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(florin_loom))]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Context, Wake};
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Wakes>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn chunk(first: u64) -> Chunk {
+        let mut chunk = Chunk::new(first, 10);
+        chunk.begin().push(1);
+        chunk.end(1, None).unwrap();
+        chunk
+    }
+
+    #[test]
+    fn the_committer_is_woken_only_when_the_inbox_was_empty() {
+        let queue = Queue::new();
+        let wakes = Arc::new(Wakes::default());
+        let waker = wakes.clone().into();
+        let mut context = Context::from_waker(&waker);
+        let mut filled = pin!(queue.filled());
+        assert!(filled.as_mut().poll(&mut context).is_pending());
+        queue.push(Chunk::new(1, 10));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+        queue.push(chunk(1));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert_eq!(filled.as_mut().poll(&mut context), Poll::Ready(true));
+        queue.push(chunk(2));
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        let firsts: Vec<_> = queue.take().iter().map(Chunk::first_sequence).collect();
+        assert_eq!(firsts, [1, 2]);
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_first() {
+        let queue = Queue::new();
+        queue.push(chunk(1));
+        queue.close();
+        assert!(queue.wait_filled());
+        queue.take();
+        assert!(!queue.wait_filled());
+    }
+}
+
+/// Every interleaving of the real code, by loom.
+#[cfg(test)]
+#[cfg(florin_loom)]
+mod models {
+    use super::*;
+    use crate::watermark::Watermark;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn chunk(first: u64) -> Chunk {
+        let mut chunk = Chunk::new(first, 10);
+        chunk.begin().push(1);
+        chunk.end(1, None).unwrap();
+        chunk
+    }
+
+    #[test]
+    fn no_pushed_chunk_is_left_and_no_waiter_sleeps_on() {
+        loom::model(|| {
+            let queue = Arc::new(Queue::new());
+            let watermark = Arc::new(Watermark::new(0));
+            let committer = {
+                let (queue, watermark) = (queue.clone(), watermark.clone());
+                loom::thread::spawn(move || {
+                    while queue.wait_filled() {
+                        for chunk in queue.take() {
+                            queue.committed(chunk.bytes() as u64, chunk.records() as u64);
+                            watermark.advance(chunk.next_sequence() - 1);
+                        }
+                    }
+                })
+            };
+            queue.push(chunk(1));
+            queue.push(chunk(2));
+            assert_eq!(watermark.wait_past(1, Duration::MAX), 2);
+            queue.close();
+            committer.join().unwrap();
+            assert_eq!(queue.backlog_records() + queue.backlog_bytes(), 0);
+        });
+    }
+
+    #[test]
+    fn no_listener_misses_a_commit() {
+        loom::model(|| {
+            let watermark = Arc::new(Watermark::new(0));
+            let mut listener = watermark.subscribe();
+            let committer = {
+                let watermark = watermark.clone();
+                loom::thread::spawn(move || watermark.advance(1))
+            };
+            assert_eq!(loom::future::block_on(listener.changed(0)), 1);
+            committer.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn no_push_is_missed_by_a_waiting_task() {
+        loom::model(|| {
+            let queue = Arc::new(Queue::new());
+            let pusher = {
+                let queue = queue.clone();
+                loom::thread::spawn(move || queue.push(chunk(1)))
+            };
+            assert!(loom::future::block_on(queue.filled()));
+            assert_eq!(queue.take().len(), 1);
+            pusher.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,68 @@
+//! A file of the disk seam as redb's storage backend. After the first failed write or sync it
+//! writes nothing more: what the disk holds is then for the next start to find out.
+
+use crate::disk::DiskFile;
+use redb::StorageBackend;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Shared with the owner of the file: whether writes are refused.
+#[derive(Debug, Default)]
+pub(crate) struct WriteState {
+    failed: AtomicBool,
+}
+
+impl WriteState {
+    /// Refuses every later write, as after a failed one.
+    pub(crate) fn stop(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether writes are refused.
+    pub(crate) fn stopped(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+/// redb's view of a [`DiskFile`].
+#[derive(Debug)]
+pub(crate) struct RedbFile {
+    file: Arc<dyn DiskFile>,
+    state: Arc<WriteState>,
+}
+
+impl RedbFile {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, state: Arc<WriteState>) -> RedbFile {
+        RedbFile { file, state }
+    }
+
+    fn guarded(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.state.stopped() {
+            return Err(io::Error::other("an earlier write to this file failed"));
+        }
+        write().inspect_err(|_| self.state.stop())
+    }
+}
+
+impl StorageBackend for RedbFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_at(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.guarded(|| self.file.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.guarded(|| self.file.sync())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.guarded(|| self.file.write_at(offset, data))
+    }
+}

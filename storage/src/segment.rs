@@ -1,0 +1,382 @@
+//! One segment: a redb file with a header, the frames and, beside the chain, the personal
+//! fields. The last segment of a journal is live and written; those before are sealed and only
+//! read.
+
+use crate::codec;
+use crate::containment::{close, contain};
+use crate::disk::{Disk, DiskFile, OpenHow};
+use crate::error::Error;
+use crate::frame::{Built, Frame, Link};
+use crate::overlay::Overlay;
+use crate::redb_file::{RedbFile, WriteState};
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition,
+};
+use serde::{Deserialize, Serialize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The folder of the segments.
+pub(crate) const FOLDER: &str = "journal";
+
+const FRAMES: TableDefinition<u64, &[u8]> = TableDefinition::new("frames");
+const PERSONAL: TableDefinition<u64, &[u8]> = TableDefinition::new("personal");
+const HEADER: TableDefinition<&str, &[u8]> = TableDefinition::new("header");
+/// Two bytes, read before the rest of the header is trusted.
+const FORMAT_ROW: &str = "format";
+const SEGMENT_ROW: &str = "segment";
+/// The format of segments this version writes and reads.
+const FORMAT: u16 = 1;
+
+/// What a segment says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub(crate) journal_id: [u8; 16],
+    pub(crate) shard_count: u16,
+    pub(crate) first_sequence: u64,
+    pub(crate) previous_link: Link,
+    pub(crate) created_micros: i64,
+}
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: String,
+    pub(crate) header: Header,
+    database: RwLock<Option<Database>>,
+    /// The file and what is known of its writes, for a live segment.
+    live: Option<(Arc<dyn DiskFile>, Arc<WriteState>)>,
+}
+
+/// The tables of a segment within one read transaction.
+pub(crate) struct Tables<'a> {
+    name: &'a str,
+    transaction: ReadTransaction,
+    frames: ReadOnlyTable<u64, &'static [u8]>,
+}
+
+/// A segment's file name, by the first sequence in it.
+pub(crate) fn segment_name(first_sequence: u64) -> String {
+    format!("{FOLDER}/{first_sequence:020}.redb")
+}
+
+impl Segment {
+    /// Makes a segment under a temporary name, its header durable, then gives it its name.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        header: Header,
+        cache_bytes: usize,
+    ) -> Result<Segment, Error> {
+        let name = segment_name(header.first_sequence);
+        let temporary = format!("{name}.tmp");
+        let io = |source| Error::io(&temporary, source);
+        let file: Arc<dyn DiskFile> =
+            Arc::from(disk.open(&temporary, OpenHow::Create).map_err(io)?);
+        file.set_len(0).map_err(io)?;
+        let state = Arc::new(WriteState::default());
+        let backend = RedbFile::new(file.clone(), state.clone());
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .create_with_backend(backend)
+            .map_err(|error| Error::store(&temporary, error))?;
+        write_header(&database, &temporary, &header)?;
+        disk.rename(&temporary, &name)
+            .map_err(|source| Error::io(&name, source))?;
+        Ok(Segment {
+            name,
+            header,
+            database: RwLock::new(Some(database)),
+            live: Some((file, state)),
+        })
+    }
+
+    /// Opens the journal's last segment, to be written on.
+    pub(crate) fn open_live(
+        disk: &dyn Disk,
+        first_sequence: u64,
+        cache_bytes: usize,
+    ) -> Result<Segment, Error> {
+        let name = segment_name(first_sequence);
+        let file: Arc<dyn DiskFile> = Arc::from(open_file(disk, &name, OpenHow::Existing)?);
+        let state = Arc::new(WriteState::default());
+        let backend = RedbFile::new(file.clone(), state.clone());
+        let (database, header) = open_database(&name, first_sequence, cache_bytes, backend)?;
+        Ok(Segment {
+            name,
+            header,
+            database: RwLock::new(Some(database)),
+            live: Some((file, state)),
+        })
+    }
+
+    /// Opens a sealed segment; its file is not written.
+    pub(crate) fn open_sealed(
+        disk: &dyn Disk,
+        first_sequence: u64,
+        cache_bytes: usize,
+    ) -> Result<Segment, Error> {
+        let name = segment_name(first_sequence);
+        let file = open_file(disk, &name, OpenHow::Read)?;
+        let backend = Overlay::new(file).map_err(|source| Error::io(&name, source))?;
+        let (database, header) = open_database(&name, first_sequence, cache_bytes, backend)?;
+        Ok(Segment {
+            name,
+            header,
+            database: RwLock::new(Some(database)),
+            live: None,
+        })
+    }
+
+    /// Bytes a live segment takes on the disk.
+    pub(crate) fn allocated_bytes(&self) -> Result<u64, Error> {
+        let Some((file, _)) = &self.live else {
+            return Ok(0);
+        };
+        file.allocated_bytes()
+            .map_err(|source| Error::io(&self.name, source))
+    }
+
+    /// Appends frames and personal fields in one durable transaction.
+    pub(crate) fn commit<'a>(
+        &self,
+        frames: &[Built],
+        personal: impl Iterator<Item = &'a (u64, Vec<u8>)>,
+    ) -> Result<(), Error> {
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let (Some(database), Some((_, state))) = (guard.as_ref(), self.live.as_ref()) else {
+            return Err(Error::Stopped);
+        };
+        let store = |error: redb::Error| Error::store(&self.name, error);
+        let committed = catch_unwind(AssertUnwindSafe(|| {
+            let mut transaction = database.begin_write()?;
+            // Should anything panic below, nothing is written while the transaction unwinds.
+            let _stop = StopOnPanic(state);
+            transaction.set_durability(Durability::Immediate)?;
+            {
+                let mut table = transaction.open_table(FRAMES)?;
+                for frame in frames {
+                    table.insert(frame.first_sequence, frame.bytes.as_slice())?;
+                }
+                let mut table = transaction.open_table(PERSONAL)?;
+                for (sequence, bytes) in personal {
+                    table.insert(*sequence, bytes.as_slice())?;
+                }
+            }
+            transaction.commit()?;
+            Ok::<(), redb::Error>(())
+        }));
+        match committed {
+            Ok(result) => result.map_err(store),
+            Err(_) => Err(Error::Panicked),
+        }
+    }
+
+    /// Reads within one transaction. `None` if the segment was closed meanwhile.
+    pub(crate) fn read<R>(
+        &self,
+        read: impl FnOnce(&Tables<'_>) -> Result<R, Error>,
+    ) -> Result<Option<R>, Error> {
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = guard.as_ref() else {
+            return Ok(None);
+        };
+        let store = |error: redb::Error| Error::store(&self.name, error);
+        contain(&self.name, self.header.first_sequence, || {
+            let transaction = database.begin_read().map_err(|error| store(error.into()))?;
+            let frames = transaction
+                .open_table(FRAMES)
+                .map_err(|error| store(error.into()))?;
+            let tables = Tables {
+                name: &self.name,
+                transaction,
+                frames,
+            };
+            read(&tables).map(Some)
+        })
+    }
+
+    /// Refuses every later write.
+    pub(crate) fn stop(&self) {
+        if let Some((_, state)) = &self.live {
+            state.stop();
+        }
+    }
+
+    /// Closes the file, waiting for readers within it, so that it opens again without repair.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let mut guard = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        close(guard.take());
+        match &self.live {
+            Some((_, state)) if state.stopped() => Err(Error::Stopped),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        let database = self.database.get_mut();
+        close(database.unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Tables<'_> {
+    /// The last frame that starts at `sequence` or before.
+    pub(crate) fn frame_at(&self, sequence: u64) -> Result<Option<Frame>, Error> {
+        let mut range = self
+            .frames
+            .range(..=sequence)
+            .map_err(|error| Error::store(self.name, error))?;
+        let row = range.next_back().transpose();
+        let row = row.map_err(|error| Error::store(self.name, error))?;
+        row.map(|(key, value)| parse(self.name, key.value(), value.value()))
+            .transpose()
+    }
+
+    /// The segment's last frame.
+    pub(crate) fn last(&self) -> Result<Option<Frame>, Error> {
+        self.frame_at(u64::MAX)
+    }
+
+    /// Frames from the one that starts at `first` on, until they take `bytes_max` or one starts
+    /// past `last`.
+    pub(crate) fn frames(
+        &self,
+        first: u64,
+        last: u64,
+        bytes_max: usize,
+    ) -> Result<Vec<Frame>, Error> {
+        let store = |error| Error::store(self.name, redb::Error::from(error));
+        let mut frames = Vec::new();
+        let mut bytes = 0;
+        if first > last {
+            return Ok(frames);
+        }
+        for row in self.frames.range(first..=last).map_err(store)? {
+            let (key, value) = row.map_err(store)?;
+            let frame = parse(self.name, key.value(), value.value())?;
+            bytes += frame.bytes_len();
+            frames.push(frame);
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok(frames)
+    }
+
+    /// The personal fields kept beside a record.
+    pub(crate) fn personal(&self, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
+        let table = self
+            .transaction
+            .open_table(PERSONAL)
+            .map_err(|error| Error::store(self.name, error))?;
+        let row = table
+            .get(sequence)
+            .map_err(|error| Error::store(self.name, error))?;
+        Ok(row.map(|row| row.value().to_vec()))
+    }
+}
+
+fn parse(name: &str, key: u64, value: &[u8]) -> Result<Frame, Error> {
+    let frame = Frame::parse(value.to_vec()).map_err(|what| Error::damaged(name, key, what))?;
+    if frame.first_sequence != key {
+        let what = format!("it says that it starts at {}", frame.first_sequence);
+        return Err(Error::damaged(name, key, what));
+    }
+    Ok(frame)
+}
+
+fn open_file(disk: &dyn Disk, name: &str, how: OpenHow) -> Result<Box<dyn DiskFile>, Error> {
+    disk.open(name, how)
+        .map_err(|source| Error::io(name, source))
+}
+
+fn open_database(
+    name: &str,
+    first_sequence: u64,
+    cache_bytes: usize,
+    backend: impl redb::StorageBackend,
+) -> Result<(Database, Header), Error> {
+    // redb would make a new database of an empty file.
+    let len = backend.len().map_err(|source| Error::io(name, source))?;
+    if len == 0 {
+        return Err(Error::damaged(name, first_sequence, "the file is empty"));
+    }
+    let database = contain(name, first_sequence, || {
+        Database::builder()
+            .set_cache_size(cache_bytes)
+            .create_with_backend(backend)
+            .map_err(|error| Error::store(name, error))
+    })?;
+    let header = contain(name, first_sequence, || {
+        read_header(&database, name, first_sequence)
+    });
+    match header {
+        Ok(header) => Ok((database, header)),
+        Err(error) => {
+            close(database);
+            Err(error)
+        }
+    }
+}
+
+fn write_header(database: &Database, name: &str, header: &Header) -> Result<(), Error> {
+    let mut row = Vec::new();
+    codec::encode(header, &mut row)?;
+    let write = || -> Result<(), redb::Error> {
+        let mut transaction = database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.open_table(FRAMES)?;
+        transaction.open_table(PERSONAL)?;
+        {
+            let mut table = transaction.open_table(HEADER)?;
+            table.insert(FORMAT_ROW, FORMAT.to_le_bytes().as_slice())?;
+            table.insert(SEGMENT_ROW, row.as_slice())?;
+        }
+        transaction.commit()?;
+        Ok(())
+    };
+    write().map_err(|error| Error::store(name, error))
+}
+
+fn read_header(database: &Database, name: &str, first_sequence: u64) -> Result<Header, Error> {
+    let read = |row: &str| -> Result<Option<Vec<u8>>, redb::Error> {
+        let table = database.begin_read()?.open_table(HEADER)?;
+        let value = table.get(row)?;
+        Ok(value.map(|value| value.value().to_vec()))
+    };
+    let row = |row: &str| {
+        read(row)
+            .map_err(|error| Error::store(name, error))?
+            .ok_or_else(|| Error::damaged(name, first_sequence, "its header is missing"))
+    };
+    let format = row(FORMAT_ROW)?;
+    if format != FORMAT.to_le_bytes() {
+        let what = format!("its format {format:?} is not {FORMAT}, this version's");
+        return Err(Error::damaged(name, first_sequence, what));
+    }
+    let header: Header = codec::decode(&row(SEGMENT_ROW)?)
+        .map_err(|error| Error::damaged(name, first_sequence, format!("its header: {error}")))?;
+    if header.first_sequence != first_sequence {
+        let what = format!(
+            "its header says that it starts at {}",
+            header.first_sequence
+        );
+        return Err(Error::damaged(name, first_sequence, what));
+    }
+    Ok(header)
+}
+
+/// Stops a file's writes when dropped by a panic.
+struct StopOnPanic<'a>(&'a WriteState);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}

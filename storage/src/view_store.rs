@@ -1,0 +1,196 @@
+//! A small store for views: byte keys to byte values in named tables, with the journal position
+//! they reach, in one file. A view that cannot be read is removed and rebuilt by its owner.
+
+use crate::containment::close;
+use crate::disk::{Disk, DiskFile, OpenHow};
+use crate::error::Error;
+use crate::redb_file::{RedbFile, WriteState};
+use crate::view_access::{ViewRead, ViewWrite};
+use redb::{Database, Durability, ReadableDatabase};
+use serde::{Deserialize, Serialize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What can go wrong with a view.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// The file is damaged or of another schema: remove it and rebuild the view.
+    #[error("{file}: this view has to be rebuilt: {reason}")]
+    Unusable {
+        /// The file's name inside the store's directory.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] Error),
+}
+
+/// How far into the journal a view reaches: compare the link with the journal's to see that both
+/// speak of the same history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The last record the view contains, 0 for none.
+    pub sequence: u64,
+    /// The link of the frame that record is in.
+    pub link: [u8; 32],
+}
+
+/// How a view is kept. The default suits a busy one.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewOptions {
+    /// Memory to cache the file. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// Whether to drop the file from the page cache before opening it: needed unless the last
+    /// run ended cleanly. Default true.
+    pub forget_cached: bool,
+}
+
+impl Default for ViewOptions {
+    fn default() -> ViewOptions {
+        ViewOptions {
+            cache_bytes: 64 * 1024 * 1024,
+            forget_cached: true,
+        }
+    }
+}
+
+/// An open view file.
+#[derive(Debug)]
+pub struct ViewStore {
+    file: String,
+    database: Option<Database>,
+}
+
+impl ViewStore {
+    /// Opens a view's file, or makes an empty one.
+    ///
+    /// # Errors
+    /// [`ViewError::Unusable`] if the file is damaged or was written with another
+    /// `schema_version`, [`ViewError::Disk`] if the disk refused.
+    pub fn open(
+        disk: &dyn Disk,
+        name: &str,
+        schema_version: u32,
+        options: ViewOptions,
+    ) -> Result<ViewStore, ViewError> {
+        let io = |source| Error::io(name, source);
+        if options.forget_cached && disk.exists(name).map_err(io)? {
+            disk.forget_cached(name).map_err(io)?;
+        }
+        let file: Arc<dyn DiskFile> = Arc::from(disk.open(name, OpenHow::Create).map_err(io)?);
+        let backend = RedbFile::new(file, Arc::new(WriteState::default()));
+        let database = guard(name, || {
+            let mut builder = Database::builder();
+            builder.set_cache_size(options.cache_bytes);
+            Ok(builder.create_with_backend(backend)?)
+        })?;
+        let store = ViewStore {
+            file: name.to_owned(),
+            database: Some(database),
+        };
+        store.check_schema(schema_version)?;
+        Ok(store)
+    }
+
+    /// Runs `change` and makes all it wrote durable in one transaction; nothing of it if it
+    /// fails.
+    ///
+    /// # Errors
+    /// What `change` returns, or [`ViewError::Disk`] if the disk refused: it is unknown then
+    /// whether the change is durable, and nothing more is written to this file.
+    pub fn write<R>(
+        &self,
+        change: impl FnOnce(&mut ViewWrite<'_>) -> Result<R, ViewError>,
+    ) -> Result<R, ViewError> {
+        let database = self.database()?;
+        let transaction = guard(&self.file, || {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::Immediate)?;
+            Ok(transaction)
+        })?;
+        let mut write = ViewWrite::new(&self.file, &transaction);
+        let result = change(&mut write);
+        close(write);
+        if result.is_err() {
+            close(transaction);
+            return result;
+        }
+        guard(&self.file, || Ok(transaction.commit()?))?;
+        result
+    }
+
+    /// The view as it is now; later writes do not show in it.
+    ///
+    /// # Errors
+    /// [`ViewError`], if the file cannot be read.
+    pub fn read(&self) -> Result<ViewRead, ViewError> {
+        let database = self.database()?;
+        let transaction = guard(&self.file, || Ok(database.begin_read()?))?;
+        Ok(ViewRead::new(self.file.clone(), transaction))
+    }
+
+    /// How far the view reaches; `None` if nothing was written yet.
+    ///
+    /// # Errors
+    /// [`ViewError`], if the file cannot be read.
+    pub fn position(&self) -> Result<Option<Position>, ViewError> {
+        self.read()?.position()
+    }
+
+    /// There from opening to dropping.
+    fn database(&self) -> Result<&Database, ViewError> {
+        let database = self.database.as_ref();
+        database.ok_or_else(|| unusable(&self.file, "it is closed"))
+    }
+
+    fn check_schema(&self, schema_version: u32) -> Result<(), ViewError> {
+        match self.read()?.schema()? {
+            Some(found) if found == schema_version => Ok(()),
+            Some(found) => Err(unusable(
+                &self.file,
+                format!("its schema is {found}, this version's is {schema_version}"),
+            )),
+            None => self.write(|write| write.set_schema(schema_version)),
+        }
+    }
+}
+
+impl Drop for ViewStore {
+    fn drop(&mut self) {
+        close(self.database.take());
+    }
+}
+
+pub(crate) fn unusable(file: &str, reason: impl Into<String>) -> ViewError {
+    ViewError::Unusable {
+        file: file.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// A disk that refuses is not the view's fault; everything else is.
+fn sort(file: &str, error: impl Into<redb::Error>) -> ViewError {
+    match error.into() {
+        redb::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
+            ViewError::Disk(Error::io(file, source))
+        }
+        error @ (redb::Error::PreviousIo
+        | redb::Error::ValueTooLarge(_)
+        | redb::Error::DatabaseClosed) => ViewError::Disk(Error::store(file, error)),
+        error => unusable(file, error.to_string()),
+    }
+}
+
+/// Runs `work` on the file. A panic of the store inside says that the file is damaged.
+pub(crate) fn guard<R>(
+    file: &str,
+    work: impl FnOnce() -> Result<R, redb::Error>,
+) -> Result<R, ViewError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| sort(file, error)),
+        Err(_) => Err(unusable(file, "the store panicked on what it read there")),
+    }
+}

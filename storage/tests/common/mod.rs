@@ -1,0 +1,87 @@
+//! A small journal on a simulated disk, and what every test asks of one.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
+#![allow(dead_code)]
+
+use florin_storage::{
+    Chunk, Error, Head, Journal, Opened, Options, Reader, SimulatedDisk, Verified, verify_chain,
+};
+use std::sync::Arc;
+
+pub const RECORD_BYTES_MAX: usize = 1_000_000;
+
+/// Options small enough that a few commits fill a segment.
+pub fn options() -> Options {
+    Options {
+        segment_bytes_max: 64 * 1024,
+        frame_bytes_max: 2_048,
+        record_bytes_max: RECORD_BYTES_MAX,
+        live_cache_bytes: 1 << 20,
+        sealed_cache_bytes: 1 << 18,
+        ..Options::new([9; 16])
+    }
+}
+
+pub fn open(disk: &SimulatedDisk) -> Result<Opened, Error> {
+    Journal::open(Arc::new(disk.clone()), options(), 5)
+}
+
+/// The bytes of a record, told from every other by its sequence.
+pub fn record(sequence: u64) -> Vec<u8> {
+    let length = (sequence * 37 % 400) as usize;
+    let mut bytes = sequence.to_le_bytes().to_vec();
+    bytes.resize(8 + length, sequence as u8);
+    bytes
+}
+
+/// Every seventh record has personal fields.
+pub fn personal(sequence: u64) -> Option<Vec<u8>> {
+    sequence
+        .is_multiple_of(7)
+        .then(|| format!("name of {sequence}").into_bytes())
+}
+
+/// `count` records from `first` on.
+pub fn chunk(first: u64, count: u64) -> Chunk {
+    let mut chunk = Chunk::new(first, RECORD_BYTES_MAX);
+    for sequence in first..first + count {
+        chunk.begin().extend_from_slice(&record(sequence));
+        let time = 1_000 + sequence as i64;
+        chunk.end(time, personal(sequence)).unwrap();
+    }
+    chunk
+}
+
+/// Appends `count` records and commits them.
+pub fn append(opened: &mut Opened, count: u64) -> Result<Head, Error> {
+    let first = opened.committer.head().sequence + 1;
+    opened.queue.push(chunk(first, count));
+    Ok(opened.committer.run_pending()?.expect("a chunk waits"))
+}
+
+/// Asserts that records `1..=last` are there as they were written, and nothing after.
+pub fn assert_holds(reader: &Reader, last: u64) {
+    let sequences: Vec<u64> = (0..=last + 1).collect();
+    let found = reader.records(&sequences).unwrap();
+    assert_eq!(found[0], None);
+    assert_eq!(found[last as usize + 1], None);
+    for sequence in 1..=last {
+        assert_eq!(
+            found[sequence as usize],
+            Some(record(sequence)),
+            "record {sequence}"
+        );
+        assert_eq!(reader.personal(sequence).unwrap(), personal(sequence));
+    }
+}
+
+pub fn verify(reader: &Reader) -> Result<Verified, Error> {
+    verify_chain(reader, 0, |_| Ok(()))
+}
+
+/// The journal's segment files, in order.
+pub fn segments(disk: &SimulatedDisk) -> Vec<String> {
+    use florin_storage::Disk;
+    let names = disk.list("journal").unwrap();
+    let segments = names.iter().filter(|name| name.ends_with(".redb"));
+    segments.map(|name| format!("journal/{name}")).collect()
+}

@@ -1,0 +1,454 @@
+//! A journal seen from outside: what is appended comes back, across restarts and segments, and
+//! what is damaged is named.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
+
+mod common;
+
+use common::{append, assert_holds, chunk, open, options, record, segments, verify};
+use florin_storage::{
+    Chunk, CommitObserver, CrashMode, Disk, Error, Journal, SimulatedDisk, genesis_link,
+    verify_chain,
+};
+use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A disk with some segments, cleanly ended.
+fn filled(commits: u64) -> (SimulatedDisk, u64) {
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).unwrap();
+    for _ in 0..commits {
+        append(&mut opened, 40).unwrap();
+    }
+    let head = opened.committer.finish().unwrap();
+    (disk, head.sequence)
+}
+
+#[test]
+fn an_empty_journal_starts_from_its_identity() {
+    let disk = SimulatedDisk::new();
+    let opened = open(&disk).unwrap();
+    assert_eq!((opened.head.sequence, opened.head.time_micros), (0, 0));
+    assert_eq!(opened.head.link, genesis_link(&[9; 16]));
+    assert_eq!(opened.journal_id, [9; 16]);
+    assert!(!opened.clean_start);
+    assert_holds(&opened.reader, 0);
+    assert_eq!(verify(&opened.reader).unwrap().head, opened.head);
+    assert!(opened.reader.scan(0, 1_000).unwrap().is_empty());
+}
+
+#[test]
+fn records_come_back_across_segments_and_restarts() {
+    let (disk, last) = filled(20);
+    assert!(segments(&disk).len() >= 3);
+    let mut opened = open(&disk).unwrap();
+    assert!(opened.clean_start);
+    assert_eq!(opened.head.sequence, last);
+    assert_eq!(opened.head.time_micros, 1_000 + last as i64);
+    assert_holds(&opened.reader, last);
+    append(&mut opened, 5).unwrap();
+    assert_holds(&opened.reader, last + 5);
+    let verified = verify(&opened.reader).unwrap();
+    assert_eq!(
+        (verified.records, verified.head),
+        (last + 5, opened.committer.head())
+    );
+    // An existing journal keeps its identity whatever the options say.
+    drop(opened);
+    disk.kill();
+    let other = florin_storage::Options {
+        journal_id: [1; 16],
+        ..options()
+    };
+    let opened = Journal::open(Arc::new(disk.clone()), other, 6).unwrap();
+    assert_eq!(opened.journal_id, [9; 16]);
+    assert!(!opened.clean_start);
+}
+
+#[test]
+fn a_scan_from_any_sequence_starts_with_its_frame_and_leaves_no_gap() {
+    let (disk, last) = filled(12);
+    let reader = open(&disk).unwrap().reader;
+    for from in [0, 1, 2, 100, last / 2, last] {
+        let frames: Vec<_> = reader.frames(from).map(Result::unwrap).collect();
+        assert!(frames[0].first_sequence <= from.max(1));
+        assert!(frames[0].last_sequence >= from);
+        assert_eq!(frames.last().unwrap().last_sequence, last);
+        for pair in frames.windows(2) {
+            assert_eq!(pair[0].last_sequence + 1, pair[1].first_sequence);
+            assert_eq!(pair[0].link, pair[1].previous_link);
+        }
+        for (sequence, bytes) in frames.iter().flat_map(|frame| frame.iter()) {
+            assert_eq!(bytes, record(sequence));
+        }
+        assert_eq!(reader.scan(from, 1).unwrap(), frames[..1]);
+        let verified = verify_chain(&reader, from, |_| Ok(())).unwrap();
+        assert_eq!(verified.frames, frames.len() as u64);
+    }
+    assert!(reader.scan(last + 1, 1_000).unwrap().is_empty());
+    assert!(reader.frames(last + 1).next().is_none());
+}
+
+#[test]
+fn a_large_record_has_a_frame_of_its_own_and_a_larger_one_is_refused_before_anything() {
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).unwrap();
+    let mut chunk = Chunk::new(1, common::RECORD_BYTES_MAX);
+    chunk.begin().extend_from_slice(b"small");
+    chunk.end(1, None).unwrap();
+    chunk.begin().resize(5 + 500_000, 3);
+    chunk.end(2, None).unwrap();
+    chunk
+        .begin()
+        .resize(5 + 500_000 + common::RECORD_BYTES_MAX + 1, 3);
+    assert!(matches!(
+        chunk.end(3, None),
+        Err(Error::RecordTooLarge { .. })
+    ));
+    opened.queue.push(chunk);
+    assert_eq!(opened.committer.run_pending().unwrap().unwrap().sequence, 2);
+    assert_eq!(opened.reader.record(2).unwrap().unwrap().len(), 500_000);
+    assert_eq!(opened.reader.frames(1).count(), 2);
+}
+
+#[test]
+fn a_chunk_that_does_not_follow_stops_the_committer() {
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).unwrap();
+    append(&mut opened, 3).unwrap();
+    opened.queue.push(chunk(5, 1));
+    let error = opened.committer.run_pending().unwrap_err();
+    assert!(matches!(
+        error,
+        Error::NotContiguous {
+            expected: 4,
+            found: 5
+        }
+    ));
+    assert!(matches!(
+        opened.committer.run_pending(),
+        Err(Error::Stopped)
+    ));
+    assert!(matches!(opened.committer.finish(), Err(Error::Stopped)));
+    assert!(!disk.exists("journal/clean").unwrap());
+}
+
+#[test]
+fn the_backlog_counts_what_is_not_durable_and_commits_are_observed() {
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<(usize, Duration)>>, AtomicUsize);
+    impl CommitObserver for Seen {
+        fn committed(&self, records: usize, bytes: usize, duration: Duration) {
+            self.0.lock().unwrap().push((records, duration));
+            self.1.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+    let seen = Arc::new(Seen::default());
+    let ticks = AtomicUsize::new(0);
+    let options = florin_storage::Options {
+        observer: seen.clone(),
+        nanos: Arc::new(move || ticks.fetch_add(700, Ordering::Relaxed) as u64),
+        ..options()
+    };
+    let disk = SimulatedDisk::new();
+    let mut opened = Journal::open(Arc::new(disk), options, 0).unwrap();
+    let (one, two) = (chunk(1, 10), chunk(11, 4));
+    let bytes = (one.bytes() + two.bytes()) as u64;
+    opened.queue.push(one);
+    opened.queue.push(two);
+    opened.queue.push(Chunk::new(99, 1));
+    assert_eq!(
+        (opened.queue.backlog_records(), opened.queue.backlog_bytes()),
+        (14, bytes)
+    );
+    assert_eq!(opened.reader.record(1).unwrap(), None);
+    opened.committer.run_pending().unwrap();
+    assert_eq!(
+        (opened.queue.backlog_records(), opened.queue.backlog_bytes()),
+        (0, 0)
+    );
+    assert_eq!(*seen.0.lock().unwrap(), [(14, Duration::from_nanos(700))]);
+    assert!(seen.1.load(Ordering::Relaxed) as u64 > bytes - 100);
+    assert_eq!(opened.committer.run_pending().unwrap(), None);
+}
+
+#[test]
+fn a_thread_commits_what_others_push_and_read() {
+    let disk = SimulatedDisk::new();
+    let opened = open(&disk).unwrap();
+    let (queue, watermark, reader) = (opened.queue, opened.watermark, opened.reader);
+    let committer = std::thread::spawn(move || opened.committer.run());
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (watermark, reader) = (watermark.clone(), reader.clone());
+            std::thread::spawn(move || {
+                let mut seen = 0;
+                while seen < 2_000 {
+                    let durable = watermark.wait_past(seen, Duration::from_secs(20));
+                    assert!(durable > seen, "no commit for 20 seconds");
+                    for sequence in [seen + 1, seen / 2 + 1, 1, durable] {
+                        assert_eq!(reader.record(sequence).unwrap(), Some(record(sequence)));
+                    }
+                    seen = durable;
+                }
+            })
+        })
+        .collect();
+    for first in (1..=2_000).step_by(20) {
+        queue.push(chunk(first, 20));
+    }
+    for thread in readers {
+        thread.join().unwrap();
+    }
+    queue.close();
+    assert_eq!(committer.join().unwrap().unwrap().sequence, 2_000);
+    assert_holds(&reader, 2_000);
+    assert!(open(&disk).unwrap().clean_start);
+}
+
+/// Removes the segment of the last record, and the empty one after it.
+fn cut_tail(disk: &SimulatedDisk, last: u64) {
+    let empty = format!("journal/{:020}.redb", last + 1);
+    let tail = segments(disk);
+    for name in tail.iter().filter(|name| **name == empty) {
+        disk.remove(name).unwrap();
+    }
+    disk.remove(segments(disk).last().unwrap()).unwrap();
+}
+
+#[test]
+fn a_lost_tail_after_a_clean_end_is_refused() {
+    let (disk, last) = filled(20);
+    cut_tail(&disk, last);
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("ended at sequence {last}")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_lost_tail_without_the_mark_shows_against_a_noted_head() {
+    let (disk, last) = filled(20);
+    cut_tail(&disk, last);
+    disk.remove("journal/clean").unwrap();
+    let opened = open(&disk).unwrap();
+    let verified = verify(&opened.reader).unwrap();
+    assert!(verified.head.sequence < last);
+}
+
+#[test]
+fn a_lost_segment_in_the_middle_is_named() {
+    let (disk, _) = filled(20);
+    let names = segments(&disk);
+    disk.remove(&names[names.len() - 2]).unwrap();
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(error.contains(names.last().unwrap()), "{error}");
+
+    let (disk, _) = filled(40);
+    let names = segments(&disk);
+    disk.remove(&names[1]).unwrap();
+    let opened = open(&disk).unwrap();
+    let error = verify(&opened.reader).unwrap_err().to_string();
+    assert!(
+        error.contains(&names[0]) && error.contains("missing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_segment_of_another_journal_is_refused() {
+    let (disk, _) = filled(20);
+    let other = SimulatedDisk::new();
+    let options = florin_storage::Options {
+        journal_id: [2; 16],
+        ..options()
+    };
+    let mut opened = Journal::open(Arc::new(other.clone()), options, 5).unwrap();
+    for _ in 0..20 {
+        append(&mut opened, 40).unwrap();
+    }
+    opened.committer.finish().unwrap();
+    let tail = segments(&disk).pop().unwrap();
+    let bytes = other.contents(&tail).unwrap();
+    let file = disk.open(&tail, florin_storage::OpenHow::Existing).unwrap();
+    file.set_len(0).unwrap();
+    file.write_at(0, &bytes).unwrap();
+    file.sync().unwrap();
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(
+        error.contains(&tail) && error.contains("does not continue"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_that_are_no_segments_are_named_or_left_alone() {
+    let (disk, _) = filled(2);
+    let make = |name: &str, bytes: &[u8]| {
+        let file = disk.open(name, florin_storage::OpenHow::Create).unwrap();
+        file.write_at(0, bytes).unwrap();
+        file.sync().unwrap();
+    };
+    make("journal/notes.txt", b"an operator's");
+    make("journal/00000000000000000777.redb.tmp", b"half made");
+    drop(open(&disk).unwrap());
+    assert!(disk.exists("journal/notes.txt").unwrap());
+    assert!(
+        !disk
+            .exists("journal/00000000000000000777.redb.tmp")
+            .unwrap()
+    );
+    make("journal/777.redb", b"?");
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(error.contains("journal/777.redb"), "{error}");
+    disk.remove("journal/777.redb").unwrap();
+    make("journal/00000000000000000777.redb", b"");
+    let error = open(&disk).unwrap_err().to_string();
+    assert!(
+        error.contains("00000000000000000777.redb: frame 777: the file is empty"),
+        "{error}"
+    );
+}
+
+#[test]
+fn options_out_of_range_are_refused_before_anything_is_made() {
+    let disk = SimulatedDisk::new();
+    let options = florin_storage::Options {
+        frame_bytes_max: 10,
+        ..options()
+    };
+    let error = Journal::open(Arc::new(disk.clone()), options, 0).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Setting {
+            name: "frame_bytes_max",
+            ..
+        }
+    ));
+    assert_eq!(disk.io_count(), 0);
+}
+
+/// A start, a full check and a read of all records, until one of them objects.
+fn inspect(disk: &SimulatedDisk, last: u64) -> Result<(), String> {
+    let opened = open(disk).map_err(|error| error.to_string())?;
+    let verified = verify(&opened.reader).map_err(|error| error.to_string())?;
+    for sequence in 1..=verified.head.sequence {
+        // Personal fields lie beside the chain: a record's own hash is what guards them.
+        let found = opened
+            .reader
+            .record(sequence)
+            .map_err(|error| error.to_string())?;
+        assert_eq!(found, Some(record(sequence)));
+        let _ = opened.reader.personal(sequence);
+    }
+    if verified.head.sequence == last {
+        Ok(())
+    } else {
+        Err("the tail is cut".to_owned())
+    }
+}
+
+#[test]
+fn a_byte_altered_in_any_frame_is_found() {
+    let (disk, last) = filled(8);
+    let mut altered = 0;
+    for name in segments(&disk) {
+        let bytes = disk.contents(&name).unwrap();
+        for sequence in (1..=last).step_by(9) {
+            let wanted = record(sequence);
+            if wanted.len() < 40 {
+                continue;
+            }
+            let mut at = bytes
+                .windows(wanted.len())
+                .position(|window| window == wanted);
+            while let Some(offset) = at {
+                // Old copies of a page may hold the record too: alter them all.
+                assert!(disk.rot(&name, offset + 20, 0x40));
+                let bytes = disk.contents(&name).unwrap();
+                at = bytes
+                    .windows(wanted.len())
+                    .position(|window| window == wanted);
+                altered += 1;
+            }
+            if disk.contents(&name).unwrap() == bytes {
+                continue;
+            }
+            let crashed = SimulatedDisk::new();
+            copy(&disk, &crashed);
+            let error = inspect(&crashed, last).unwrap_err();
+            assert!(error.contains(&name), "record {sequence}: {error}");
+            restore(&disk, &name, &bytes);
+        }
+    }
+    assert!(altered > 20);
+}
+
+fn copy(from: &SimulatedDisk, to: &SimulatedDisk) {
+    for name in from.list("journal").unwrap() {
+        let name = format!("journal/{name}");
+        let file = to.open(&name, florin_storage::OpenHow::Create).unwrap();
+        drop(file);
+        restore(to, &name, &from.contents(&name).unwrap());
+    }
+}
+
+fn restore(disk: &SimulatedDisk, name: &str, bytes: &[u8]) {
+    let file = disk.open(name, florin_storage::OpenHow::Existing).unwrap();
+    file.set_len(0).unwrap();
+    file.write_at(0, bytes).unwrap();
+    file.sync().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn a_rotten_byte_anywhere_never_yields_a_wrong_record(
+        segment in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        flip in 1..=255u8,
+        clean in any::<bool>(),
+    ) {
+        let (disk, last) = filled(8);
+        if !clean {
+            disk.remove("journal/clean").unwrap();
+        }
+        let names = segments(&disk);
+        let name = &names[segment.index(names.len())];
+        let length = disk.contents(name).unwrap().len();
+        prop_assert!(disk.rot(name, at.index(length), flip));
+        // Unused bytes may rot unnoticed; what is served is as it was written.
+        let _ = inspect(&disk, last);
+        if let Ok(mut opened) = open(&disk) {
+            let acknowledged = append(&mut opened, 40).map(|head| head.sequence);
+            if let Ok(sequence) = acknowledged {
+                let _ = opened.reader.record(sequence);
+            }
+        }
+    }
+
+    #[test]
+    fn any_chunking_yields_the_same_records(
+        sizes in prop::collection::vec(prop::collection::vec(1..30u64, 1..4), 1..8),
+        seed in any::<u64>(),
+    ) {
+        let disk = SimulatedDisk::new();
+        let mut opened = open(&disk).unwrap();
+        let mut next = 1;
+        for chunks in sizes {
+            for size in chunks {
+                opened.queue.push(chunk(next, size));
+                next += size;
+            }
+            let head = opened.committer.run_pending().unwrap().unwrap();
+            prop_assert_eq!(head.sequence, next - 1);
+        }
+        assert_holds(&opened.reader, next - 1);
+        drop(opened);
+        disk.crash(seed, CrashMode::Torn);
+        let opened = open(&disk).unwrap();
+        assert_holds(&opened.reader, next - 1);
+    }
+}

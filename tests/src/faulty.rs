@@ -1,0 +1,172 @@
+//! A disk that a test can hold up or break while the process runs: by files in a folder of
+//! switches, so that the test decides when, and no timing does.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use florin_storage::{Disk, DiskFile, OpenHow};
+
+/// Names the folder of switches to the process.
+pub const SWITCHES: &str = "FAULTY_SWITCHES";
+
+/// What can be switched.
+#[derive(Debug, Clone, Copy)]
+pub enum Switch {
+    /// Syncs of the journal's files wait until it is off again.
+    HoldJournal,
+    /// Syncs of the journal's files fail, and so does every one after.
+    FailJournal,
+    /// Writes of the views' files wait until it is off again: nothing is projected past them.
+    HoldViews,
+    /// There is no room on the disk.
+    NoRoom,
+}
+
+impl Switch {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::HoldJournal => "hold-journal",
+            Self::FailJournal => "fail-journal",
+            Self::HoldViews => "hold-views",
+            Self::NoRoom => "no-room",
+        }
+    }
+
+    /// Switches it on.
+    ///
+    /// # Panics
+    /// When the folder can't be written.
+    pub fn on(self, switches: &Path) {
+        fs::write(switches.join(self.name()), "").expect("a folder of switches");
+    }
+
+    /// Switches it off.
+    ///
+    /// # Panics
+    /// When it isn't on.
+    pub fn off(self, switches: &Path) {
+        fs::remove_file(switches.join(self.name())).expect("it is on");
+    }
+}
+
+/// A disk whose faults are switched.
+#[derive(Debug)]
+pub struct FaultyDisk {
+    inner: Arc<dyn Disk>,
+    switches: Switches,
+}
+
+#[derive(Debug, Clone)]
+struct Switches(PathBuf);
+
+#[derive(Debug)]
+struct FaultyFile {
+    inner: Box<dyn DiskFile>,
+    of_journal: bool,
+    switches: Switches,
+}
+
+impl FaultyDisk {
+    /// A disk like `inner`, as long as nothing is switched on in that folder.
+    pub fn new(inner: Arc<dyn Disk>, switches: PathBuf) -> Self {
+        Self {
+            inner,
+            switches: Switches(switches),
+        }
+    }
+}
+
+impl Switches {
+    fn is_on(&self, switch: Switch) -> bool {
+        self.0.join(switch.name()).exists()
+    }
+
+    fn pass(&self, switch: Switch) {
+        while self.is_on(switch) {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    fn sync_journal(&self) -> io::Result<()> {
+        self.pass(Switch::HoldJournal);
+        if self.is_on(Switch::FailJournal) {
+            return Err(io::Error::other("the disk is broken, as the test asked"));
+        }
+        Ok(())
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn open(&self, name: &str, how: OpenHow) -> io::Result<Box<dyn DiskFile>> {
+        let inner = self.inner.open(name, how)?;
+        let of_journal = name.starts_with("journal/");
+        Ok(Box::new(FaultyFile {
+            inner,
+            of_journal,
+            switches: self.switches.clone(),
+        }))
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.inner.exists(name)
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.inner.list(folder)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        if self.switches.is_on(Switch::NoRoom) {
+            return Ok(0);
+        }
+        self.inner.free_bytes()
+    }
+
+    fn forget_cached(&self, name: &str) -> io::Result<()> {
+        self.inner.forget_cached(name)
+    }
+}
+
+impl DiskFile for FaultyFile {
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        self.inner.allocated_bytes()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read_at(offset, out)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if !self.of_journal {
+            self.switches.pass(Switch::HoldViews);
+        }
+        self.inner.write_at(offset, bytes)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.of_journal {
+            self.switches.sync_journal()?;
+        }
+        self.inner.sync()
+    }
+}

@@ -1,0 +1,20 @@
+//! What Florin's tests share. `server`, `http` and `bank` drive the real executable from outside,
+//! over its sockets and its exit codes; the suite in `suite/` holds the tests, one file a
+//! behaviour.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits by the machine's own clock"
+)]
+
+pub mod bank;
+pub mod executable;
+pub mod faulty;
+pub mod http;
+pub mod journal;
+pub mod poll;
+pub mod schema;
+pub mod server;
+pub mod sim;
+mod watchdog;

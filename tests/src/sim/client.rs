@@ -1,0 +1,334 @@
+//! A client: sends commands, waits for their answers, and notes what it is told.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use florin_actors::messages::{Code, Context, Outcome, RequestId};
+use florin_actors::runtime::{Clock, Confirmation, Core, Decided, Reply, Unavailable};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::history::{Asked, Fate, Request, Seen};
+use super::world::{Death, World};
+use super::{OUTCOME_UNKNOWN, operations};
+
+/// The usual wait.
+pub const WAIT: Duration = Duration::from_secs(5);
+/// How much later than its wait an answer may come: the timer's grain.
+const GRAIN: Duration = Duration::from_millis(2);
+
+/// One simulated client.
+#[derive(Debug)]
+pub struct Client {
+    pub world: Rc<World>,
+    pub name: String,
+    pub rng: SmallRng,
+    pub core: Core,
+    pub life: u32,
+}
+
+/// A command under way.
+#[derive(Debug)]
+pub struct Sent {
+    pub asked: usize,
+    pub confirmation: Confirmation,
+}
+
+impl Client {
+    /// Works through its operations.
+    pub async fn work(world: Rc<World>, number: u32) {
+        let rng =
+            SmallRng::seed_from_u64(world.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9));
+        if let Some((core, life)) = world.alive().await {
+            let name = format!("client {number}");
+            let mut client = Self {
+                world: Rc::clone(&world),
+                name,
+                rng,
+                core,
+                life,
+            };
+            for _ in 0..world.settings.operations {
+                let Some((core, life)) = world.alive().await else {
+                    break;
+                };
+                (client.core, client.life) = (core, life);
+                let pause = world.settings.think.draw(&mut client.rng);
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                operations::run(&mut client).await;
+            }
+        }
+        world.working.set(world.working.get() - 1);
+    }
+
+    /// The same client on another connection.
+    pub fn fork(&mut self) -> Self {
+        Self {
+            world: Rc::clone(&self.world),
+            name: self.name.clone(),
+            rng: SmallRng::seed_from_u64(self.rng.random()),
+            core: self.core.clone(),
+            life: self.life,
+        }
+    }
+
+    /// Notes a step of this client's.
+    pub fn step(&self, step: impl FnOnce() -> String) {
+        self.world.step(|| format!("{}: {}", self.name, step()));
+    }
+
+    /// Sends a command.
+    pub fn send(&mut self, request: Request) -> Option<Sent> {
+        let world = Rc::clone(&self.world);
+        world.book.borrow_mut().remember(&request);
+        let number = world.history.borrow().asked.len();
+        let context = Context {
+            caller: request.caller.clone(),
+            key: request.key.clone(),
+            request_id: RequestId::given(&format!("request-{number}")).unwrap(),
+            correlation_id: None,
+            trace: None,
+            if_match: request.if_match,
+            dry_run: request.dry_run,
+        };
+        let after = World::durable(&self.core);
+        let sent = self
+            .core
+            .submit(request.command.clone(), context, request.wait);
+        let confirmation = match sent {
+            Ok(confirmation) => confirmation,
+            Err(reason) => {
+                self.step(|| format!("is turned away: {reason:?}"));
+                self.may_be(reason);
+                return None;
+            }
+        };
+        let operation = confirmation.operation_id();
+        self.step(|| format!("asks #{number} {operation} {request:?}"));
+        let asked = world.history.borrow_mut().add(Asked {
+            operation,
+            request,
+            after,
+            sent_nanos: world.clock.nanos(),
+            life: self.life,
+            fate: Fate::Waiting,
+            begun_until: None,
+        });
+        Some(Sent {
+            asked,
+            confirmation,
+        })
+    }
+
+    /// Sends a command and waits for its answer.
+    pub async fn ask(&mut self, request: Request) -> Option<Decided> {
+        let sent = self.send(request)?;
+        self.settle(sent, None).await
+    }
+
+    /// Waits for an answer, at most as long as `patience`.
+    pub async fn settle(&mut self, sent: Sent, patience: Option<Duration>) -> Option<Decided> {
+        let world = Rc::clone(&self.world);
+        let Sent {
+            asked,
+            confirmation,
+        } = sent;
+        let impatient = async {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => std::future::pending().await,
+            }
+        };
+        let reply = tokio::select! {
+            biased;
+            // What comes after a node's death comes from nowhere.
+            () = world.death(self.life) => Err(Fate::Cut),
+            reply = confirmation => Ok(reply),
+            () = impatient => Err(Fate::Dropped),
+        };
+        let (fate, decided) = match reply {
+            Ok(reply) => self.take(asked, reply),
+            Err(fate) => (fate, None),
+        };
+        self.step(|| format!("#{asked} is {fate:?} {}", summary(decided.as_ref())));
+        if fate == Fate::Cut && world.ended_well.borrow().contains(&self.life) {
+            world.violated(format!("#{asked} is cut by a clean shutdown"));
+        }
+        world.history.borrow_mut().asked[asked].fate = fate;
+        if fate == Fate::TimedOut {
+            self.note_deadline(asked);
+        }
+        if decided.is_some() && world.chance(world.settings.crash_at_reply) {
+            world.die(if self.rng.random() {
+                Death::LoseAll
+            } else {
+                Death::Torn
+            });
+        }
+        decided
+    }
+
+    /// Takes a reply: says what became of the request.
+    fn take(&mut self, asked: usize, reply: Reply) -> (Fate, Option<Decided>) {
+        let world = Rc::clone(&self.world);
+        let (after, wait, took) = {
+            let history = world.history.borrow();
+            let asked = &history.asked[asked];
+            let took = Duration::from_nanos(world.clock.nanos() - asked.sent_nanos);
+            (asked.after, asked.request.wait, took)
+        };
+        if took > wait + GRAIN {
+            world.violated(format!("#{asked} waited {took:?}, not {wait:?}"));
+        }
+        match reply {
+            Reply::Decided(decided) => {
+                self.take_decided(asked, after, (wait, took), &decided);
+                let recorded = decided.stored && !decided.replayed;
+                (Fate::Answered { recorded }, Some(*decided))
+            }
+            Reply::TimedOut(_) => {
+                if took < wait {
+                    world.violated(format!("#{asked} is given up after {took:?} of {wait:?}"));
+                }
+                let healthy = !world.settings.slow && !self.is_disk_faulty();
+                if wait >= WAIT && healthy {
+                    world.violated(format!("#{asked} is not answered within {wait:?}"));
+                }
+                (Fate::TimedOut, None)
+            }
+            Reply::Unavailable(reason) => {
+                self.may_be(reason);
+                (Fate::Unavailable(reason), None)
+            }
+        }
+    }
+
+    fn take_decided(
+        &self,
+        asked: usize,
+        after: u64,
+        (wait, took): (Duration, Duration),
+        decided: &Decided,
+    ) {
+        let world = &self.world;
+        let durable = World::durable(&self.core);
+        if decided.stored && decided.record.sequence > durable {
+            world.violated(format!(
+                "#{asked} is answered by record {}, durable is {durable}",
+                decided.record.sequence
+            ));
+        }
+        if decided.record.time > world.clock.latest() {
+            world.violated(format!("#{asked} is answered from the future"));
+        }
+        let late = matches!(&decided.record.outcome, Outcome::Refused(rejection)
+            if rejection.code == Code::DeadlineExceeded);
+        if late && took + GRAIN < wait {
+            world.violated(format!(
+                "#{asked} is told that its deadline is over after {took:?} of {wait:?}"
+            ));
+        }
+        world.book.borrow_mut().learn(decided);
+        world.saw(
+            &self.core,
+            after,
+            Seen::Answer {
+                asked,
+                decided: Box::new(decided.clone()),
+            },
+        );
+    }
+
+    /// A moment after a deadline: whatever was begun in time is in the journal's queue by now.
+    fn note_deadline(&self, asked: usize) {
+        let (world, core) = (Rc::clone(&self.world), self.core.clone());
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(GRAIN).await;
+            let health = core.health();
+            let until = health.journal_durable + health.journal_backlog;
+            world.history.borrow_mut().asked[asked].begun_until = Some(until);
+        });
+    }
+
+    fn is_disk_faulty(&self) -> bool {
+        self.world.circumstances.borrow().disk_faulty.get()
+    }
+
+    /// Whether the core may say that it can't answer, and why.
+    pub fn may_be(&self, reason: Unavailable) {
+        let world = &self.world;
+        let life = world.life.get();
+        if life.number != self.life || !life.is_up || world.node.borrow().is_none() {
+            return;
+        }
+        let circumstances = world.circumstances.borrow();
+        let settings = &world.settings;
+        let right = match reason {
+            Unavailable::Overloaded => settings.tight,
+            Unavailable::DiskLow => circumstances.disk_full.get(),
+            Unavailable::ViewBehind => {
+                settings.slow_views
+                    || circumstances.views_stopped.get()
+                    || circumstances.disk_faulty.get()
+            }
+            reason if reason == OUTCOME_UNKNOWN => circumstances.disk_faulty.get(),
+            Unavailable::ShuttingDown => circumstances.disk_faulty.get(),
+            // What the disk refuses to read.
+            Unavailable::Quarantined => circumstances.disk_faulty.get(),
+            Unavailable::OutcomeUnknown => false,
+        };
+        if !right {
+            world.violated(format!("{}: told {reason:?} for no reason", self.name));
+        }
+    }
+
+    /// Awaits a read, unless the node dies first.
+    pub async fn read<T>(
+        &mut self,
+        read: impl Future<Output = Result<T, Unavailable>>,
+    ) -> Option<T> {
+        let world = Rc::clone(&self.world);
+        let bound = Duration::from_secs(20);
+        let read = tokio::select! {
+            biased;
+            () = world.death(self.life) => None,
+            read = read => Some(read),
+            () = tokio::time::sleep(bound) => {
+                if !self.is_disk_faulty() {
+                    world.violated(format!("{}: a read takes more than {bound:?}", self.name));
+                }
+                None
+            }
+        };
+        match read? {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.step(|| format!("can't read: {reason:?}"));
+                self.may_be(reason);
+                None
+            }
+        }
+    }
+}
+
+fn summary(decided: Option<&Decided>) -> String {
+    let Some(decided) = decided else {
+        return String::new();
+    };
+    let flags = [
+        (decided.stored, "stored"),
+        (decided.replayed, "replayed"),
+        (decided.dry_run, "dry"),
+    ];
+    let flags: Vec<&str> = flags
+        .iter()
+        .filter_map(|(holds, name)| holds.then_some(*name))
+        .collect();
+    let outcome = match &decided.record.outcome {
+        Outcome::Refused(rejection) => rejection.to_string(),
+        _ => "done".to_owned(),
+    };
+    format!("by record {} {flags:?}: {outcome}", decided.record.sequence)
+}

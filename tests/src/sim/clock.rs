@@ -1,0 +1,51 @@
+//! A clock in virtual time whose time of day jumps on command.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use florin_actors::messages::Timestamp;
+use florin_actors::runtime::Clock;
+use tokio::time::Instant;
+
+const START_MICROS: i64 = 1_700_000_000_000_000;
+
+/// The clock of a run; it goes on through crashes.
+#[derive(Debug)]
+pub struct SimulatedClock {
+    start: Instant,
+    ahead_micros: AtomicI64,
+    latest_micros: AtomicI64,
+}
+
+impl SimulatedClock {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self {
+            start: Instant::now(),
+            ahead_micros: AtomicI64::new(0),
+            latest_micros: AtomicI64::new(START_MICROS),
+        }
+    }
+
+    /// The time of day jumps so far; monotonic time does not.
+    pub fn jump(&self, micros: i64) {
+        self.ahead_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// The latest time of day that was ever told.
+    pub fn latest(&self) -> Timestamp {
+        Timestamp::from_micros(self.latest_micros.load(Ordering::Relaxed))
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.start.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let now = START_MICROS + elapsed + self.ahead_micros.load(Ordering::Relaxed);
+        self.latest_micros.fetch_max(now, Ordering::Relaxed);
+        Timestamp::from_micros(now)
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}

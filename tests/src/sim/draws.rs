@@ -1,0 +1,143 @@
+//! What a client draws: accounts, amounts, currencies, and all that may come with a command.
+
+use std::time::Duration;
+
+use florin_actors::messages::{
+    AMOUNT_MAX, Amount, Caller, Command, Currency, EntityId, Kind, Metadata, Overdraft,
+};
+use rand::Rng;
+
+use super::client::{Client, WAIT};
+use super::history::Request;
+
+impl Client {
+    /// An account: mostly one that there is, now and then something else's id.
+    pub fn account(&mut self) -> EntityId {
+        let known = self.world.book.borrow().accounts.clone();
+        let some = (!known.is_empty()).then(|| known[self.rng.random_range(0..known.len())]);
+        let (Some(known), 0..94) = (some, self.rng.random_range(0..100)) else {
+            return self.strange(some);
+        };
+        known
+    }
+
+    /// An id that is no account's.
+    fn strange(&mut self, near: Option<EntityId>) -> EntityId {
+        let shard = near.map_or_else(|| self.rng.random(), EntityId::shard);
+        match self.rng.random_range(0..4) {
+            0 => Kind::External.system_id(Some(self.currency()), shard),
+            1 => Kind::Numbering.system_id(None, shard),
+            2 => {
+                let history = self.world.history.borrow();
+                match history.asked.last() {
+                    Some(asked) => EntityId::from_bytes(asked.operation.to_bytes()),
+                    None => EntityId::from_parts(1, 2, shard),
+                }
+            }
+            _ => EntityId::from_parts(self.rng.random_range(0..9), self.rng.random(), shard),
+        }
+    }
+
+    /// A currency: mostly the same one.
+    pub fn currency(&mut self) -> Currency {
+        let code = match self.rng.random_range(0..10) {
+            0..7 => "KES",
+            7..9 => "USD",
+            _ => "JPY",
+        };
+        code.parse().unwrap()
+    }
+
+    /// A currency that a movement names, or none.
+    pub fn named_currency(&mut self) -> Option<Currency> {
+        let named = self.rng.random_bool(0.3);
+        named.then(|| self.currency())
+    }
+
+    /// An amount for a debit of `from` or a credit of `to`, often at a boundary.
+    pub fn amount(&mut self, from: Option<EntityId>, to: Option<EntityId>) -> Amount {
+        let (available, room) = {
+            let book = self.world.book.borrow();
+            let money = |id: Option<EntityId>| id.and_then(|id| book.balances.get(&id).copied());
+            let available = money(from).and_then(|money| money.available());
+            let room = money(to).map(|money| AMOUNT_MAX as i64 - money.balance);
+            (available.unwrap_or(1_000), room.unwrap_or(1_000))
+        };
+        let amount = match self.rng.random_range(0..20) {
+            0..9 => self.rng.random_range(1..100),
+            9..11 => self.rng.random_range(1..10_000),
+            11..14 => available,
+            14..16 => available.saturating_add(1),
+            16 => room,
+            17 => room.saturating_add(1),
+            18 => AMOUNT_MAX as i64,
+            _ => 1,
+        };
+        Amount::new(amount.clamp(1, AMOUNT_MAX as i64) as u64).unwrap()
+    }
+
+    /// How far below zero an account may go.
+    pub fn overdraft(&mut self) -> Overdraft {
+        match self.rng.random_range(0..6) {
+            0..3 => Overdraft::Limit(0),
+            3 => Overdraft::Limit(self.rng.random_range(1..500)),
+            4 => Overdraft::Limit(AMOUNT_MAX),
+            _ => Overdraft::Unlimited,
+        }
+    }
+
+    /// A reference, from a few, or none.
+    pub fn reference(&mut self) -> Option<String> {
+        let number = self.rng.random_range(0..6);
+        (number < 3).then(|| format!("reference {number}"))
+    }
+
+    /// Pairs of the caller's own; seldom many of them.
+    pub fn metadata(&mut self) -> Metadata {
+        let pairs = match self.rng.random_range(0..40) {
+            0 => 30,
+            1..5 => 1,
+            _ => 0,
+        };
+        let pairs = (0..pairs).map(|number| (format!("pair {number}"), "value ".repeat(15)));
+        Metadata::new(pairs.collect()).unwrap()
+    }
+
+    /// A request of a command, with all that may come with one.
+    pub fn request(&mut self, command: Command) -> Request {
+        let version = command.routing_entity().and_then(|id| {
+            let book = self.world.book.borrow();
+            book.balances.get(&id).map(|money| money.version)
+        });
+        let if_match = match (version, self.rng.random_range(0..20)) {
+            (Some(version), 0..2) => Some(version),
+            (Some(version), 2) => Some(version + 1),
+            (Some(version), 3) => Some(version.saturating_sub(1)),
+            _ => None,
+        };
+        let key = self.rng.random_bool(0.35).then(|| {
+            let number: u32 = self.rng.random_range(0..10_000);
+            format!("key-{number}").into()
+        });
+        let wait = match self.rng.random_range(0..20) {
+            0..17 => WAIT,
+            17 => Duration::from_millis(self.rng.random_range(0..=3)),
+            _ => Duration::from_millis(self.rng.random_range(3..=60)),
+        };
+        Request {
+            command,
+            caller: self.caller(),
+            key,
+            if_match,
+            dry_run: self.rng.random_bool(0.08),
+            wait,
+        }
+    }
+
+    fn caller(&mut self) -> Caller {
+        if self.rng.random_bool(0.8) {
+            return Caller::default();
+        }
+        serde_json::from_str("\"mallory\"").unwrap()
+    }
+}

@@ -1,0 +1,192 @@
+//! The end of a run: when all is quiet, everything that was ever told must still be so, before
+//! and after one more death.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use florin_actors::messages::{Amount, Command, Deposit, Metadata};
+use florin_actors::runtime::Operation;
+use florin_actors::views::AccountFilter;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::client::{Client, WAIT};
+use super::history::{Fate, Request};
+use super::operations::{account, accounts, look_up, movements, trial_balance};
+use super::world::{Death, World};
+
+/// How long a node may take to become quiet.
+const QUIET_MAX: Duration = Duration::from_secs(60);
+
+/// Looks at everything once more.
+pub async fn finish(world: &Rc<World>) {
+    if world.circumstances.borrow().disk_faulty.get() {
+        world.die(Death::Torn);
+    }
+    if world.core().is_none() {
+        world.live(None);
+    }
+    quiet(world).await;
+    promised(world).await;
+    if world.violation().is_some() {
+        return;
+    }
+    match world.seed % 3 {
+        0 => world.shutdown().await,
+        1 => world.die(Death::LoseAll),
+        _ => world.die(Death::Torn),
+    }
+    world.live(None);
+    settled(world).await;
+    repeated(world).await;
+    shown(world).await;
+    world.judge_now();
+    if !world.judge.borrow().is_done() && world.violation().is_none() {
+        world.violated("something that was shown never became durable".to_owned());
+    }
+}
+
+fn client(world: &Rc<World>) -> Option<Client> {
+    let (core, life) = world.core()?;
+    Some(Client {
+        world: Rc::clone(world),
+        name: "finale".to_owned(),
+        rng: SmallRng::seed_from_u64(world.seed),
+        core,
+        life,
+    })
+}
+
+/// Nothing is under way any more: no permit is lost, no record waits.
+async fn quiet(world: &World) {
+    let Some((core, _)) = world.core() else {
+        return;
+    };
+    let mut waited = Duration::ZERO;
+    loop {
+        let health = core.health();
+        if health.in_flight == 0 && health.journal_backlog == 0 {
+            break;
+        }
+        if waited > QUIET_MAX {
+            world.violated(format!("nobody asks and it doesn't get quiet: {health:?}"));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        waited += Duration::from_millis(10);
+    }
+    // What late refusals append is durable one commit later.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    world.judge_now();
+}
+
+/// Who was told that the outcome is unknown learns it now: the node lives on.
+async fn promised(world: &Rc<World>) {
+    let Some(mut client) = client(world) else {
+        return;
+    };
+    let timed_out: Vec<usize> = {
+        let (history, judge) = (world.history.borrow(), world.judge.borrow());
+        let is_owed = |asked: &super::history::Asked| {
+            let told = asked.fate == Fate::TimedOut && asked.life == client.life;
+            // The repeat of a request learns its outcome by its key; its own operation leads there
+            // for a while only.
+            let is_repeat = judge
+                .first_of(&asked.request, &history)
+                .is_some_and(|(_, same)| same);
+            told && !asked.request.dry_run && !is_repeat
+        };
+        let numbers = 0..history.asked.len();
+        numbers
+            .filter(|number| is_owed(&history.asked[*number]))
+            .collect()
+    };
+    for asked in timed_out {
+        match look_up::read(&mut client, asked).await {
+            Some(Some(Operation::Decided(_))) | None => {}
+            Some(found) => world.violated(format!(
+                "#{asked} was told 504 and its operation tells {found:?}"
+            )),
+        }
+    }
+    world.judge_now();
+}
+
+/// Every operation is found if it has a record, and only then.
+async fn settled(world: &Rc<World>) {
+    let Some(mut client) = client(world) else {
+        return;
+    };
+    let count = world.history.borrow().asked.len();
+    for asked in 0..count {
+        let recorded = world.judge.borrow().record_of(asked).is_some();
+        match look_up::read(&mut client, asked).await {
+            Some(Some(Operation::Decided(_))) if recorded => {}
+            // A repeat has no record of its own.
+            Some(None) if !recorded => {}
+            None if world.violation().is_some() => return,
+            found => world.violated(format!(
+                "after a restart #{asked} (recorded: {recorded}) is looked up: {found:?}"
+            )),
+        }
+    }
+}
+
+/// Every key gives its first answer again, to the same request alone.
+async fn repeated(world: &Rc<World>) {
+    let Some(mut client) = client(world) else {
+        return;
+    };
+    let mut seen = BTreeSet::new();
+    let firsts: Vec<(Request, u64)> = {
+        let (history, judge) = (world.history.borrow(), world.judge.borrow());
+        let settled = |number: usize| {
+            let request = &history.asked[number].request;
+            let sequence = judge.key_of(&request.scope()?)?;
+            let own = judge.record_of(number)?.sequence == sequence;
+            (own && seen.insert(sequence)).then(|| (request.clone(), sequence))
+        };
+        (0..history.asked.len()).filter_map(settled).collect()
+    };
+    for (mut request, sequence) in firsts {
+        request.wait = WAIT;
+        if let Some(decided) = client.ask(request.clone()).await
+            && !(decided.replayed && decided.record.sequence == sequence)
+        {
+            world.violated(format!("the key of record {sequence} is not replayed"));
+        }
+        let routing = request.command.routing_entity();
+        let other = routing.or_else(|| world.book.borrow().accounts.first().copied());
+        if let Some(to) = other {
+            request.command = Command::Deposit(Deposit {
+                to,
+                amount: Amount::new(424_242).unwrap(),
+                currency: None,
+                reference: None,
+                metadata: Metadata::default(),
+            });
+            client.ask(request).await;
+        }
+        if world.violation().is_some() {
+            return;
+        }
+    }
+}
+
+/// Every account, its movements, every list and the totals are the model's.
+async fn shown(world: &Rc<World>) {
+    let Some(mut client) = client(world) else {
+        return;
+    };
+    let ids: Vec<_> = {
+        let judge = world.judge.borrow();
+        judge.now().accounts().map(|(id, ..)| id).collect()
+    };
+    for id in ids {
+        account::read(&mut client, id).await;
+        movements::read(&mut client, id, 7).await;
+    }
+    accounts::list(&mut client, AccountFilter::default(), 3).await;
+    trial_balance::run(&mut client).await;
+}

@@ -1,0 +1,136 @@
+//! What the clients asked, what became of it, and what they saw.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use florin_actors::messages::{Caller, Command, EntityId, Movement, OperationId, Personal};
+use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance, Unavailable};
+use florin_actors::views::AccountFilter;
+
+/// A command as a client sends it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub command: Command,
+    pub caller: Caller,
+    pub key: Option<Arc<str>>,
+    pub if_match: Option<u64>,
+    pub dry_run: bool,
+    pub wait: Duration,
+}
+
+impl Request {
+    /// The holder's name, where the command has one.
+    pub fn holder(&self) -> Option<&str> {
+        match &self.command {
+            Command::OpenAccount(open) => match &open.holder {
+                Personal::Plain(name) => Some(name),
+                Personal::Sealed(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Its key in its caller's scope, unless it only asks what would be.
+    pub fn scope(&self) -> Option<(String, String)> {
+        let key = self.key.as_deref().filter(|_| !self.dry_run)?;
+        Some((self.caller.name().to_owned(), key.to_owned()))
+    }
+}
+
+/// What became of a request, as its client knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Under way.
+    Waiting,
+    /// Answered; whether by a record of its own.
+    Answered { recorded: bool },
+    /// Told that the outcome is unknown.
+    TimedOut,
+    /// The client went away first.
+    Dropped,
+    /// The node died first.
+    Cut,
+    /// Not begun, or (`OutcomeUnknown`) lost with the journal.
+    Unavailable(Unavailable),
+}
+
+/// One request that the core took.
+#[derive(Debug)]
+pub struct Asked {
+    pub operation: OperationId,
+    pub request: Request,
+    /// What was durable when it was sent.
+    pub after: u64,
+    /// Virtual nanoseconds when it was sent.
+    pub sent_nanos: u64,
+    /// In which life of the node.
+    pub life: u32,
+    pub fate: Fate,
+    /// Records made after the wait was over have larger sequences; known a moment after it.
+    pub begun_until: Option<u64>,
+}
+
+/// Something that the core showed: true at some sequence from `from` to `to`.
+#[derive(Debug)]
+pub struct Observation {
+    /// What was durable when it was asked for.
+    pub from: u64,
+    /// What was durable when it came.
+    pub to: u64,
+    pub seen: Seen,
+}
+
+/// What was shown.
+#[derive(Debug)]
+pub enum Seen {
+    Answer {
+        asked: usize,
+        decided: Box<Decided>,
+    },
+    Account {
+        id: EntityId,
+        shown: Option<Account>,
+    },
+    Accounts {
+        filter: AccountFilter,
+        after: Option<EntityId>,
+        limit: usize,
+        page: Page<Account, EntityId>,
+    },
+    Movements {
+        id: EntityId,
+        before: Option<u64>,
+        limit: usize,
+        page: Option<Page<Movement, u64>>,
+    },
+    Operation {
+        asked: usize,
+        /// Whether its own record was known to its client before.
+        recorded: bool,
+        found: Option<Operation>,
+    },
+    TrialBalance(TrialBalance),
+}
+
+/// Everything that was asked.
+#[derive(Debug, Default)]
+pub struct History {
+    pub asked: Vec<Asked>,
+    operations: BTreeMap<OperationId, usize>,
+}
+
+impl History {
+    /// Notes a request; gives its number.
+    pub fn add(&mut self, asked: Asked) -> usize {
+        let number = self.asked.len();
+        self.operations.insert(asked.operation, number);
+        self.asked.push(asked);
+        number
+    }
+
+    /// The number of the request with that operation.
+    pub fn find(&self, operation: OperationId) -> Option<usize> {
+        self.operations.get(&operation).copied()
+    }
+}

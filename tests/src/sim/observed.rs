@@ -1,0 +1,283 @@
+//! What was shown, held against the model: each fits some state between what was durable when it
+//! was asked for and what was durable when it came.
+
+use florin_actors::messages::{Code, EntityId, Movement, Outcome};
+use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance};
+use florin_actors::views::AccountFilter;
+
+use super::history::{Fate, History, Observation, Request, Seen};
+use super::judge::Judge;
+use super::model::{Ledger, What};
+
+impl Judge {
+    pub(super) fn observed(
+        &self,
+        observation: &Observation,
+        history: &History,
+    ) -> Result<(), String> {
+        let Observation { from, to, seen } = observation;
+        let judged = match seen {
+            Seen::Answer { asked, decided } => {
+                self.answered(*asked, decided, (*from, *to), history)
+            }
+            Seen::Operation {
+                asked,
+                recorded,
+                found,
+            } => self.looked_up(*asked, *recorded, found.as_ref(), history),
+            Seen::TrialBalance(shown) => self.totalled(shown, (*from, *to)),
+            Seen::Account { id, shown } => self.some_state((*from, *to), |ledger, _| {
+                let right = ledger.account(*id).map(|_| show(ledger, *id));
+                equal(&shown.as_ref(), &right.flatten().as_ref())
+            }),
+            Seen::Accounts {
+                filter,
+                after,
+                limit,
+                page,
+            } => self.some_state((*from, *to), |ledger, _| {
+                equal(page, &list(ledger, filter, *after, *limit))
+            }),
+            Seen::Movements {
+                id,
+                before,
+                limit,
+                page,
+            } => self.some_state((*from, *to), |ledger, sequence| {
+                match (page, ledger.account(*id)) {
+                    (None, None) => Ok(()),
+                    (Some(page), Some(_)) => {
+                        self.paged(*id, before.unwrap_or(sequence).min(sequence), *limit, page)
+                    }
+                    (page, _) => Err(format!("{page:?} at {sequence}")),
+                }
+            }),
+        };
+        judged.map_err(|fault| {
+            format!("shown between records {from} and {to}: {fault}\n  it was {seen:?}")
+        })
+    }
+
+    fn some_state(
+        &self,
+        (from, to): (u64, u64),
+        fits: impl Fn(&Ledger, u64) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut last = format!("no state from {from} to {to}");
+        for sequence in (from..=to).rev() {
+            match fits(&self.states[sequence as usize], sequence) {
+                Ok(()) => return Ok(()),
+                Err(fault) => last = fault,
+            }
+        }
+        Err(last)
+    }
+
+    fn answered(
+        &self,
+        number: usize,
+        decided: &Decided,
+        window: (u64, u64),
+        history: &History,
+    ) -> Result<(), String> {
+        let asked = &history.asked[number];
+        let (request, record) = (&asked.request, &decided.record);
+        if decided.dry_run != request.dry_run {
+            return Err("a dry run is not answered as one".to_owned());
+        }
+        let code = match &record.outcome {
+            Outcome::Refused(rejection) => Some(rejection.code),
+            _ => None,
+        };
+        if decided.replayed || code == Some(Code::IdempotencyKeyReused) {
+            return self.repeated(request, decided, window, history);
+        }
+        if record.operation_id != asked.operation {
+            return Err("it is the answer to another request".to_owned());
+        }
+        self.named(decided)?;
+        if decided.stored {
+            if !self.is_recorded(record) {
+                return Err("it is not what the journal has".to_owned());
+            }
+            return Ok(());
+        }
+        if code == Some(Code::DeadlineExceeded) && request.dry_run {
+            return Ok(());
+        }
+        self.unstored_within(window.0..window.1 + 1, request, record)
+    }
+
+    /// A repeat of a key: the first answer if the request is the same, otherwise a refusal.
+    fn repeated(
+        &self,
+        request: &Request,
+        decided: &Decided,
+        window: (u64, u64),
+        history: &History,
+    ) -> Result<(), String> {
+        let (sequence, same) = self
+            .first_of(request, history)
+            .ok_or("its key was never settled")?;
+        if sequence > window.1 {
+            return Err("it rests on a record that was not durable".to_owned());
+        }
+        match (decided.replayed, same) {
+            (true, true) if self.is_recorded(&decided.record) && decided.stored => {
+                self.named(decided)
+            }
+            (true, true) => Err("the replay is not the first answer".to_owned()),
+            (true, false) => Err("another request's answer is replayed".to_owned()),
+            (false, true) => Err("the same request is refused its key".to_owned()),
+            (false, false) if decided.stored => Err("the refusal of a key is stored".to_owned()),
+            (false, false) if !decided.record.changes.is_empty() || decided.holder.is_some() => {
+                Err("the refusal shows another request".to_owned())
+            }
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// The name comes with the account.
+    fn named(&self, decided: &Decided) -> Result<(), String> {
+        let Some(account) = decided.account() else {
+            return Ok(());
+        };
+        let opened = self.now().account(account.id);
+        // A dry run's account is never there.
+        let right = opened.map(|(_, account)| account.holder.as_str());
+        match (decided.holder.as_deref(), right) {
+            (shown, Some(right)) if shown != Some(right) => {
+                Err(format!("the holder is {shown:?}, not {right}"))
+            }
+            (None, None) => Err("a new account without its holder".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    fn looked_up(
+        &self,
+        number: usize,
+        recorded: bool,
+        found: Option<&Operation>,
+        history: &History,
+    ) -> Result<(), String> {
+        match found {
+            Some(Operation::Decided(decided)) => {
+                let asked = &history.asked[number];
+                // A repeat that timed out leads to the first one's outcome.
+                let joined = || {
+                    let first = self.first_of(&asked.request, history);
+                    let (sequence, _) = first.filter(|(_, same)| *same)?;
+                    (asked.fate == Fate::TimedOut).then(|| self.record(sequence))
+                };
+                let right = self.record_of(number).or_else(joined);
+                if right != Some(&decided.record)
+                    || !decided.stored
+                    || !self.is_recorded(&decided.record)
+                {
+                    return Err(format!("the operation's record is {right:?}"));
+                }
+                self.named(decided)
+            }
+            Some(Operation::Pending { .. }) | None if recorded => {
+                Err("its answer was there already".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn totalled(&self, shown: &TrialBalance, (from, to): (u64, u64)) -> Result<(), String> {
+        if !(from..=to).contains(&shown.as_of_sequence) {
+            return Err("it is of another time".to_owned());
+        }
+        let state = &self.states[shown.as_of_sequence as usize];
+        let right: Vec<_> = state
+            .totals
+            .iter()
+            .map(|(currency, (debits, credits))| (*currency, *debits, *credits))
+            .collect();
+        let shown: Vec<_> = shown
+            .currencies
+            .iter()
+            .map(|(currency, totals)| (*currency, totals.debits, totals.credits))
+            .collect();
+        if right.iter().any(|(_, debits, credits)| debits != credits) {
+            return Err("debits and credits differ".to_owned());
+        }
+        equal(&shown, &right)
+    }
+
+    /// A page of movements from record `from` back.
+    fn paged(
+        &self,
+        id: EntityId,
+        from: u64,
+        limit: usize,
+        page: &Page<Movement, u64>,
+    ) -> Result<(), String> {
+        let line = self.movements.get(&id).map_or(&[][..], Vec::as_slice);
+        let up_to = |last: u64| line.partition_point(|(sequence, _)| *sequence <= last);
+        let there = up_to(from);
+        let left = there.saturating_sub(limit);
+        let right: Vec<_> = line[left..there]
+            .iter()
+            .rev()
+            .map(|(_, movement)| movement.clone())
+            .collect();
+        equal(&page.entries, &right)?;
+        // Where to go on: at a record between the last one shown and the next one.
+        let rest = page.next.map_or(0, up_to);
+        if rest != left || page.next.is_some() != (left > 0) {
+            return Err(format!(
+                "{left} movements are left, next is {:?}",
+                page.next
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The answer that a fate allows to be a record of its own.
+pub fn is_recorded(fate: Fate) -> bool {
+    fate == Fate::Answered { recorded: true }
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(shown: &T, right: &T) -> Result<(), String> {
+    if shown == right {
+        return Ok(());
+    }
+    Err(format!("the model says {right:?}"))
+}
+
+fn show(ledger: &Ledger, id: EntityId) -> Option<Account> {
+    let (kept, account) = ledger.account(id)?;
+    debug_assert!(matches!(kept.what, What::Account(_)));
+    Some(Account {
+        view: kept.view(id)?,
+        holder: Some(account.holder.as_str().into()),
+    })
+}
+
+fn list(
+    ledger: &Ledger,
+    filter: &AccountFilter,
+    after: Option<EntityId>,
+    limit: usize,
+) -> Page<Account, EntityId> {
+    let mut entries: Vec<Account> = ledger
+        .accounts()
+        .filter(|(id, _, account)| {
+            after.is_none_or(|after| *id > after)
+                && filter.status.is_none_or(|status| status == account.status)
+                && (filter.reference.is_none() || filter.reference == account.reference)
+        })
+        .filter_map(|(id, _, _)| show(ledger, id))
+        .collect();
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries
+        .last()
+        .filter(|_| has_more)
+        .map(|entry| entry.view.id);
+    Page { entries, next }
+}

@@ -1,0 +1,11 @@
+//! Deletes an account.
+
+use florin_actors::messages::{Command, DeleteAccount};
+
+use crate::sim::client::Client;
+
+/// A deletion.
+pub fn command(client: &mut Client) -> Command {
+    let account = client.account();
+    Command::DeleteAccount(DeleteAccount { account })
+}

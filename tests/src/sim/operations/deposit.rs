@@ -1,0 +1,17 @@
+//! Brings money in.
+
+use florin_actors::messages::{Command, Deposit};
+
+use crate::sim::client::Client;
+
+/// A deposit.
+pub fn command(client: &mut Client) -> Command {
+    let to = client.account();
+    Command::Deposit(Deposit {
+        to,
+        amount: client.amount(None, Some(to)),
+        currency: client.named_currency(),
+        reference: client.reference(),
+        metadata: client.metadata(),
+    })
+}

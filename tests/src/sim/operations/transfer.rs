@@ -1,0 +1,18 @@
+//! Moves money between two accounts, now and then between one and itself.
+
+use florin_actors::messages::{Command, Transfer};
+
+use crate::sim::client::Client;
+
+/// A transfer.
+pub fn command(client: &mut Client) -> Command {
+    let (from, to) = (client.account(), client.account());
+    Command::Transfer(Transfer {
+        from,
+        to,
+        amount: client.amount(Some(from), Some(to)),
+        currency: client.named_currency(),
+        reference: client.reference(),
+        metadata: client.metadata(),
+    })
+}

@@ -1,0 +1,17 @@
+//! Sends money out.
+
+use florin_actors::messages::{Command, Withdraw};
+
+use crate::sim::client::Client;
+
+/// A withdrawal.
+pub fn command(client: &mut Client) -> Command {
+    let from = client.account();
+    Command::Withdraw(Withdraw {
+        from,
+        amount: client.amount(Some(from), None),
+        currency: client.named_currency(),
+        reference: client.reference(),
+        metadata: client.metadata(),
+    })
+}

@@ -1,0 +1,131 @@
+//! What a seed decides before anything happens: limits, paces, and which faults there are.
+
+use std::time::Duration;
+
+use florin_actors::runtime::Limits;
+use florin_actors::views::ProjectorOptions;
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// A pace: each pause is drawn up to so many milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    pub millis_min: u64,
+    pub millis_max: u64,
+}
+
+impl Pace {
+    /// The next pause.
+    pub fn draw(self, rng: &mut SmallRng) -> Duration {
+        Duration::from_millis(rng.random_range(self.millis_min..=self.millis_max))
+    }
+}
+
+/// The settings of a run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub clients: u32,
+    /// Operations of each client.
+    pub operations: u32,
+    pub accounts_max: usize,
+    pub limits: Limits,
+    pub commit: Pace,
+    pub project: Pace,
+    pub read: Pace,
+    pub think: Pace,
+    /// Pause between two faults; `None`: there are none.
+    pub fault: Option<Pace>,
+    /// Of 1,000 replies, so many are followed by a crash at once.
+    pub crash_at_reply: u32,
+    /// Whether disk faults are among the faults.
+    pub disk_faults: bool,
+    /// Whether the clock jumps.
+    pub clock_jumps: bool,
+    /// Whether commands may be turned away for want of room.
+    pub tight: bool,
+    /// Whether the views may be too slow for lists and limits.
+    pub slow_views: bool,
+    /// Whether commits and reads may take longer than the usual wait.
+    pub slow: bool,
+}
+
+fn pick<T: Copy>(rng: &mut SmallRng, from: &[T]) -> T {
+    from[rng.random_range(0..from.len())]
+}
+
+impl Settings {
+    /// What `rng` decides.
+    pub fn draw(rng: &mut SmallRng) -> Self {
+        let clients = rng.random_range(3..=12);
+        let tight = rng.random_bool(0.2);
+        let slow_views = rng.random_bool(0.2);
+        let slow = rng.random_bool(0.1);
+        let pace = |(millis_min, millis_max)| Pace {
+            millis_min,
+            millis_max,
+        };
+        let commit = if slow {
+            pace((0, 4_000))
+        } else {
+            pace(pick(rng, &[(1, 1), (0, 5), (0, 40), (10, 30)]))
+        };
+        let project = if slow_views {
+            pace(pick(rng, &[(100, 900), (0, 3_000)]))
+        } else {
+            pace(pick(rng, &[(1, 3), (0, 15), (5, 40)]))
+        };
+        Self {
+            clients,
+            operations: rng.random_range(80..=220) / clients,
+            accounts_max: rng.random_range(2..=8),
+            limits: limits(rng, tight, slow_views),
+            commit,
+            project,
+            read: pace(pick(rng, &[(0, 0), (0, 0), (0, 3), (0, 20)])),
+            think: pace(pick(rng, &[(0, 0), (0, 2), (0, 20), (0, 200)])),
+            fault: rng
+                .random_bool(0.8)
+                .then(|| pace(pick(rng, &[(5, 60), (20, 300), (100, 1_500)]))),
+            crash_at_reply: pick(rng, &[0, 0, 10, 30]),
+            disk_faults: rng.random_bool(0.4),
+            clock_jumps: rng.random_bool(0.3),
+            tight,
+            slow_views,
+            slow,
+        }
+    }
+}
+
+fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
+    Limits {
+        in_flight_max: if tight {
+            rng.random_range(1..=4)
+        } else {
+            1_000
+        },
+        queue_bytes_max: if tight && rng.random_bool(0.5) {
+            rng.random_range(200..=2_000)
+        } else {
+            1 << 20
+        },
+        record_bytes_max: 1 << 20,
+        segment_bytes_max: pick(rng, &[1 << 16, 1 << 17, 1 << 20, 1 << 26]),
+        frame_bytes_max: pick(rng, &[1_024, 4_096, 65_472]),
+        journal_cache_bytes: 1 << 20,
+        views_cache_bytes: 1 << 20,
+        lag_records_max: if slow_views && rng.random_bool(0.5) {
+            rng.random_range(3..=30)
+        } else {
+            1_000_000
+        },
+        list_wait: Duration::from_secs(1),
+        index_entries_max: pick(rng, &[1, 2, 4, 8, 16, 1_000]),
+        free_bytes_min: 1_000,
+        projector: ProjectorOptions {
+            flush_records_max: pick(rng, &[1, 4, 16, 64, 1_000]),
+            flush_millis_max: pick(rng, &[5, 50, 1_000]),
+            keys_max: 1_000_000,
+            keys_millis_max: 1_000_000_000_000,
+        },
+    }
+}

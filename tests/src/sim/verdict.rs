@@ -1,0 +1,95 @@
+//! A record held against what the model says: outcome, changes, postings, the account shown.
+
+use florin_actors::messages::{AccountEvent, EntityId, Event, Outcome, Record};
+
+use super::model::{Place, Verdict, plain};
+
+/// The place of a record.
+pub fn place_of(record: &Record) -> Place {
+    let opened = record.changes.iter().find(|change| {
+        matches!(
+            change.events.first(),
+            Some(Event::Account(AccountEvent::Opened(_)))
+        )
+    });
+    Place {
+        sequence: record.sequence,
+        time: record.time,
+        fresh: opened.map(|change| change.entity),
+    }
+}
+
+type Changed = (EntityId, u64, u64);
+type Posted = (EntityId, i128, String, i128, i64, String);
+
+/// Whether a record says what the model says.
+///
+/// # Errors
+/// The difference.
+pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
+    let (touched, shown) = match (verdict, &record.outcome) {
+        (Verdict::Refused(right), Outcome::Refused(rejection)) if rejection.code == *right => {
+            return Ok(());
+        }
+        (Verdict::Done { touched, shown }, Outcome::Done(_)) => (touched, shown),
+        (Verdict::Refused(right), outcome) => {
+            return Err(format!("it is {outcome:?}, the model refuses: {right:?}"));
+        }
+        (Verdict::Done { .. }, outcome) => {
+            return Err(format!("it is {outcome:?}, the model has it done"));
+        }
+    };
+    let mut changed: Vec<Changed> = record
+        .changes
+        .iter()
+        .map(|change| (change.entity, change.version, change.previous))
+        .collect();
+    let mut right: Vec<Changed> = touched
+        .iter()
+        .map(|touch| (touch.entity, touch.after.version, touch.previous))
+        .collect();
+    changed.sort_unstable();
+    right.sort_unstable();
+    if changed != right {
+        return Err(format!("it changes {changed:?}, the model {right:?}"));
+    }
+    let mut posted: Vec<Posted> = record
+        .postings
+        .iter()
+        .map(|posting| {
+            (
+                record.changes[posting.change as usize].entity,
+                i128::from(posting.amount),
+                posting.currency.to_string(),
+                posting.balance,
+                posting.held,
+                format!("{:?}", posting.overdraft),
+            )
+        })
+        .collect();
+    let mut right: Vec<Posted> = touched
+        .iter()
+        .filter_map(|touch| {
+            let post = touch.posting.as_ref()?;
+            Some((
+                touch.entity,
+                post.amount,
+                post.currency.to_string(),
+                post.balance,
+                0,
+                format!("{:?}", plain(post.overdraft)),
+            ))
+        })
+        .collect();
+    posted.sort_unstable();
+    right.sort_unstable();
+    if posted != right {
+        return Err(format!("it posts {posted:?}, the model {right:?}"));
+    }
+    let right = shown.as_ref().and_then(|(id, kept)| kept.view(*id));
+    let account = record.account();
+    if account != right {
+        return Err(format!("it shows {account:?}, the model {right:?}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,342 @@
+//! The world of a run: one node on a simulated disk in virtual time, its lives and deaths, and
+//! everybody's notes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use florin_actors::runtime::{Clock, Core, Node, NodeOptions, StartError, Threads};
+use florin_storage::{CrashMode, Disk, SimulatedDisk};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::Notify;
+
+use super::book::Book;
+use super::clock::SimulatedClock;
+use super::history::{History, Observation, Seen};
+use super::judge::Judge;
+use super::settings::Settings;
+use super::trace::Trace;
+
+/// How long a shutdown may take.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
+
+/// How a node's life ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// The machine loses everything that was not synced.
+    LoseAll,
+    /// The machine loses a part of it.
+    Torn,
+    /// The process ends, the machine lives on.
+    Kill,
+}
+
+/// Whether the node lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// Which life, from 1.
+    pub number: u32,
+    pub is_up: bool,
+}
+
+/// What is so in one life only.
+#[derive(Debug, Default)]
+pub struct Circumstances {
+    /// A disk fault was set.
+    pub disk_faulty: Cell<bool>,
+    /// The disk was made to look full.
+    pub disk_full: Cell<bool>,
+    /// The projector was stopped.
+    pub views_stopped: Cell<bool>,
+}
+
+/// Everything of one run.
+#[derive(Debug)]
+pub struct World {
+    pub seed: u64,
+    pub settings: Settings,
+    pub disk: SimulatedDisk,
+    pub clock: Arc<SimulatedClock>,
+    pub rng: RefCell<SmallRng>,
+    pub node: RefCell<Option<Node>>,
+    pub life: Cell<Life>,
+    /// Wakes those who wait for a life to begin or end, in the order in which they came.
+    turned: Notify,
+    pub circumstances: RefCell<Rc<Circumstances>>,
+    pub history: RefCell<History>,
+    pub judge: RefCell<Judge>,
+    pub book: RefCell<Book>,
+    pub trace: RefCell<Trace>,
+    /// How many clients still work.
+    pub working: Cell<u32>,
+    /// The lives that ended with a clean shutdown.
+    pub ended_well: RefCell<BTreeSet<u32>>,
+    violation: RefCell<Option<String>>,
+}
+
+impl World {
+    /// The world of a seed, with nothing in it.
+    pub fn new(seed: u64, print: bool) -> Rc<Self> {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let settings = Settings::draw(&mut rng);
+        let first = Life {
+            number: 0,
+            is_up: false,
+        };
+        let world = Self {
+            seed,
+            settings,
+            disk: SimulatedDisk::new(),
+            clock: Arc::new(SimulatedClock::start()),
+            rng: RefCell::new(rng),
+            node: RefCell::new(None),
+            life: Cell::new(first),
+            turned: Notify::new(),
+            circumstances: RefCell::default(),
+            history: RefCell::default(),
+            judge: RefCell::new(Judge::new()),
+            book: RefCell::default(),
+            trace: RefCell::new(Trace::new(print)),
+            working: Cell::new(0),
+            ended_well: RefCell::default(),
+            violation: RefCell::new(None),
+        };
+        world.step(|| format!("{:?}", world.settings));
+        Rc::new(world)
+    }
+
+    /// Notes a step.
+    pub fn step(&self, step: impl FnOnce() -> String) {
+        self.trace.borrow_mut().step(self.clock.nanos(), step());
+    }
+
+    /// Notes that a promise is broken; the first one counts.
+    pub fn violated(&self, what: String) {
+        self.step(|| format!("VIOLATION {what}"));
+        self.violation.borrow_mut().get_or_insert(what);
+        self.turned.notify_waiters();
+    }
+
+    /// Whether a promise was broken.
+    pub fn violation(&self) -> Option<String> {
+        self.violation.borrow().clone()
+    }
+
+    /// Notes a broken promise, if it is one.
+    pub fn hold_to(&self, held: Result<(), String>) {
+        if let Err(what) = held {
+            self.violated(what);
+        }
+    }
+
+    /// A die of the world's own.
+    pub fn chance(&self, of_thousand: u32) -> bool {
+        self.rng.borrow_mut().random_range(0..1_000) < of_thousand
+    }
+
+    /// The node's core and its life, if it lives.
+    pub fn core(&self) -> Option<(Core, u32)> {
+        let core = self.node.borrow().as_ref().map(|node| node.core().clone());
+        core.map(|core| (core, self.life.get().number))
+    }
+
+    /// The node's core once it lives; `None` if the run is over.
+    pub async fn alive(&self) -> Option<(Core, u32)> {
+        loop {
+            if self.violation.borrow().is_some() {
+                return None;
+            }
+            if let Some(found) = self.core() {
+                return Some(found);
+            }
+            self.turned.notified().await;
+        }
+    }
+
+    /// Waits for the end of a life.
+    pub async fn death(&self, number: u32) {
+        let is_up = true;
+        while self.life.get() == (Life { number, is_up }) {
+            self.turned.notified().await;
+        }
+    }
+
+    /// What is durable now, for whoever holds `core`.
+    pub fn durable(core: &Core) -> u64 {
+        core.health().journal_durable
+    }
+
+    /// Notes what was seen.
+    pub fn saw(&self, core: &Core, from: u64, seen: Seen) {
+        let to = Self::durable(core);
+        self.judge.borrow_mut().saw(Observation { from, to, seen });
+    }
+
+    /// Judges what became durable.
+    pub fn judge_now(&self) {
+        if let Some(node) = &*self.node.borrow() {
+            let judged = self
+                .judge
+                .borrow_mut()
+                .catch_up(node.reader(), &self.history.borrow());
+            self.hold_to(judged);
+        }
+    }
+
+    /// Ends the node's life at once.
+    pub fn die(&self, death: Death) {
+        let Some(node) = self.node.borrow_mut().take() else {
+            return;
+        };
+        self.judge_last(&node);
+        drop(node);
+        let seed = self.rng.borrow_mut().random();
+        match death {
+            Death::LoseAll => self.disk.crash(seed, CrashMode::LoseAll),
+            Death::Torn => self.disk.crash(seed, CrashMode::Torn),
+            Death::Kill => self.disk.kill(),
+        }
+        self.step(|| format!("the node dies: {death:?}, {} I/Os", self.disk.io_count()));
+        self.turn(false);
+    }
+
+    fn turn(&self, is_up: bool) {
+        let number = self.life.get().number + u32::from(is_up);
+        self.life.set(Life { number, is_up });
+        self.turned.notify_waiters();
+    }
+
+    /// Whatever was durable before a death must be there after it.
+    fn judge_last(&self, node: &Node) {
+        let judged = self
+            .judge
+            .borrow_mut()
+            .catch_up(node.reader(), &self.history.borrow());
+        self.hold_to(judged);
+    }
+
+    /// How the journal failed, if it did; its callers are told then.
+    pub fn failure(&self) -> Option<String> {
+        let node = self.node.borrow();
+        let failed = pin!(node.as_ref()?.failed());
+        match failed.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(reason) => Some(reason),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Starts the node. With a `fault`, the disk fails so many I/Os later, and the start may.
+    pub fn live(&self, fault: Option<u64>) {
+        if let Some(after) = fault {
+            self.disk.fail_at(self.disk.io_count() + after);
+        }
+        self.disk.set_free_bytes(1 << 40);
+        let circumstances = Rc::new(Circumstances::default());
+        circumstances.disk_faulty.set(fault.is_some());
+        self.step(|| {
+            let views = self.disk.list("views").unwrap_or_default();
+            format!("the node starts with views {views:?}, fault {fault:?}")
+        });
+        *self.circumstances.borrow_mut() = Rc::clone(&circumstances);
+        match self.start(circumstances) {
+            Ok(node) => {
+                let judged = self
+                    .judge
+                    .borrow_mut()
+                    .restarted(node.reader(), &self.history.borrow());
+                self.hold_to(judged);
+                *self.node.borrow_mut() = Some(node);
+                self.turn(true);
+                let durable = self.judge.borrow().sequence();
+                self.step(|| format!("the node lives, {durable} records"));
+            }
+            Err(error) if fault.is_some() && !is_damage(&error) => {
+                self.step(|| format!("the start fails with the disk: {error}"));
+                self.disk.kill();
+            }
+            Err(error) => self.violated(format!("the node doesn't start: {error}")),
+        }
+    }
+
+    fn start(&self, circumstances: Rc<Circumstances>) -> Result<Node, StartError> {
+        let mut rng = self.rng.borrow_mut();
+        let mut fork = || SmallRng::seed_from_u64(rng.random());
+        let (mut commits, mut projections) = (fork(), fork());
+        let reads = Mutex::new(fork());
+        let seed = rng.random();
+        let Settings {
+            commit,
+            project,
+            read,
+            ..
+        } = self.settings;
+        Node::start(NodeOptions {
+            disk: Arc::new(self.disk.clone()),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            seed,
+            limits: self.settings.limits,
+            observer: Arc::new(()),
+            threads: Threads::Simulated {
+                commit: Box::new(move || commit.draw(&mut commits)),
+                project: Box::new(move || {
+                    let pause = project.draw(&mut projections);
+                    (!circumstances.views_stopped.get()).then_some(pause)
+                }),
+                read: Arc::new(move || {
+                    read.draw(&mut reads.lock().unwrap_or_else(PoisonError::into_inner))
+                }),
+            },
+        })
+    }
+
+    /// Ends the node's life well; whoever waits for an answer must get it.
+    pub async fn shutdown(&self) {
+        let Some(node) = self.node.borrow_mut().take() else {
+            return;
+        };
+        self.judge_last(&node);
+        let faulty = self.circumstances.borrow().disk_faulty.get();
+        let core = node.core().clone();
+        self.step(|| "the node is asked to shut down".to_owned());
+        let ended = tokio::time::timeout(SHUTDOWN_MAX, node.shutdown()).await;
+        match ended {
+            Ok(Ok(())) => {
+                let health = core.health();
+                if health.in_flight > 0 || health.journal_backlog > 0 {
+                    self.violated(format!("a shutdown leaves work behind: {health:?}"));
+                }
+                if !self.disk.exists("journal/clean").unwrap_or(false) {
+                    self.violated("a shutdown leaves no clean mark".to_owned());
+                }
+                self.ended_well.borrow_mut().insert(self.life.get().number);
+            }
+            Ok(Err(error)) if faulty => self.step(|| format!("the shutdown fails: {error}")),
+            Err(_) if faulty => self.step(|| "the shutdown takes too long".to_owned()),
+            Ok(Err(error)) => self.violated(format!("a shutdown fails: {error}")),
+            Err(_) => self.violated(format!("a shutdown takes too long: {:?}", core.health())),
+        }
+        self.disk.kill();
+        self.step(|| "the node has shut down".to_owned());
+        self.turn(false);
+    }
+
+    /// Removes every view, as an operator may while the node is down.
+    pub fn remove_views(&self) -> std::io::Result<()> {
+        for file in self.disk.list("views")? {
+            self.disk.remove(&format!("views/{file}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_damage(error: &StartError) -> bool {
+    matches!(
+        error,
+        StartError::Damaged(_) | StartError::Storage(florin_storage::Error::Damaged { .. })
+    )
+}

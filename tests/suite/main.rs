@@ -1,0 +1,27 @@
+//! The suite: Florin as its users run it. One file a behaviour, one executable for all, each file
+//! with a server of its own.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and waits by the machine's own clock"
+)]
+
+mod accounts;
+mod confirmation;
+mod crash;
+mod history;
+mod hostile_connections;
+mod http;
+mod idempotency;
+mod input;
+mod metrics;
+mod money;
+mod newcomer;
+mod openapi;
+mod operations;
+mod settings;
+mod shutdown;
+mod transfers;
+mod verify;

@@ -1,0 +1,232 @@
+//! Metrics: named, explained, and moved by what happens.
+
+use std::collections::BTreeSet;
+
+use florin_tests::bank::UNKNOWN_ID;
+use florin_tests::http::{Client, Request};
+use florin_tests::poll::eventually;
+use florin_tests::server::Server;
+use serde_json::json;
+
+/// Names as they are documented, and the labels of each.
+const DOCUMENTED: &[(&str, &[&str])] = &[
+    ("florin_commands_total", &["kind", "outcome"]),
+    ("florin_command_latency_seconds_bucket", &["kind", "le"]),
+    ("florin_journal_commit_seconds_bucket", &["le"]),
+    ("florin_journal_commit_records_bucket", &["le"]),
+    ("florin_view_lag_records", &[]),
+    ("florin_view_lag_seconds", &[]),
+    ("florin_actors", &["kind", "state"]),
+    ("florin_idempotency_keys", &[]),
+    ("florin_http_requests_total", &["route", "status"]),
+    ("florin_http_request_seconds_bucket", &["le", "route"]),
+    ("florin_disk_free_bytes", &[]),
+];
+
+/// Those that have no line before the first event.
+const RARE: &[&str] = &["florin_actor_restarts", "florin_load_shed"];
+
+#[test]
+fn every_documented_metric_is_there_with_its_labels_and_explained() {
+    let server = Server::start();
+    let id = server.account_of(5);
+    server
+        .send(&Request::post(&format!("/accounts/{id}/withdraw"), &json!({"amount": 9})).key("k"));
+    let text = metrics(&server);
+    let explained: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP "))
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, help)| help.len() > 10)
+        .map(|(name, _)| name)
+        .collect();
+    let typed = |name: &str| {
+        text.lines()
+            .any(|line| line.starts_with(&format!("# TYPE {name} ")))
+    };
+    for (name, labels) in DOCUMENTED {
+        let sample = samples(&text).find(|sample| sample.name == *name);
+        let sample = sample.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+        let found: BTreeSet<&str> = sample.labels.iter().map(|(label, _)| *label).collect();
+        assert_eq!(found, labels.iter().copied().collect(), "{name}");
+        let family = name.trim_end_matches("_bucket");
+        let family = if typed(family) {
+            family
+        } else {
+            family.trim_end_matches("_total")
+        };
+        assert!(
+            typed(family) && explained.contains(family),
+            "{family} is not explained"
+        );
+    }
+    for family in RARE {
+        let there = typed(family) || typed(&format!("{family}_total"));
+        assert!(there, "{family} is not there");
+    }
+}
+
+#[test]
+fn commands_and_requests_are_counted() {
+    let server = Server::start();
+    let (id, other) = (server.account_of(100), server.account());
+    let count = |kind: &str| {
+        sum(
+            &metrics(&server),
+            "florin_commands_total",
+            &[("kind", kind)],
+        )
+    };
+    let before = (count("deposit"), count("withdrawal"), count("transfer"));
+    let refused = sum(&metrics(&server), "florin_commands_total", &[]);
+    for _ in 0..3 {
+        server.deposit(&id, 1).ok();
+    }
+    server.withdraw(&id, 1).ok();
+    server
+        .withdraw(&id, 1_000)
+        .problem(422, "insufficient_funds");
+    server.transfer(&id, &other, 1).ok();
+    let after = (count("deposit"), count("withdrawal"), count("transfer"));
+    assert_eq!(after, (before.0 + 3.0, before.1 + 2.0, before.2 + 1.0));
+    assert_eq!(
+        sum(&metrics(&server), "florin_commands_total", &[]),
+        refused + 6.0
+    );
+    let text = metrics(&server);
+    let outcomes: BTreeSet<&str> = samples(&text)
+        .filter(|sample| sample.name == "florin_commands_total" && sample.value > 0.0)
+        .filter(|sample| sample.label("kind") == Some("withdrawal"))
+        .filter_map(|sample| sample.label("outcome"))
+        .collect();
+    assert_eq!(
+        outcomes.len(),
+        2,
+        "done and refused are told apart: {outcomes:?}"
+    );
+    assert!(sum(&text, "florin_http_requests_total", &[("status", "422")]) >= 1.0);
+    assert!(
+        sum(
+            &text,
+            "florin_command_latency_seconds_count",
+            &[("kind", "deposit")]
+        ) >= 3.0
+    );
+    assert!(sum(&text, "florin_http_request_seconds_count", &[]) >= 8.0);
+}
+
+#[test]
+fn the_journal_the_keys_the_actors_and_the_disk_are_measured() {
+    let server = Server::start();
+    let keys = |server: &Server| sum(&metrics(server), "florin_idempotency_keys", &[]);
+    let committed =
+        |server: &Server| sum(&metrics(server), "florin_journal_commit_records_sum", &[]);
+    let before = (keys(&server), committed(&server));
+    let id = server.account();
+    for n in 0..10 {
+        let deposit = Request::post(&format!("/accounts/{id}/deposit"), &json!({"amount": 1}));
+        server.send(&deposit.key(&format!("metric-{n}"))).ok();
+    }
+    eventually("ten keys more", || {
+        (keys(&server) == before.0 + 10.0).then_some(())
+    });
+    eventually("eleven records more", || {
+        (committed(&server) == before.1 + 11.0).then_some(())
+    });
+    let text = metrics(&server);
+    assert!(sum(&text, "florin_journal_commit_seconds_count", &[]) >= 1.0);
+    assert!(sum(&text, "florin_journal_commit_seconds_sum", &[]) > 0.0);
+    assert!(sum(&text, "florin_disk_free_bytes", &[]) > 1e6);
+    let live = [("kind", "account"), ("state", "live")];
+    assert!(sum(&text, "florin_actors", &live) >= 1.0);
+    eventually("the views catch up", || {
+        (sum(&metrics(&server), "florin_view_lag_records", &[]) == 0.0).then_some(())
+    });
+}
+
+#[test]
+fn labels_do_not_grow_with_what_callers_send() {
+    let server = Server::start();
+    let id = server.account_of(1);
+    let lines = || {
+        metrics(&server)
+            .lines()
+            .filter(|line| line.starts_with("florin_http"))
+            .count()
+    };
+    let walk = |n: usize| {
+        server
+            .get(&format!("/nothing-{n}"))
+            .problem(404, "route_not_found");
+        server
+            .get(&format!("/accounts/{n}"))
+            .problem(400, "invalid_id");
+        server
+            .send(&Request::new(&format!("M{n}"), "/accounts"))
+            .problem(405, "method_not_allowed");
+        server.get(&format!("/accounts/{id}")).ok();
+        server
+            .get(&format!("/accounts/{UNKNOWN_ID}"))
+            .problem(404, "not_found");
+        server
+            .get(&format!("/problems/none-{n}"))
+            .problem(404, "route_not_found");
+    };
+    walk(0);
+    metrics(&server);
+    let before = lines();
+    (1..30).for_each(walk);
+    assert_eq!(lines(), before);
+    assert!(!metrics(&server).contains(&id));
+}
+
+fn metrics(client: &Client) -> String {
+    let answer = client.get("/metrics");
+    assert_eq!(answer.status, 200);
+    let kind = answer.header("content-type").unwrap_or_default();
+    assert!(
+        kind.starts_with("text/plain") || kind.starts_with("application/openmetrics-text"),
+        "{kind}"
+    );
+    answer.text()
+}
+
+/// One line of the metrics.
+struct Sample<'a> {
+    name: &'a str,
+    labels: Vec<(&'a str, &'a str)>,
+    value: f64,
+}
+
+impl<'a> Sample<'a> {
+    fn label(&self, name: &str) -> Option<&'a str> {
+        let mut named = self.labels.iter().filter(|(label, _)| *label == name);
+        named.next().map(|(_, value)| *value)
+    }
+}
+
+fn samples(text: &str) -> impl Iterator<Item = Sample<'_>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let labels = labels.trim_end_matches('}').split("\",");
+        let labels = labels.filter_map(|label| label.trim_end_matches('"').split_once("=\""));
+        Some(Sample {
+            name,
+            labels: labels.collect(),
+            value: value.parse().ok()?,
+        })
+    })
+}
+
+/// The sum of all samples of that name that have these labels.
+fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let fits = |sample: &Sample<'_>| {
+        sample.name == name
+            && labels
+                .iter()
+                .all(|(label, value)| sample.label(label) == Some(*value))
+    };
+    samples(text).filter(fits).map(|sample| sample.value).sum()
+}
