@@ -95,6 +95,7 @@ fn the_reuse_of_a_key_is_told_once_its_first_request_is_durable() {
     // Lost with its first request, a key is free again.
     Switch::HoldJournal.on(faulty.switches());
     let lost = begin(&faulty.server, &deposit(&id, 1).key("two"));
+    under_way(&faulty.server, 1);
     let reused = begin(&faulty.server, &deposit(&id, 2).key("two"));
     under_way(&faulty.server, 2);
     faulty.server.kill();
