@@ -166,6 +166,9 @@ settings! {
         flush_records_max: u64 = 500_000, integer(1, 10_000_000);
         /// The time after which they are, even when there are fewer.
         flush_seconds_max: u64 = 10, integer(1, 3_600);
+        /// States of entities that stay in memory once they are written, about 300 bytes each: the
+        /// next change of one of them needs no read.
+        states_kept_max: usize = 262_144, integer(0, 100_000_000);
         /// Page cache of the views' file.
         cache_bytes: usize = 256 << 20, integer(MIB, 16 * GIB);
         /// How many records the views may be behind the journal; past it commands are answered

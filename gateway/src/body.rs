@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use bytes::{Buf, Bytes, BytesMut};
+use florin_actors::runtime::within;
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use warp::http::HeaderMap;
@@ -28,8 +29,8 @@ where
     if declared_length(&call.headers).is_some_and(|length| length > limits.body_bytes_max as u64) {
         return Err(too_large(limits.body_bytes_max));
     }
-    let body = tokio::time::timeout(limits.body_read, collect(body, limits.body_bytes_max));
-    let body = body.await.map_err(|_| {
+    let body = within(limits.body_read, collect(body, limits.body_bytes_max));
+    let body = body.await.ok_or_else(|| {
         let detail = format!(
             "the body did not arrive within {} s",
             limits.body_read.as_secs()

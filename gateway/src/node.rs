@@ -62,6 +62,7 @@ fn limits(settings: &Settings) -> Limits {
         projector: ProjectorOptions {
             flush_records_max: views.flush_records_max,
             flush_millis_max: views.flush_seconds_max * 1_000,
+            states_kept_max: views.states_kept_max,
             keys_max: settings.idempotency.keys_max,
             keys_millis_max: settings.idempotency.retention_days * DAY_MS,
         },

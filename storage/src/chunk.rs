@@ -50,6 +50,18 @@ impl Chunk {
         }
     }
 
+    /// An empty chunk to follow this one, with room for as much as this one holds.
+    pub fn next(&self) -> Chunk {
+        Chunk {
+            first_sequence: self.next_sequence(),
+            record_bytes_max: self.record_bytes_max,
+            bytes: Vec::with_capacity(self.bytes.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+            times: Vec::with_capacity(self.times.len()),
+            personal: Vec::new(),
+        }
+    }
+
     /// The buffer to append the next record's encoding to. What is already in it must stay. A
     /// record that was begun and not ended is forgotten.
     pub fn begin(&mut self) -> &mut Vec<u8> {

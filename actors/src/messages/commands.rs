@@ -201,11 +201,11 @@ impl Command {
     }
 
     /// Replaces every personal value by its salted hash and returns the row that holds the values
-    /// themselves; `None` where there are none.
-    pub fn seal(&mut self, salt: [u8; 16]) -> Option<PersonalRow> {
+    /// themselves; `None`, and no salt drawn, where there are none.
+    pub fn seal(&mut self, salt: impl FnOnce() -> [u8; 16]) -> Option<PersonalRow> {
         match self {
             Self::OpenAccount(command) => {
-                let mut row = PersonalRow::new(salt);
+                let mut row = PersonalRow::new(salt());
                 command.holder.seal(&mut row);
                 Some(row)
             }
@@ -230,7 +230,7 @@ impl Command {
             (Self::OpenAccount(_), None) => false,
             (Self::OpenAccount(_), Some(row)) => {
                 let mut sealed = self.clone();
-                sealed.seal(row.salt());
+                sealed.seal(|| row.salt());
                 sealed == *recorded
             }
             _ => self == recorded,

@@ -120,7 +120,7 @@ impl Ledger {
             Code::IdempotencyKeyReused,
             "the idempotency key came before with another request",
         );
-        drop(envelope.command.seal(self.random.salt()));
+        drop(envelope.command.seal(|| self.random.salt()));
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         let outcome = Outcome::Refused(rejection);
         let (record, reply_to) = record(envelope, stamp, outcome, vec![], vec![]);

@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Sleep;
-
+use super::deadline::Deadline;
 use super::reply::Reply;
 use crate::messages::OperationId;
 use crate::sync::{AtomicU8, AtomicWaker, Mutex, Ordering};
@@ -128,7 +127,7 @@ impl<T> Default for Slot<T> {
 pub struct Confirmation {
     operation_id: OperationId,
     slot: Arc<Slot<Reply>>,
-    wait: Pin<Box<Sleep>>,
+    wait: Deadline,
 }
 
 impl Confirmation {
@@ -136,7 +135,7 @@ impl Confirmation {
         Self {
             operation_id,
             slot,
-            wait: Box::pin(tokio::time::sleep(wait)),
+            wait: Deadline::after(wait),
         }
     }
 
@@ -153,7 +152,7 @@ impl Future for Confirmation {
         if let Poll::Ready(reply) = self.slot.poll(context) {
             return Poll::Ready(reply);
         }
-        if self.wait.as_mut().poll(context).is_ready() {
+        if Pin::new(&mut self.wait).poll(context).is_ready() {
             return Poll::Ready(self.slot.time_out().unwrap_or_else(|| {
                 Reply::TimedOut(*self.slot.joined.get().unwrap_or(&self.operation_id))
             }));

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use super::beside::Beside;
 use super::clock::Clock;
 use super::confirmation::{Confirmation, Slot};
+use super::deadline;
 use super::directory::Phase;
 use super::envelope::{Envelope, Lane, ReplyTo};
 use super::inbox::Inbox;
@@ -182,6 +183,7 @@ impl Core {
         let own = Rc::new(OwnLane::default());
         LANE.with(|current| *current.borrow_mut() = Some(Rc::clone(&own)));
         let lane = Arc::clone(&own.lane);
+        actix_rt::spawn(deadline::sweep());
         actix_rt::spawn(async move { lane.deliver().await });
         let core = self.clone();
         actix_rt::spawn(async move { own.forward(&core.0.mail).await });

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::beside::Beside;
 use super::core::{Core, Shared};
+use super::deadline;
 use super::inbox::Inbox;
 use super::index::Index;
 use super::ledger::{Ledger, Parts};
@@ -184,6 +185,7 @@ impl Node {
             tasks: Vec::new(),
             failure,
         };
+        node.task(deadline::sweep());
         node.task(Rc::clone(&ledger).flush_chunks());
         node.task(Rc::clone(&ledger).release_answers());
         node.task(core.clone().read_mail(Rc::clone(&ledger)));

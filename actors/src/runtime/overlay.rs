@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::directory::{Phase, Present, Seat};
+use super::directory::{Phase, Seat};
 use super::ledger::Ledger;
 use crate::entities::{Lookup, Part, Stamp, State, States, Step};
 use crate::messages::{
@@ -28,12 +28,35 @@ pub(super) struct Touched {
 pub(super) struct Overlay<'l> {
     ledger: &'l Ledger,
     subject: &'l Rc<Seat>,
-    seen: Vec<(Rc<Seat>, Present)>,
+    seen: Vec<Seen>,
+}
+
+/// One entity as the turn found it.
+struct Seen {
+    seat: Rc<Seat>,
+    state: Option<State>,
+    version: u64,
+    last: u64,
+}
+
+impl Seen {
+    fn of(seat: Rc<Seat>) -> Self {
+        let present = seat.present.borrow();
+        let (version, last) = (present.version, present.last);
+        let state = present.state.clone();
+        drop(present);
+        Self {
+            seat,
+            state,
+            version,
+            last,
+        }
+    }
 }
 
 impl States for Overlay<'_> {
     fn look(&mut self, entity: EntityId) -> Lookup<'_> {
-        let place = match self.seen.iter().position(|(seat, _)| seat.entity == entity) {
+        let place = match self.place(entity) {
             Some(place) => place,
             None => {
                 let seat = if entity == self.subject.entity {
@@ -47,12 +70,11 @@ impl States for Overlay<'_> {
                 if seat.phase() != Phase::Live {
                     return Lookup::Unloaded;
                 }
-                let present = seat.present.borrow().clone();
-                self.seen.push((seat, present));
+                self.seen.push(Seen::of(seat));
                 self.seen.len() - 1
             }
         };
-        match &self.seen[place].1.state {
+        match &self.seen[place].state {
             Some(state) => Lookup::Here(state),
             None => Lookup::Absent,
         }
@@ -69,19 +91,19 @@ impl<'l> Overlay<'l> {
         }
     }
 
+    fn place(&self, entity: EntityId) -> Option<usize> {
+        self.seen.iter().position(|seen| seen.seat.entity == entity)
+    }
+
     /// The last record of anything looked at.
     fn rests_on(&self) -> u64 {
-        self.seen
-            .iter()
-            .map(|(_, present)| present.last)
-            .max()
-            .unwrap_or(0)
+        self.seen.iter().map(|seen| seen.last).max().unwrap_or(0)
     }
 
     /// A verdict of no.
     pub(super) fn refused(&self, rejection: Rejection) -> Verdict {
-        for (seat, _) in &self.seen {
-            self.ledger.forget_vacant(seat);
+        for seen in &self.seen {
+            self.ledger.forget_vacant(&seen.seat);
         }
         Verdict {
             outcome: Outcome::Refused(rejection),
@@ -103,27 +125,18 @@ impl<'l> Overlay<'l> {
         let mut touched: Vec<Touched> = Vec::with_capacity(parts.len());
         let mut postings = Vec::new();
         for (part, events) in parts.into_iter().zip(events) {
-            let Some(place) = self
-                .seen
-                .iter()
-                .position(|(seat, _)| seat.entity == part.entity)
-            else {
+            let Some(place) = self.place(part.entity) else {
                 continue;
             };
-            let (seat, present) = self.seen.swap_remove(place);
-            let mut state = present.state;
+            let mut seen = self.seen.swap_remove(place);
+            let mut state = seen.state.take();
             for event in &events {
                 state = State::evolve(state, event, stamp);
             }
             let Some(after) = state else { continue };
             if events.is_empty() {
-                self.seen.push((
-                    seat,
-                    Present {
-                        state: Some(after),
-                        ..present
-                    },
-                ));
+                seen.state = Some(after);
+                self.seen.push(seen);
                 continue;
             }
             if let Some(posting) = posting(&part, &after, touched.len()) {
@@ -131,12 +144,12 @@ impl<'l> Overlay<'l> {
             }
             let change = Change {
                 entity: part.entity,
-                version: present.version + 1,
-                previous: present.last,
+                version: seen.version + 1,
+                previous: seen.last,
                 events,
             };
             touched.push(Touched {
-                seat,
+                seat: seen.seat,
                 after,
                 change,
             });
@@ -167,9 +180,10 @@ impl<'l> Overlay<'l> {
             .find(|touched| touched.change.kind() == Some(Kind::Account))
         {
             Some(touched) => account(touched.seat.entity, &touched.after, touched.change.version),
-            None => self.seen.first().and_then(|(seat, present)| {
-                account(seat.entity, present.state.as_ref()?, present.version)
-            }),
+            None => self
+                .seen
+                .first()
+                .and_then(|seen| account(seen.seat.entity, seen.state.as_ref()?, seen.version)),
         }
     }
 }

@@ -17,7 +17,6 @@ const CHUNK_RECORDS_MAX: usize = 256;
 pub struct Sequencer {
     queue: Arc<Queue>,
     chunk: Chunk,
-    record_bytes_max: usize,
     last_time: Timestamp,
 }
 
@@ -27,7 +26,6 @@ impl Sequencer {
         Self {
             queue,
             chunk: Chunk::new(last.sequence + 1, record_bytes_max),
-            record_bytes_max,
             last_time: last.time,
         }
     }
@@ -64,7 +62,7 @@ impl Sequencer {
     /// Hands what was appended to the journal.
     pub fn flush(&mut self) {
         if !self.chunk.is_empty() {
-            let next = Chunk::new(self.chunk.next_sequence(), self.record_bytes_max);
+            let next = self.chunk.next();
             self.queue.push(std::mem::replace(&mut self.chunk, next));
         }
     }

@@ -54,6 +54,7 @@ fn limits() -> Limits {
         projector: ProjectorOptions {
             flush_records_max: 16,
             flush_millis_max: 1_000,
+            states_kept_max: 4,
             keys_max: 1_000_000,
             keys_millis_max: 1_000_000_000,
         },
@@ -81,7 +82,7 @@ fn start_reading(
         limits: limits(),
         observer: Arc::new(()),
         threads: Threads::Simulated {
-            commit: Box::new(|| Duration::from_millis(1)),
+            commit: Box::new(|| Duration::from_millis(10)),
             project: Box::new(move || project.then_some(Duration::from_millis(3))),
             read: Arc::new(move || Duration::from_millis(read_millis.load(Ordering::Relaxed))),
         },

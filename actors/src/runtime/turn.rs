@@ -79,7 +79,7 @@ impl Ledger {
             }
             claim = Some(hash);
         }
-        let row = envelope.command.seal(self.random.salt());
+        let row = envelope.command.seal(|| self.random.salt());
         let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(seat, &envelope, stamp)));
         match verdict {
             Ok(Ok(verdict)) => self.conclude(envelope, stamp, verdict, row, claim),
@@ -218,7 +218,7 @@ impl Ledger {
             "the command was not begun before its deadline",
         );
         // The personal values are dropped: nothing was done with them.
-        envelope.command.seal(self.random.salt());
+        envelope.command.seal(|| self.random.salt());
         envelope.context.key = None;
         let dry_run = envelope.context.dry_run;
         let stored = !dry_run;

@@ -1,4 +1,5 @@
-//! What changed since the view was last written: entities, list rows, totals.
+//! What changed since the view was last written: entities, list rows, totals. States stay here after
+//! they were written, up to a number, so that the next change of a busy entity needs no read.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -16,8 +17,10 @@ use crate::runtime::{IdHasher, Present, Totals, apply};
 pub(super) struct Memory {
     /// The last record in here.
     pub(super) sequence: u64,
-    /// Entities changed since the last write.
-    pub(super) dirty: HashMap<EntityId, Present, IdHasher>,
+    /// The last record that the store holds.
+    written: u64,
+    /// Entities as they are here; those changed since `written` are not in the store yet.
+    known: HashMap<EntityId, Present, IdHasher>,
     /// List rows added (true) or removed (false) since then.
     pub(super) rows: BTreeMap<Vec<u8>, bool>,
     /// All postings, by currency.
@@ -36,21 +39,22 @@ impl Memory {
     pub(super) fn new(sequence: u64, totals: BTreeMap<Currency, Totals>) -> Self {
         Self {
             sequence,
-            dirty: HashMap::default(),
+            written: sequence,
+            known: HashMap::default(),
             rows: BTreeMap::new(),
             totals,
         }
     }
 
     pub(super) fn present(&self, entity: EntityId) -> Option<&Present> {
-        self.dirty.get(&entity)
+        self.known.get(&entity)
     }
 
     /// Takes a record in. `read` is the store as it is.
     pub(super) fn take(&mut self, read: &ViewRead, record: &Record) -> Result<(), String> {
         for change in &record.changes {
             let entity = change.entity;
-            let present = match self.dirty.entry(entity) {
+            let present = match self.known.entry(entity) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => {
                     let stored = if change.previous == 0 {
@@ -87,9 +91,11 @@ impl Memory {
         Ok(())
     }
 
-    /// Writes everything, sorted, in one transaction. Forget it afterwards.
+    /// Writes every change, sorted, in one transaction. To be followed by [`Self::written`].
     pub(super) fn write(&self, store: &ViewStore, link: [u8; 32]) -> Result<(), ViewError> {
-        let mut dirty: Vec<_> = self.dirty.iter().collect();
+        let changed = |present: &Present| present.last > self.written;
+        let known = self.known.iter();
+        let mut dirty: Vec<_> = known.filter(|(_, present)| changed(present)).collect();
         dirty.sort_unstable_by_key(|(entity, _)| **entity);
         store.write(|write| {
             let mut bytes = Vec::new();
@@ -126,9 +132,12 @@ impl Memory {
         })
     }
 
-    /// Forgets what was written.
-    pub(super) fn written(&mut self) {
-        self.dirty.clear();
+    /// Notes that everything was written; keeps at most `states_max` states.
+    pub(super) fn written(&mut self, states_max: usize) {
+        if self.known.len() > states_max {
+            self.known = HashMap::default();
+        }
+        self.written = self.sequence;
         self.rows.clear();
     }
 }

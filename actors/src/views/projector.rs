@@ -23,6 +23,8 @@ pub struct ProjectorOptions {
     pub flush_records_max: u64,
     /// After so many milliseconds.
     pub flush_millis_max: u64,
+    /// States that stay in memory once they are written.
+    pub states_kept_max: usize,
     /// Idempotency keys kept in segments; past that the oldest go.
     pub keys_max: u64,
     /// Idempotency keys are kept so many milliseconds.
@@ -127,7 +129,7 @@ impl Projector {
             .memory
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .written();
+            .written(self.options.states_kept_max);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use florin_actors::messages::{Code, Context, Outcome, RequestId};
-use florin_actors::runtime::{Clock, Confirmation, Core, Decided, Reply, Unavailable};
+use florin_actors::runtime::{Clock, Confirmation, Core, Decided, Reply, SLACK, Unavailable};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -179,7 +179,7 @@ impl Client {
             let took = Duration::from_nanos(world.clock.nanos() - asked.sent_nanos);
             (asked.after, asked.request.wait, took)
         };
-        if took > wait + GRAIN {
+        if took > wait + SLACK + GRAIN {
             world.violated(format!("#{asked} waited {took:?}, not {wait:?}"));
         }
         match reply {

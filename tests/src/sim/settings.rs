@@ -124,6 +124,7 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
         projector: ProjectorOptions {
             flush_records_max: pick(rng, &[1, 4, 16, 64, 1_000]),
             flush_millis_max: pick(rng, &[5, 50, 1_000]),
+            states_kept_max: pick(rng, &[0, 2, 1_000]),
             keys_max: 1_000_000,
             keys_millis_max: 1_000_000_000_000,
         },
