@@ -147,6 +147,28 @@ settings! {
         /// The largest record one command may make.
         record_bytes_max: usize = 4 << 20, integer(64 * KIB, 16 * MIB);
     }
+    /// The actors: each entity in memory has one.
+    actors: Actors {
+        /// How long an entity may be idle before it leaves memory; it comes back when needed.
+        idle_seconds_max: u64 = 600, integer(1, 86_400);
+        /// Entities in memory, about 1.2 KiB each; past it those idle for a second leave.
+        live_max: usize = 1_000_000, integer(1_000, 100_000_000);
+        /// Faults of an actor within the window after which it is started anew; the next one takes
+        /// it out of service (503 `actor_quarantined`) until an operator resumes it.
+        restarts_max: u32 = 5, integer(0, 1_000);
+        /// The window in which an actor's faults count together.
+        restart_window_seconds: u64 = 60, integer(1, 86_400);
+        /// The pause before an actor's first restart; each further one within the window doubles it.
+        backoff_ms_min: u64 = 50, integer(1, 60_000);
+        /// The longest pause before a restart.
+        backoff_ms_max: u64 = 5_000, integer(1, 600_000);
+    }
+    /// The clock.
+    clock: Clock {
+        /// How far the time of day may leap ahead at once. Past it time goes on by the monotonic
+        /// clock, so that nothing expires by it, until an operator confirms the leap.
+        jump_seconds_max: u64 = 300, integer(1, 31_536_000);
+    }
     /// The journal: the files that hold every accepted change.
     journal: Journal {
         /// The size at which a segment is sealed and the next one begun. Opening after a crash

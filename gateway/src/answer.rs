@@ -9,7 +9,7 @@ use warp::http::{HeaderName, HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use crate::codes::ProblemCode;
-use crate::dto::{AccountBody, EndBody, MoneyBody, ResultBody, TransferDoneBody};
+use crate::dto::{AccountBody, EndBody, MoneyBody, ResultBody, ResumedBody, TransferDoneBody};
 use crate::headers::IDEMPOTENT_REPLAYED;
 use crate::problem::Problem;
 
@@ -75,6 +75,15 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
                 operation, ends.0, ends.1,
             )))
         }
+        Command::Resume(resume) => Some(ResultBody::Resumed(ResumedBody {
+            operation_id: operation,
+            status: "completed",
+            kind: resume.kind.name(),
+            id: resume.entity,
+            dry_run: decided.dry_run,
+        })),
+        // The supervision's own: nobody waits for its answer.
+        Command::Quarantine(_) => None,
     }
 }
 
@@ -109,8 +118,8 @@ fn done(decided: &Decided, body: &ResultBody) -> Response {
     if let Some(id) = opened {
         insert(&mut response, LOCATION, &format!("/accounts/{id}"));
     }
-    if !decided.dry_run {
-        tag(&mut response, body.version());
+    if let Some(version) = body.version().filter(|_| !decided.dry_run) {
+        tag(&mut response, version);
     }
     response
 }

@@ -188,7 +188,7 @@ impl From<Code> for ProblemCode {
 impl From<Unavailable> for ProblemCode {
     fn from(reason: Unavailable) -> Self {
         match reason {
-            Unavailable::Overloaded => Self::Overloaded,
+            Unavailable::Overloaded | Unavailable::ReadTimedOut => Self::Overloaded,
             Unavailable::ShuttingDown => Self::ShuttingDown,
             Unavailable::Quarantined => Self::ActorQuarantined,
             Unavailable::DiskLow => Self::DiskLow,

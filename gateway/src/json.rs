@@ -85,7 +85,7 @@ fn not_json(error: &serde_json::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dto::{DeleteAccountRequest, MoneyRequest, OpenAccountRequest, TransferRequest};
+    use crate::dto::{KeyOnlyRequest, MoneyRequest, OpenAccountRequest, TransferRequest};
 
     fn refused<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> Problem {
         parse::<T>(body.as_bytes()).unwrap_err()
@@ -157,7 +157,7 @@ mod tests {
             assert_eq!(problem.code(), ProblemCode::InvalidRequest);
         }
         assert!(parse::<MoneyRequest>(b"{\"amount\":1,\"reference\":\"\xff\"}").is_err());
-        assert!(parse::<DeleteAccountRequest>(b"").is_ok());
+        assert!(parse::<KeyOnlyRequest>(b"").is_ok());
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use florin_actors::runtime::{Limits, NodeOptions, Observer, SystemClock, Threads};
+use florin_actors::runtime::{
+    Intercept, Limits, NodeOptions, Observer, PassivationOptions, SupervisionOptions, SystemClock,
+    Threads,
+};
 use florin_actors::views::ProjectorOptions;
 use florin_config::Settings;
 use florin_storage::{Disk, FileDisk};
@@ -29,6 +32,7 @@ pub fn options(
     settings: &Settings,
     disk: Arc<dyn Disk>,
     observer: Arc<dyn Observer>,
+    intercept: Arc<dyn Intercept>,
     beside: Handle,
 ) -> Result<NodeOptions, rand::rand_core::OsError> {
     let mut seed = [0; 32];
@@ -42,11 +46,13 @@ pub fn options(
         limits,
         observer,
         threads: Threads::Real(beside),
+        intercept,
     })
 }
 
 fn limits(settings: &Settings) -> Limits {
     let (gateway, journal, views) = (&settings.gateway, &settings.journal, &settings.views);
+    let actors = &settings.actors;
     Limits {
         in_flight_max: gateway.in_flight_commands_max,
         queue_bytes_max: journal.queue_bytes_max as u64,
@@ -57,8 +63,20 @@ fn limits(settings: &Settings) -> Limits {
         views_cache_bytes: views.cache_bytes,
         lag_records_max: views.lag_records_max,
         list_wait: Duration::from_millis(gateway.list_wait_ms_max),
+        read_wait: Duration::from_millis(gateway.confirmation_wait_ms),
         index_entries_max: views.index_segment_entries,
         free_bytes_min: settings.disk.free_bytes_min,
+        clock_jump_max: Duration::from_secs(settings.clock.jump_seconds_max),
+        supervision: SupervisionOptions {
+            restarts_max: actors.restarts_max,
+            window: Duration::from_secs(actors.restart_window_seconds),
+            backoff_min: Duration::from_millis(actors.backoff_ms_min),
+            backoff_max: Duration::from_millis(actors.backoff_ms_max),
+        },
+        passivation: PassivationOptions {
+            idle: Duration::from_secs(actors.idle_seconds_max),
+            live_max: actors.live_max,
+        },
         projector: ProjectorOptions {
             flush_records_max: views.flush_records_max,
             flush_millis_max: views.flush_seconds_max * 1_000,

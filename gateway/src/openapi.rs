@@ -18,6 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 use warp::http::Method;
 
 use crate::codes::ProblemCode;
+use crate::dto::KeyOnlyRequest;
 use crate::endpoints::{Answer, ENDPOINTS, Endpoint, Purpose, SchemaOf};
 use crate::problem::ProblemBody;
 
@@ -93,7 +94,7 @@ fn operation(endpoint: &Endpoint) -> Operation {
         operation = operation.parameter(parameter);
     }
     if let Purpose::Command { body, .. } = &endpoint.purpose {
-        let required = if endpoint.method == Method::DELETE {
+        let required = if (body.name)() == KeyOnlyRequest::name() {
             Required::False
         } else {
             Required::True
@@ -130,7 +131,8 @@ fn success(endpoint: &Endpoint, answer: &Answer) -> Response {
         response = response.content(*content_type, content.clone());
     }
     let is_command = matches!(endpoint.purpose, Purpose::Command { .. });
-    if is_command || endpoint.name == "getAccount" {
+    let is_resume = endpoint.name == "resumeActor";
+    if (is_command && !is_resume) || endpoint.name == "getAccount" {
         response = with_header(
             response,
             "ETag",

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use florin_actors::runtime::StartError;
+use florin_actors::runtime::{Intercept, StartError};
 use florin_actors::verify::VerifyError;
 use florin_config::{ConfigError, Settings};
 use florin_storage::Disk;
@@ -112,12 +112,13 @@ impl<F: FnOnce(&Settings) -> Result<Arc<dyn Disk>, florin_storage::Error>> OpenD
 
 /// Does a task; what went wrong is one line on standard error.
 pub fn run(task: Task) -> Exit {
-    run_on(task, node::open_disk)
+    run_on(task, node::open_disk, Arc::new(()))
 }
 
-/// Does a task on another disk than the data directory itself, for tests of faults.
-pub fn run_on(task: Task, open_disk: impl OpenDisk) -> Exit {
-    match attempt(&task, open_disk) {
+/// Does a task on another disk than the data directory itself, and with what makes entities fail,
+/// for tests of faults.
+pub fn run_on(task: Task, open_disk: impl OpenDisk, intercept: Arc<dyn Intercept>) -> Exit {
+    match attempt(&task, open_disk, intercept) {
         Ok(()) => Exit::Done,
         Err(error) => {
             // Standard error may be closed: there is nobody left to tell.
@@ -127,12 +128,16 @@ pub fn run_on(task: Task, open_disk: impl OpenDisk) -> Exit {
     }
 }
 
-fn attempt(task: &Task, open_disk: impl OpenDisk) -> Result<(), RunError> {
+fn attempt(
+    task: &Task,
+    open_disk: impl OpenDisk,
+    intercept: Arc<dyn Intercept>,
+) -> Result<(), RunError> {
     let settings = Settings::load(&task.overrides(), std::env::vars_os())?;
     match task {
         Task::Serve(_) => {
             log::start(&settings.log);
-            serve::run(&settings, open_disk)
+            serve::run(&settings, open_disk, intercept)
         }
         Task::Verify(verify) => verify::run(&settings, verify.head.as_deref()),
         Task::Config(_) => tell(&settings.effective()),

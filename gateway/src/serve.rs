@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use florin_actors::runtime::Node;
+use florin_actors::runtime::{Intercept, Node};
 use florin_config::{LogFormat, Settings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,11 +30,15 @@ const NODE_SHARE: u32 = 3;
 ///
 /// # Errors
 /// Why it doesn't start, or ended by itself.
-pub fn run(settings: &Settings, open_disk: impl OpenDisk) -> Result<(), RunError> {
+pub fn run(
+    settings: &Settings,
+    open_disk: impl OpenDisk,
+    intercept: Arc<dyn Intercept>,
+) -> Result<(), RunError> {
     let limits = Limits::new(settings)?;
     let beside = beside()?;
     let system = actix_rt::System::new();
-    let ended = system.block_on(serve(settings, open_disk, limits, &beside));
+    let ended = system.block_on(serve(settings, open_disk, intercept, limits, &beside));
     // What still runs there reads for callers who are gone.
     beside.shutdown_background();
     ended
@@ -56,6 +60,7 @@ fn beside() -> Result<Runtime, RunError> {
 async fn serve(
     settings: &Settings,
     open_disk: impl OpenDisk,
+    intercept: Arc<dyn Intercept>,
     limits: Limits,
     beside: &Runtime,
 ) -> Result<(), RunError> {
@@ -71,12 +76,10 @@ async fn serve(
         source,
     })?;
     let observer = Arc::clone(&metrics);
-    let options =
-        node::options(settings, disk, observer, beside.handle().clone()).map_err(|error| {
-            RunError::System {
-                what: "randomness",
-                source: io::Error::other(error),
-            }
+    let options = node::options(settings, disk, observer, intercept, beside.handle().clone())
+        .map_err(|error| RunError::System {
+            what: "randomness",
+            source: io::Error::other(error),
         })?;
     let node = Node::start(options).map_err(|source| RunError::Start {
         directory: directory.clone(),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use florin_actors::messages::EntityId;
+use florin_actors::runtime::Intercept;
 use florin_storage::{Disk, DiskFile, OpenHow};
 
 /// Names the folder of switches to the process.
@@ -98,6 +100,52 @@ impl Switches {
         }
         Ok(())
     }
+}
+
+/// Entities that fail while a file named `panic-ID` is among the switches.
+#[derive(Debug)]
+pub struct FaultyEntities(Switches);
+
+impl FaultyEntities {
+    /// Entities that are as they should be, as long as nothing is switched on in that folder.
+    pub fn new(switches: PathBuf) -> Self {
+        Self(Switches(switches))
+    }
+
+    fn call(&self, entity: EntityId) {
+        let switch = self.0.0.join(fault_of(&entity.to_string()));
+        assert!(!switch.exists(), "the test asked for it");
+    }
+}
+
+impl Intercept for FaultyEntities {
+    fn decide(&self, entity: EntityId) {
+        self.call(entity);
+    }
+
+    fn evolve(&self, entity: EntityId) {
+        self.call(entity);
+    }
+}
+
+/// Makes the code of the entity `id` panic until [`heal`].
+///
+/// # Panics
+/// When the folder can't be written.
+pub fn infect(switches: &Path, id: &str) {
+    fs::write(switches.join(fault_of(id)), "").expect("a folder of switches");
+}
+
+/// Lets the entity `id` be as it should again.
+///
+/// # Panics
+/// When it isn't infected.
+pub fn heal(switches: &Path, id: &str) {
+    fs::remove_file(switches.join(fault_of(id))).expect("it is infected");
+}
+
+fn fault_of(id: &str) -> String {
+    format!("panic-{id}")
 }
 
 impl Disk for FaultyDisk {

@@ -135,6 +135,8 @@ pub fn plan(
                 },
             ]
         }
+        // About the actor, not the entity: nothing of it changes.
+        Command::Quarantine(_) | Command::Resume(_) => Vec::new(),
     };
     Ok(parts)
 }

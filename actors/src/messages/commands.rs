@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::events::AccountStatus;
+use super::events::{AccountStatus, Kind};
 use super::ids::EntityId;
 use super::iso::Country;
 use super::money::{Amount, Currency, Overdraft};
@@ -27,6 +27,10 @@ pub enum Command {
     Withdraw(Withdraw),
     /// Moves money between two entities.
     Transfer(Transfer),
+    /// Takes an entity's actor out of service: the supervision's own decision.
+    Quarantine(Quarantine),
+    /// Puts an entity's actor back into service.
+    Resume(Resume),
 }
 
 /// Opens an account under an id that the caller of the core has drawn.
@@ -111,6 +115,24 @@ pub struct Transfer {
     pub metadata: Metadata,
 }
 
+/// Takes an entity's actor out of service; it outlives a restart. The entity itself doesn't change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The entity.
+    pub entity: EntityId,
+    /// Why: its last fault.
+    pub reason: String,
+}
+
+/// Puts an entity's actor back into service. The entity itself doesn't change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The entity.
+    pub entity: EntityId,
+    /// What it is.
+    pub kind: Kind,
+}
+
 /// A command without its contents: the label of metrics and operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandKind {
@@ -126,17 +148,23 @@ pub enum CommandKind {
     Withdraw,
     /// Moves money.
     Transfer,
+    /// Takes an actor out of service.
+    Quarantine,
+    /// Puts an actor back into service.
+    Resume,
 }
 
 impl CommandKind {
     /// Every kind, in the order of the commands.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenAccount,
         Self::UpdateAccount,
         Self::DeleteAccount,
         Self::Deposit,
         Self::Withdraw,
         Self::Transfer,
+        Self::Quarantine,
+        Self::Resume,
     ];
 
     /// The kind's name outside, as `transfer`.
@@ -148,6 +176,8 @@ impl CommandKind {
             Self::Deposit => "deposit",
             Self::Withdraw => "withdrawal",
             Self::Transfer => "transfer",
+            Self::Quarantine => "quarantine",
+            Self::Resume => "resume",
         }
     }
 }
@@ -162,6 +192,8 @@ impl Command {
             Self::Deposit(_) => CommandKind::Deposit,
             Self::Withdraw(_) => CommandKind::Withdraw,
             Self::Transfer(_) => CommandKind::Transfer,
+            Self::Quarantine(_) => CommandKind::Quarantine,
+            Self::Resume(_) => CommandKind::Resume,
         }
     }
 
@@ -175,6 +207,8 @@ impl Command {
             Self::Deposit(command) => Some(command.to),
             Self::Withdraw(command) => Some(command.from),
             Self::Transfer(command) => Some(command.from),
+            Self::Quarantine(command) => Some(command.entity),
+            Self::Resume(command) => Some(command.entity),
         }
     }
 
@@ -185,7 +219,10 @@ impl Command {
             Self::Deposit(command) => (&command.reference, &command.metadata),
             Self::Withdraw(command) => (&command.reference, &command.metadata),
             Self::Transfer(command) => (&command.reference, &command.metadata),
-            Self::UpdateAccount(_) | Self::DeleteAccount(_) => return (None, None),
+            Self::UpdateAccount(_)
+            | Self::DeleteAccount(_)
+            | Self::Quarantine(_)
+            | Self::Resume(_) => return (None, None),
         };
         (reference.as_deref(), Some(metadata))
     }

@@ -13,8 +13,8 @@ use super::beside::Beside;
 use super::clock::Clock;
 use super::confirmation::{Confirmation, Slot};
 use super::deadline;
-use super::directory::Phase;
 use super::envelope::{Envelope, Lane, ReplyTo};
+use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::key_hash;
 use super::ledger::Ledger;
@@ -22,7 +22,7 @@ use super::observer::Observer;
 use super::permits::Permits;
 use super::random::Random;
 use super::reply::Unavailable;
-use crate::messages::{Command, Context, OperationId, RequestId, Timestamp};
+use crate::messages::{Command, CommandKind, Context, OperationId, RequestId, Timestamp};
 use crate::views::Views;
 
 thread_local! {
@@ -81,7 +81,10 @@ pub(super) struct Shared {
     pub(super) queue_bytes_max: u64,
     pub(super) lag_records_max: u64,
     pub(super) list_wait: Duration,
+    pub(super) read_wait: Duration,
     pub(super) clock: Arc<dyn Clock>,
+    /// The same one, for operators.
+    pub(super) guarded: Arc<GuardedClock>,
     pub(super) random: Arc<Random>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) watermark: Arc<Watermark>,
@@ -119,7 +122,7 @@ impl Core {
     ) -> Result<Confirmation, Unavailable> {
         let shared = &self.0;
         let permit = self
-            .admit()
+            .admit(command.kind())
             .inspect_err(|reason| shared.observer.shed(reason.code()))?;
         let now = shared.clock.now();
         let subject = match command.routing_entity() {
@@ -170,6 +173,12 @@ impl Core {
     /// The time of day.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// Believes the machine's time of day as it is now; says by how many microseconds it had leapt,
+    /// if it was not believed before.
+    pub fn confirm_clock(&self) -> Option<i64> {
+        self.0.guarded.confirm()
     }
 
     /// An id for a request that came without one.
@@ -225,16 +234,20 @@ impl Core {
         }
     }
 
-    fn admit(&self) -> Result<super::permits::Permit, Unavailable> {
+    /// Room for one more command, kept until its answer leaves. What puts the node right again
+    /// passes also when little disk is left, or the views are behind.
+    fn admit(&self, kind: CommandKind) -> Result<super::permits::Permit, Unavailable> {
         let shared = &self.0;
         if shared.draining.load(Ordering::Acquire) {
             return Err(Unavailable::ShuttingDown);
         }
-        if shared.disk_low.load(Ordering::Acquire) {
-            return Err(Unavailable::DiskLow);
-        }
-        if self.lag() > shared.lag_records_max {
-            return Err(Unavailable::ViewBehind);
+        if kind != CommandKind::Resume {
+            if shared.disk_low.load(Ordering::Acquire) {
+                return Err(Unavailable::DiskLow);
+            }
+            if self.lag() > shared.lag_records_max {
+                return Err(Unavailable::ViewBehind);
+            }
         }
         if shared.queue.backlog_bytes() > shared.queue_bytes_max {
             return Err(Unavailable::Overloaded);
@@ -285,13 +298,6 @@ impl std::fmt::Debug for Mail {
             Self::Ask(_) => "Ask",
         })
     }
-}
-
-/// The phases as operators name them, for filters.
-pub(super) fn phase_named(name: &str) -> Option<Phase> {
-    [Phase::Loading, Phase::Live, Phase::Quarantined]
-        .into_iter()
-        .find(|phase| phase.name() == name)
 }
 
 /// What an operation's id finds.

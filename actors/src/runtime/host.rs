@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 
-use super::directory::Seat;
 use super::envelope::{Envelope, Letter};
 use super::ledger::Ledger;
+use super::seat::Seat;
 use super::turn::Turn;
 
 /// One entity's actor. It takes commands one at a time; while one waits for something to be
@@ -25,7 +25,7 @@ impl Host {
 
     fn take(&mut self, envelope: Box<Envelope>, context: &mut Context<Self>) {
         match self.ledger.turn(&self.seat, envelope) {
-            Turn::Ended => {}
+            Turn::Ended => self.done(),
             Turn::Needs(envelope, need) => {
                 let (ledger, seat) = (Rc::clone(&self.ledger), Rc::clone(&self.seat));
                 let fetched = async move {
@@ -37,11 +37,19 @@ impl Host {
                     .into_actor(self)
                     .map(|(envelope, fetched), host, context| match fetched {
                         Ok(()) => host.take(envelope, context),
-                        Err(unavailable) => host.ledger.turn_away(envelope, unavailable),
+                        Err(unavailable) => {
+                            host.ledger.turn_away(envelope, unavailable);
+                            host.done();
+                        }
                     });
                 context.wait(resumed);
             }
         }
+    }
+
+    /// A letter is dealt with.
+    fn done(&self) {
+        self.seat.letters.set(self.seat.letters.get() - 1);
     }
 }
 

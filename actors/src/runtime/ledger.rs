@@ -1,7 +1,7 @@
 //! The ledger arbiter's state: what every turn of this node shares. It lives on one thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,15 +11,21 @@ use tokio::sync::Notify;
 
 use super::beside::Beside;
 use super::clock::Clock;
-use super::directory::{Directory, Phase, Seat};
+use super::directory::Directory;
 use super::envelope::{Envelope, FilledByLane, Letter};
+use super::heads::Heads;
 use super::host::Host;
 use super::id_hasher::IdHasher;
 use super::index::{Index, operation_entry};
+use super::intercept::Intercept;
 use super::observer::Observer;
+use super::passivation::PassivationOptions;
 use super::random::Random;
+use super::recovery::Known;
 use super::reply::{Reply, Unavailable};
+use super::seat::{Phase, Seat};
 use super::sequencing::Sequencer;
+use super::supervision::SupervisionOptions;
 use super::waiting::{Held, Waiting};
 use crate::messages::{
     Command, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp,
@@ -46,7 +52,14 @@ pub struct Ledger {
     pub(super) views: Arc<Views>,
     pub(super) beside: Beside,
     pub(super) directory: RefCell<Directory>,
-    pub(super) heads: RefCell<HashMap<EntityId, u64, IdHasher>>,
+    pub(super) heads: RefCell<Heads>,
+    /// Entities out of service by a record, and why.
+    pub(super) quarantined: RefCell<BTreeMap<EntityId, String>>,
+    pub(super) supervision: SupervisionOptions,
+    pub(super) passivation: PassivationOptions,
+    pub(super) intercept: Arc<dyn Intercept>,
+    /// The entity whose code was asked last: whose fault a panic is.
+    pub(super) asked: Cell<Option<EntityId>>,
     pub(super) keys: RefCell<Index>,
     pub(super) operations: RefCell<Index>,
     pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
@@ -72,8 +85,14 @@ pub struct Parts {
     pub views: Arc<Views>,
     /// Threads for blocking work.
     pub beside: Beside,
-    /// The last record of every entity changed since the views were written.
-    pub heads: HashMap<EntityId, u64, IdHasher>,
+    /// What the journal's tail and the views tell of entities.
+    pub known: Known,
+    /// When actors are started anew.
+    pub supervision: SupervisionOptions,
+    /// When entities leave memory.
+    pub passivation: PassivationOptions,
+    /// What makes entities fail, in tests.
+    pub intercept: Arc<dyn Intercept>,
     /// The index of idempotency keys.
     pub keys: Index,
     /// The index of operations.
@@ -100,7 +119,12 @@ impl Ledger {
             views: parts.views,
             beside: parts.beside,
             directory: RefCell::default(),
-            heads: RefCell::new(parts.heads),
+            heads: RefCell::new(Heads::new(parts.known.heads)),
+            quarantined: RefCell::new(parts.known.quarantined),
+            supervision: parts.supervision,
+            passivation: parts.passivation,
+            intercept: parts.intercept,
+            asked: Cell::new(None),
             keys: RefCell::new(parts.keys),
             operations: RefCell::new(parts.operations),
             queued: RefCell::default(),
@@ -132,7 +156,8 @@ impl Ledger {
             let is_new = matches!(envelope.command, Command::OpenAccount(_));
             self.seat(subject, if is_new { Phase::Live } else { Phase::Loading });
         }
-        if let Some(actor) = self.directory.borrow().actor(subject) {
+        if let Some((seat, actor)) = self.directory.borrow().actor(subject) {
+            seat.letters.set(seat.letters.get() + 1);
             actor.do_send(Letter(envelope));
         }
     }
@@ -142,10 +167,19 @@ impl Ledger {
         let seat = self.directory.borrow_mut().enter(entity, phase, |seat| {
             Host::new(Rc::clone(self), seat).start()
         });
+        seat.needed.set(self.millis());
         if phase == Phase::Loading {
             actix_rt::spawn(Rc::clone(self).load(Rc::clone(&seat)));
         }
         seat
+    }
+
+    /// Seats every entity that is out of service, so that operators see it.
+    pub(super) fn seat_quarantined(self: &Rc<Self>) {
+        let entities: Vec<EntityId> = self.quarantined.borrow().keys().copied().collect();
+        for entity in entities {
+            self.seat(entity, Phase::Loading);
+        }
     }
 
     /// Appends a record to the journal's queue and notes what it settles.

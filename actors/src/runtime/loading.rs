@@ -1,16 +1,18 @@
 //! Loading: an entity wakes from its snapshot and the records since, off the arbiter.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use florin_storage::Reader;
 
 use super::answering::read_holder;
-use super::directory::{Phase, Present, Seat};
 use super::envelope::Envelope;
 use super::index::{Found, search};
 use super::ledger::Ledger;
 use super::reply::Unavailable;
+use super::seat::{Phase, Present, Seat};
 use super::turn::Need;
 use crate::entities::{Stamp, State};
 use crate::messages::{EntityId, Record};
@@ -52,44 +54,75 @@ impl Ledger {
         }
     }
 
+    /// An entity's seat; one that isn't in memory is being loaded then.
+    pub(super) fn seat_of(self: &Rc<Self>, entity: EntityId) -> Rc<Seat> {
+        let known = self.directory.borrow().seat(entity).cloned();
+        known.unwrap_or_else(|| self.seat(entity, Phase::Loading))
+    }
+
     /// An entity's seat once it is in memory, whether or not there is such an entity.
     pub(super) async fn settled(
         self: &Rc<Self>,
         entity: EntityId,
     ) -> Result<Rc<Seat>, Unavailable> {
-        let known = self.directory.borrow().seat(entity).cloned();
-        let seat = known.unwrap_or_else(|| self.seat(entity, Phase::Loading));
+        let seat = self.seat_of(entity);
         seat.settled().await;
-        match seat.phase() {
-            Phase::Quarantined => Err(Unavailable::Quarantined),
-            Phase::Live | Phase::Loading => Ok(seat),
+        if seat.phase() == Phase::Quarantined {
+            return Err(Unavailable::Quarantined);
         }
+        Ok(seat)
     }
 
     /// Reads an entity into its seat.
     pub(super) async fn load(self: Rc<Self>, seat: Rc<Seat>) {
-        let head = self.heads.borrow().get(&seat.entity).copied();
+        let head = self.heads.borrow().get(seat.entity);
         let (reader, views, entity) = (self.reader.clone(), Arc::clone(&self.views), seat.entity);
         let read = self
             .beside
-            .run(move || read_entity(&reader, &views, entity, head))
+            .run(move || contained(|| read_entity(&reader, &views, entity, head)))
             .await;
         match read {
             Some(Ok(present)) => {
-                self.heads.borrow_mut().remove(&entity);
-                seat.loaded(present);
+                self.heads.borrow_mut().remove(entity);
+                *seat.present.borrow_mut() = present;
+                let reason = self.quarantined.borrow().get(&entity).cloned();
+                match reason {
+                    None => self.enter(&seat, Phase::Live),
+                    Some(reason) => self.out_of_service(&seat, reason),
+                }
             }
-            Some(Err(fault)) => {
-                tracing::error!(
-                    actor = "entity", id = %entity, reason = fault, decision = "quarantined",
-                    "an entity can't be read"
-                );
-                seat.quarantine(fault);
-            }
-            None => seat.quarantine("the read was given up".to_owned()),
+            Some(Err(fault)) => self.unreadable(&seat, fault),
+            None => self.unreadable(&seat, "the read was given up".to_owned()),
         }
-        self.directory.borrow_mut().count(&seat);
     }
+
+    /// An entity that can't be read is out of service alone. There is no record of it: the next
+    /// one who reads it finds out again, and the next start may find it well.
+    fn unreadable(&self, seat: &Seat, fault: String) {
+        tracing::error!(
+            actor = "entity", id = %seat.entity, reason = fault, restarts = seat.restarts(),
+            backoff_ms = 0, decision = "quarantined", "an entity can't be read"
+        );
+        *seat.present.borrow_mut() = Present::default();
+        self.out_of_service(seat, fault);
+    }
+
+    fn out_of_service(&self, seat: &Seat, reason: String) {
+        seat.troubles.borrow_mut().get_or_insert_default().last = reason;
+        self.enter(seat, Phase::Quarantined);
+    }
+}
+
+/// Runs code that replays records: a panic in it is a fault like any other.
+pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic".to_owned())
 }
 
 /// Reads an entity from the views and the journal; blocks on the disk. `head` is its last record

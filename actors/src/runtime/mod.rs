@@ -9,22 +9,29 @@ mod core;
 mod deadline;
 mod directory;
 mod envelope;
+mod guarded_clock;
+mod heads;
 mod host;
 mod id_hasher;
 mod inbox;
 mod index;
+mod intercept;
 mod ledger;
 mod loading;
 mod node;
 mod observer;
 mod options;
 mod overlay;
+mod passivation;
 mod permits;
 mod random;
 mod reading;
 mod recovery;
 mod reply;
+mod seat;
 mod sequencing;
+mod supervision;
+mod tree;
 mod turn;
 mod waiting;
 
@@ -34,18 +41,23 @@ pub use self::clock::{Clock, SystemClock};
 pub use self::confirmation::{Confirmation, Left, Slot};
 pub use self::core::Core;
 pub use self::deadline::{SLACK, within};
-pub use self::directory::Present;
 pub(crate) use self::id_hasher::IdHasher;
 pub use self::inbox::Inbox;
 pub(crate) use self::index::{key_hash, operation_entry};
-pub(crate) use self::loading::{apply, read_record};
+pub use self::intercept::Intercept;
+pub(crate) use self::loading::{apply, contained, read_record};
 pub use self::node::Node;
 pub use self::observer::Observer;
 pub use self::options::{Limits, NodeOptions, StartError, Threads};
+pub use self::passivation::PassivationOptions;
 pub use self::permits::{Permit, Permits};
+pub(crate) use self::recovery::note_quarantine;
 pub use self::reply::{
     Account, ActorView, Decided, Health, Operation, Page, Reply, Totals, TrialBalance, Unavailable,
 };
+pub use self::seat::Present;
+pub use self::supervision::SupervisionOptions;
+pub use self::tree::{ACTOR_STATES, ActorFilter};
 
 #[cfg(test)]
 mod tests;

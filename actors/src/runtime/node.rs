@@ -10,8 +10,10 @@ use florin_storage::{CommitObserver, Committer, Journal, Queue, Reader};
 use tokio::sync::watch;
 
 use super::beside::Beside;
+use super::clock::Clock;
 use super::core::{Core, Shared};
 use super::deadline;
+use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::Index;
 use super::ledger::{Ledger, Parts};
@@ -73,7 +75,11 @@ impl Node {
             limits,
             observer,
             threads,
+            intercept,
         } = options;
+        let jump_max = i64::try_from(limits.clock_jump_max.as_micros()).unwrap_or(i64::MAX);
+        let guarded = Arc::new(GuardedClock::new(clock, jump_max));
+        let clock: Arc<dyn Clock> = Arc::clone(&guarded) as Arc<dyn Clock>;
         let random = Arc::new(Random::seeded(seed));
         let mut journal_options = florin_storage::Options::new(random.salt());
         journal_options.segment_bytes_max = limits.segment_bytes_max;
@@ -109,7 +115,8 @@ impl Node {
             keys: key_files.covered(),
             operations: operation_files.covered(),
         };
-        let heads = read_tail(&reader, reach, &mut keys, &mut operations)?;
+        let quarantined = views.quarantined();
+        let known = read_tail(&reader, reach, quarantined, &mut keys, &mut operations)?;
         tracing::info!(
             records = head.sequence,
             replayed = head.sequence.saturating_sub(views.position()),
@@ -134,7 +141,9 @@ impl Node {
             queue_bytes_max: limits.queue_bytes_max,
             lag_records_max: limits.lag_records_max,
             list_wait: limits.list_wait,
+            read_wait: limits.read_wait,
             clock: Arc::clone(&clock),
+            guarded,
             random: Arc::clone(&random),
             observer: Arc::clone(&observer),
             watermark: Arc::clone(&journal.watermark),
@@ -154,7 +163,10 @@ impl Node {
             watermark: Arc::clone(&journal.watermark),
             views: Arc::clone(&views),
             beside,
-            heads,
+            known,
+            supervision: limits.supervision,
+            passivation: limits.passivation,
+            intercept,
             keys,
             operations,
             sequencer: Sequencer::new(Arc::clone(&journal.queue), last, limits.record_bytes_max),
@@ -189,6 +201,8 @@ impl Node {
         node.task(Rc::clone(&ledger).flush_chunks());
         node.task(Rc::clone(&ledger).release_answers());
         node.task(core.clone().read_mail(Rc::clone(&ledger)));
+        node.task(Rc::clone(&ledger).passivate_idle());
+        ledger.seat_quarantined();
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {
             Threads::Real(_) => node.start_threads(journal.committer, projector, failed)?,

@@ -6,7 +6,10 @@ use std::time::Duration;
 use florin_storage::{Disk, ViewError};
 
 use super::clock::Clock;
+use super::intercept::Intercept;
 use super::observer::Observer;
+use super::passivation::PassivationOptions;
+use super::supervision::SupervisionOptions;
 use crate::views::ProjectorOptions;
 
 /// Why a node doesn't start, or doesn't end well.
@@ -50,10 +53,18 @@ pub struct Limits {
     pub lag_records_max: u64,
     /// How long a list waits for the views.
     pub list_wait: Duration,
+    /// How long a read waits for the entity and for what it shows to be durable.
+    pub read_wait: Duration,
     /// Entries of an index segment, and of an index generation in memory.
     pub index_entries_max: usize,
+    /// How far the clock may leap ahead and still be believed.
+    pub clock_jump_max: Duration,
     /// Free bytes below which commands are refused.
     pub free_bytes_min: u64,
+    /// When actors are started anew, and when no more.
+    pub supervision: SupervisionOptions,
+    /// When entities leave memory.
+    pub passivation: PassivationOptions,
     /// When the views are written, and keys forgotten.
     pub projector: ProjectorOptions,
 }
@@ -98,4 +109,6 @@ pub struct NodeOptions {
     pub observer: Arc<dyn Observer>,
     /// What commits, projects and reads.
     pub threads: Threads,
+    /// What makes entities fail, in tests; `()` otherwise.
+    pub intercept: Arc<dyn Intercept>,
 }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::directory::{Phase, Seat};
 use super::ledger::Ledger;
+use super::seat::{Phase, Seat};
 use crate::entities::{Lookup, Part, Stamp, State, States, Step};
 use crate::messages::{
     AccountView, Change, Command, EntityId, Event, Kind, Outcome, Posting, Rejection,
@@ -15,6 +15,21 @@ pub(super) struct Verdict {
     pub(super) touched: Vec<Touched>,
     pub(super) postings: Vec<Posting>,
     pub(super) rests_on: u64,
+    /// Whether it is recorded even if it changes no entity and settles no key.
+    pub(super) keep: bool,
+}
+
+impl Verdict {
+    /// A verdict that changes no entity.
+    pub(super) const fn without_effect(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            touched: Vec::new(),
+            postings: Vec::new(),
+            rests_on: 0,
+            keep: false,
+        }
+    }
 }
 
 /// One entity's part of a verdict.
@@ -70,10 +85,13 @@ impl States for Overlay<'_> {
                 if seat.phase() != Phase::Live {
                     return Lookup::Unloaded;
                 }
+                seat.needed.set(self.subject.needed.get());
                 self.seen.push(Seen::of(seat));
                 self.seen.len() - 1
             }
         };
+        self.ledger.asked.set(Some(entity));
+        self.ledger.intercept.decide(entity);
         match &self.seen[place].state {
             Some(state) => Lookup::Here(state),
             None => Lookup::Absent,
@@ -105,12 +123,9 @@ impl<'l> Overlay<'l> {
         for seen in &self.seen {
             self.ledger.forget_vacant(&seen.seat);
         }
-        Verdict {
-            outcome: Outcome::Refused(rejection),
-            touched: Vec::new(),
-            postings: Vec::new(),
-            rests_on: self.rests_on(),
-        }
+        let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
+        verdict.rests_on = self.rests_on();
+        verdict
     }
 
     /// What the events make of each entity.
@@ -130,6 +145,8 @@ impl<'l> Overlay<'l> {
             };
             let mut seen = self.seen.swap_remove(place);
             let mut state = seen.state.take();
+            self.ledger.asked.set(Some(part.entity));
+            self.ledger.intercept.evolve(part.entity);
             for event in &events {
                 state = State::evolve(state, event, stamp);
             }
@@ -160,6 +177,7 @@ impl<'l> Overlay<'l> {
             touched,
             postings,
             rests_on,
+            keep: false,
         }
     }
 

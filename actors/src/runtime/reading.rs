@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use super::answering::read_decided;
-use super::core::{Core, OperationAt, phase_named};
-use super::directory::Seat;
+use super::core::{Core, OperationAt};
+use super::deadline::within;
 use super::index::{Found, operation_entry, search};
 use super::ledger::Ledger;
-use super::reply::{Account, ActorView, Health, Operation, Page, TrialBalance, Unavailable};
-use super::waiting::Held;
+use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
+use super::seat::Seat;
 use crate::entities::State;
-use crate::messages::{EntityId, Kind, Movement, OperationId};
+use crate::messages::{EntityId, Movement, OperationId};
 use crate::views::{AccountFilter, read_movements};
 
 impl Core {
@@ -128,25 +128,6 @@ impl Core {
         self.blocking(move || Ok(views.trial_balance())).await
     }
 
-    /// Actors in memory, in the order of their ids.
-    ///
-    /// # Errors
-    /// The node is going down.
-    pub async fn actors(
-        &self,
-        kind: Option<Kind>,
-        state: Option<String>,
-        after: Option<EntityId>,
-        limit: usize,
-    ) -> Result<Page<ActorView, EntityId>, Unavailable> {
-        self.ask(move |ledger, sender| {
-            let page = ledger.actors(kind, state.as_deref(), after, limit);
-            // A caller that went away has no use for it.
-            let _ = sender.send(page);
-        })
-        .await
-    }
-
     /// How many actors there are of each kind and state.
     ///
     /// # Errors
@@ -207,6 +188,7 @@ impl Core {
             views_running,
             disk_free_bytes: free,
             disk_low,
+            clock_jump_micros: shared.guarded.jump_micros(),
             in_flight: shared.permits.taken() as u64,
         }
     }
@@ -228,24 +210,27 @@ impl Core {
         entity: EntityId,
         read: impl FnOnce(&Seat) -> Option<T> + Send + 'static,
     ) -> Result<Option<T>, Unavailable> {
-        self.ask(move |ledger, sender| {
+        let read = self.ask(move |ledger, sender| {
             let ledger = Rc::clone(ledger);
             let seat = ledger.directory.borrow().seat(entity).cloned();
-            match seat.filter(|seat| seat.is_live()) {
+            match seat.filter(|seat| seat.is_readable()) {
                 Some(seat) => ledger.show(&seat, read, sender),
                 None => {
                     actix_rt::spawn(async move {
-                        match ledger.settled(entity).await {
-                            Ok(seat) => ledger.show(&seat, read, sender),
-                            Err(unavailable) => {
-                                let _ = sender.send(Err(unavailable));
-                            }
+                        let seat = ledger.seat_of(entity);
+                        seat.settled().await;
+                        if seat.is_readable() {
+                            ledger.show(&seat, read, sender);
+                        } else {
+                            let _ = sender.send(Err(Unavailable::Quarantined));
                         }
                     });
                 }
             }
-        })
-        .await?
+        });
+        within(self.0.read_wait, read)
+            .await
+            .unwrap_or(Err(Unavailable::ReadTimedOut))?
     }
 }
 
@@ -256,21 +241,13 @@ impl Ledger {
         read: impl FnOnce(&Seat) -> Option<T>,
         sender: oneshot::Sender<Result<Option<T>, Unavailable>>,
     ) {
+        seat.needed.set(self.millis());
         let value = read(seat);
         let rests_on = seat.present.borrow().last;
         self.forget_vacant(seat);
         self.when_durable(rests_on, move || {
             let _ = sender.send(Ok(value));
         });
-    }
-
-    /// Runs `then` once a record is durable; at once if it is.
-    fn when_durable(self: &Rc<Self>, sequence: u64, then: impl FnOnce() + 'static) {
-        if sequence <= self.watermark.durable() {
-            then();
-        } else {
-            self.hold(sequence, Held::Then(Box::new(then)));
-        }
     }
 
     fn find_operation(self: &Rc<Self>, id: OperationId, sender: oneshot::Sender<OperationAt>) {
@@ -287,43 +264,5 @@ impl Ledger {
                 let _ = sender.send(OperationAt::Perhaps(segments));
             }
         }
-    }
-
-    fn actors(
-        &self,
-        kind: Option<Kind>,
-        state: Option<&str>,
-        after: Option<EntityId>,
-        limit: usize,
-    ) -> Page<ActorView, EntityId> {
-        let phase = state.map(phase_named);
-        let directory = self.directory.borrow();
-        let mut seats: Vec<_> = directory
-            .seats()
-            .filter(|seat| after.is_none_or(|after| seat.entity > after))
-            .filter(|seat| phase.is_none_or(|phase| phase == Some(seat.phase())))
-            .filter(|seat| kind.is_none_or(|kind| seat.kind() == Some(kind)))
-            .collect();
-        let count = (limit + 1).min(seats.len());
-        if count < seats.len() {
-            seats.select_nth_unstable_by_key(count, |seat| seat.entity);
-            seats.truncate(count);
-        }
-        seats.sort_unstable_by_key(|seat| seat.entity);
-        let has_more = seats.len() > limit;
-        seats.truncate(limit);
-        let entries: Vec<_> = seats
-            .into_iter()
-            .map(|seat| ActorView {
-                kind: seat.kind().map_or("unknown", Kind::name),
-                id: seat.entity,
-                state: seat.phase().name(),
-                version: seat.present.borrow().version,
-                restarts: 0,
-                last_fault: seat.last_fault(),
-            })
-            .collect();
-        let next = entries.last().filter(|_| has_more).map(|last| last.id);
-        Page { entries, next }
     }
 }

@@ -1,13 +1,13 @@
 //! Recovery: what the ledger must know of the records that the views don't hold yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use florin_storage::{Head, Position, Reader};
 
 use super::id_hasher::IdHasher;
 use super::index::{Index, key_hash, operation_entry};
 use super::options::StartError;
-use crate::messages::EntityId;
+use crate::messages::{Command, EntityId, Outcome, Record};
 use crate::record_codec::decode_record;
 
 /// Bytes of frames read at a time.
@@ -24,6 +24,28 @@ pub(super) struct Reach {
     pub(super) operations: u64,
 }
 
+/// What the start knows of entities before any of them is in memory.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The last record of every entity changed since the snapshots.
+    pub heads: HashMap<EntityId, u64, IdHasher>,
+    /// The entities out of service, and why.
+    pub quarantined: BTreeMap<EntityId, String>,
+}
+
+/// What a record says of who is out of service.
+pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, record: &Record) {
+    match (&record.command, &record.outcome) {
+        (Command::Quarantine(quarantine), Outcome::Done(_)) => {
+            quarantined.insert(quarantine.entity, quarantine.reason.clone());
+        }
+        (Command::Resume(resume), Outcome::Done(_)) => {
+            quarantined.remove(&resume.entity);
+        }
+        _ => {}
+    }
+}
+
 /// Reads the journal's tail: the last record of every entity changed since the snapshots, and the
 /// index entries that no segment holds. Each frame's link is recomputed on the way.
 ///
@@ -32,10 +54,14 @@ pub(super) struct Reach {
 pub(super) fn read_tail(
     reader: &Reader,
     reach: Reach,
+    quarantined: BTreeMap<EntityId, String>,
     keys: &mut Index,
     operations: &mut Index,
-) -> Result<HashMap<EntityId, u64, IdHasher>, StartError> {
-    let mut heads: HashMap<EntityId, u64, IdHasher> = HashMap::default();
+) -> Result<Known, StartError> {
+    let mut known = Known {
+        quarantined,
+        ..Known::default()
+    };
     let mut next = reach.snapshots.min(reach.keys).min(reach.operations) + 1;
     while next <= reader.durable() {
         for frame in reader.scan(next, SCAN_BYTES)? {
@@ -49,12 +75,11 @@ pub(super) fn read_tail(
                 let record = decode_record(bytes)
                     .map_err(|error| StartError::Damaged(format!("record {sequence}: {error}")))?;
                 if sequence > reach.snapshots {
-                    heads.extend(
-                        record
-                            .changes
-                            .iter()
-                            .map(|change| (change.entity, sequence)),
-                    );
+                    let changes = record.changes.iter();
+                    known
+                        .heads
+                        .extend(changes.map(|change| (change.entity, sequence)));
+                    note_quarantine(&mut known.quarantined, &record);
                 }
                 if sequence > reach.operations {
                     operations.insert(operation_entry(record.operation_id), sequence);
@@ -68,7 +93,7 @@ pub(super) fn read_tail(
             next = frame.last_sequence + 1;
         }
     }
-    Ok(heads)
+    Ok(known)
 }
 
 /// Refuses views that know of records the journal doesn't have, or of another history: the

@@ -25,6 +25,9 @@ pub enum Unavailable {
     /// The views are too far behind the journal.
     #[error("the views are behind the journal")]
     ViewBehind,
+    /// The disk didn't answer a read in time.
+    #[error("what was asked for can't be read in time")]
+    ReadTimedOut,
     /// The journal failed while the command was under way: whether it happened is unknown.
     #[error("the journal failed, the outcome is unknown")]
     OutcomeUnknown,
@@ -39,6 +42,7 @@ impl Unavailable {
             Self::Quarantined => "actor_quarantined",
             Self::DiskLow => "disk_low",
             Self::ViewBehind => "view_behind",
+            Self::ReadTimedOut => "overloaded",
             Self::OutcomeUnknown => "outcome_unknown",
         }
     }
@@ -172,6 +176,9 @@ pub struct Health {
     pub disk_free_bytes: Option<u64>,
     /// Whether commands are refused for want of disk.
     pub disk_low: bool,
+    /// How far the machine's time of day is ahead of the time that is told, where it leapt and is
+    /// not believed.
+    pub clock_jump_micros: Option<i64>,
     /// Commands under way.
     pub in_flight: u64,
 }

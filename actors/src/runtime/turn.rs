@@ -6,12 +6,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::directory::{Phase, Seat};
 use super::envelope::{Envelope, ReplyTo};
 use super::index::{Found, key_hash};
 use super::ledger::Ledger;
+use super::loading::panic_text;
 use super::overlay::{Overlay, Verdict};
 use super::reply::{Decided, Reply, Unavailable};
+use super::seat::{Phase, Seat};
 use super::waiting::Held;
 use crate::entities::{self, Stamp, State, Stop};
 use crate::messages::{
@@ -47,9 +48,10 @@ enum Obstacle {
 impl Ledger {
     /// Takes one command's turn on behalf of its entity's actor.
     pub(super) fn turn(self: &Rc<Self>, seat: &Rc<Seat>, mut envelope: Box<Envelope>) -> Turn {
-        if seat.phase() == Phase::Loading {
+        if seat.phase().is_passing() {
             return Turn::Needs(envelope, Need::Subject);
         }
+        seat.needed.set(self.millis());
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         if self.clock.nanos() > envelope.deadline_nanos {
             self.conclude_late(envelope, stamp);
@@ -79,7 +81,18 @@ impl Ledger {
             }
             claim = Some(hash);
         }
+        if let Command::Resume(resume) = &envelope.command {
+            let kind = resume.kind;
+            self.resume(seat, envelope, stamp, kind, claim);
+            self.forget_vacant(seat);
+            return Turn::Ended;
+        }
+        if seat.phase() == Phase::Quarantined {
+            self.turn_away(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
+        }
         let row = envelope.command.seal(|| self.random.salt());
+        self.asked.set(None);
         let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(seat, &envelope, stamp)));
         match verdict {
             Ok(Ok(verdict)) => self.conclude(envelope, stamp, verdict, row, claim),
@@ -109,9 +122,6 @@ impl Ledger {
         let parts = match entities::plan(&envelope.command, envelope.subject, &mut overlay) {
             Ok(parts) => parts,
             Err(Stop::Refuse(rejection)) => return Ok(overlay.refused(rejection)),
-            Err(Stop::Load(entity)) if entity == seat.entity => {
-                return Err(Obstacle::Unavailable(Unavailable::Quarantined));
-            }
             Err(Stop::Load(entity)) => return Err(self.obstacle(entity)),
         };
         let version = seat.present.borrow().version;
@@ -143,7 +153,7 @@ impl Ledger {
     }
 
     /// Records a verdict, takes its states over, and puts its answer in line.
-    fn conclude(
+    pub(super) fn conclude(
         self: &Rc<Self>,
         envelope: Box<Envelope>,
         stamp: Stamp,
@@ -156,11 +166,13 @@ impl Ledger {
             touched,
             postings,
             rests_on,
+            keep,
         } = verdict;
-        let keeps = match &outcome {
-            Outcome::Refused(rejection) => claim.is_some() && rejection.code.is_stored(),
-            _ => claim.is_some() || !touched.is_empty(),
-        };
+        let keeps = keep
+            || match &outcome {
+                Outcome::Refused(rejection) => claim.is_some() && rejection.code.is_stored(),
+                _ => claim.is_some() || !touched.is_empty(),
+            };
         let stored = keeps && !envelope.context.dry_run;
         let holder = match &envelope.command {
             Command::OpenAccount(_) => row.as_ref().and_then(|row| row.value(0).cloned()),
@@ -248,24 +260,19 @@ impl Ledger {
         row: Option<PersonalRow>,
         claim: Option<u128>,
     ) {
-        let reason = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic".to_owned());
-        tracing::error!(
-            actor = "entity", id = %seat.entity, reason, decision = "refused",
-            operation = %envelope.operation_id, "an actor faulted"
-        );
-        seat.note_fault(reason);
+        let reason = panic_text(&**panic);
+        tracing::error!(operation = %envelope.operation_id, reason, "a command made an actor fail");
         let rejection = Rejection::new(Code::ActorFaulted, "the command made its actor fail");
-        let verdict = Verdict {
-            outcome: Outcome::Refused(rejection),
-            touched: Vec::new(),
-            postings: Vec::new(),
-            rests_on: seat.present.borrow().last,
-        };
+        let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
+        verdict.rests_on = seat.present.borrow().last;
+        // The command's dead letter is its record, whether it has a key or not.
+        verdict.keep = true;
+        // Personal values serve only to know a repeat of the key again.
+        let row = row.filter(|_| claim.is_some());
         self.conclude(envelope, stamp, verdict, row, claim);
+        let asked = self.asked.take();
+        let culprit = asked.and_then(|entity| self.directory.borrow().seat(entity).cloned());
+        self.supervise(&culprit.unwrap_or_else(|| Rc::clone(seat)), &reason);
     }
 
     /// A currency that is the entity's own says nothing: the same request with and without it

@@ -2,15 +2,15 @@
 //! they were written, up to a number, so that the next change of a busy entity needs no read.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
 use serde::{Deserialize, Serialize};
 
-use super::{ROWS, SNAPSHOTS, TOTALS, lists};
+use super::{QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
 use crate::messages::{AccountEvent, Currency, EntityId, Event, Record};
-use crate::runtime::{IdHasher, Present, Totals, apply};
+use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
 
 /// The projector's unwritten work, over what the store holds.
 #[derive(Debug)]
@@ -25,6 +25,12 @@ pub(super) struct Memory {
     pub(super) rows: BTreeMap<Vec<u8>, bool>,
     /// All postings, by currency.
     pub(super) totals: BTreeMap<Currency, Totals>,
+    /// The entities out of service by a record, and why.
+    pub(super) quarantined: BTreeMap<EntityId, String>,
+    /// Those of them that the store holds.
+    quarantined_written: BTreeMap<EntityId, String>,
+    /// Entities whose records can't be replayed: they stay as they were.
+    broken: BTreeSet<EntityId>,
 }
 
 /// A snapshot as the store keeps it.
@@ -36,13 +42,20 @@ struct Snapshot {
 }
 
 impl Memory {
-    pub(super) fn new(sequence: u64, totals: BTreeMap<Currency, Totals>) -> Self {
+    pub(super) fn new(
+        sequence: u64,
+        totals: BTreeMap<Currency, Totals>,
+        quarantined: BTreeMap<EntityId, String>,
+    ) -> Self {
         Self {
             sequence,
             written: sequence,
             known: HashMap::default(),
             rows: BTreeMap::new(),
             totals,
+            quarantined_written: quarantined.clone(),
+            quarantined,
+            broken: BTreeSet::new(),
         }
     }
 
@@ -54,6 +67,9 @@ impl Memory {
     pub(super) fn take(&mut self, read: &ViewRead, record: &Record) -> Result<(), String> {
         for change in &record.changes {
             let entity = change.entity;
+            if self.broken.contains(&entity) {
+                continue;
+            }
             let present = match self.known.entry(entity) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => {
@@ -71,7 +87,14 @@ impl Memory {
             } else {
                 vec![]
             };
-            apply(present, entity, record)?;
+            if let Err(fault) = contained(|| apply(present, entity, record)) {
+                // It alone stays behind: its actor finds the same when it is loaded.
+                tracing::error!(id = %entity, sequence = record.sequence, fault,
+                    "an entity's record can't be replayed; its view stays as it was");
+                self.known.remove(&entity);
+                self.broken.insert(entity);
+                continue;
+            }
             if listed {
                 let after = lists::rows(entity, present.state.as_ref());
                 self.rows.extend(before.into_iter().map(|row| (row, false)));
@@ -87,6 +110,7 @@ impl Memory {
                 totals.credits += amount;
             }
         }
+        note_quarantine(&mut self.quarantined, record);
         self.sequence = record.sequence;
         Ok(())
     }
@@ -125,6 +149,14 @@ impl Memory {
                 florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;
                 write.put(TOTALS, currency.code().as_bytes(), &bytes)?;
             }
+            if self.quarantined != self.quarantined_written {
+                for entity in self.quarantined_written.keys() {
+                    write.remove(QUARANTINED, &entity.to_bytes())?;
+                }
+                for (entity, reason) in &self.quarantined {
+                    write.put(QUARANTINED, &entity.to_bytes(), reason.as_bytes())?;
+                }
+            }
             write.set_position(Position {
                 sequence: self.sequence,
                 link,
@@ -138,6 +170,7 @@ impl Memory {
             self.known = HashMap::default();
         }
         self.written = self.sequence;
+        self.quarantined_written.clone_from(&self.quarantined);
         self.rows.clear();
     }
 }
@@ -179,6 +212,19 @@ pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<Present, ViewError> {
         last,
         holder: None,
     })
+}
+
+/// The entities out of service, as the store has them.
+pub(super) fn read_quarantined(read: &ViewRead) -> Result<BTreeMap<EntityId, String>, ViewError> {
+    let mut all = BTreeMap::new();
+    for row in read.range(QUARANTINED, ..)? {
+        let (entity, reason) = row?;
+        if let Ok(entity) = <[u8; 16]>::try_from(entity.as_slice()) {
+            let reason = String::from_utf8_lossy(&reason).into_owned();
+            all.insert(EntityId::from_bytes(entity), reason);
+        }
+    }
+    Ok(all)
 }
 
 /// The totals in the store.

@@ -13,6 +13,7 @@ mod memory;
 mod projector;
 mod queries;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::Thread;
@@ -33,10 +34,11 @@ use memory::Memory;
 /// The file of the entities' view.
 const FILE: &str = "views/entities.redb";
 /// Raised when the rows' form changes: the view is then rebuilt.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const SNAPSHOTS: &str = "snapshots";
 const ROWS: &str = "rows";
 const TOTALS: &str = "totals";
+const QUARANTINED: &str = "quarantined";
 
 /// The views as queries and loads see them.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub struct Views {
     store: ViewStore,
     memory: RwLock<Memory>,
     position: AtomicU64,
+    written: AtomicU64,
     /// Wakes those who wait for the position, in the order in which they came.
     moved: Notify,
     projector: OnceLock<Thread>,
@@ -83,10 +86,12 @@ impl Views {
         let position = store.position()?;
         let sequence = position.map_or(0, |position| position.sequence);
         let totals = memory::read_totals(&store.read()?)?;
+        let quarantined = memory::read_quarantined(&store.read()?)?;
         let views = Self {
             store,
-            memory: RwLock::new(Memory::new(sequence, totals)),
+            memory: RwLock::new(Memory::new(sequence, totals, quarantined)),
             position: AtomicU64::new(sequence),
+            written: AtomicU64::new(sequence),
             moved: Notify::new(),
             projector: OnceLock::new(),
             running: AtomicBool::new(true),
@@ -97,6 +102,17 @@ impl Views {
     /// The last record that queries see.
     pub fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
+    }
+
+    /// The last record that the file holds.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
+    /// The entities out of service by a record up to the views' position, and why.
+    pub fn quarantined(&self) -> BTreeMap<EntityId, String> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.quarantined.clone()
     }
 
     /// Whether the projector still follows the journal.

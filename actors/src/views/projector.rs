@@ -130,6 +130,7 @@ impl Projector {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .written(self.options.states_kept_max);
+        views.written.store(self.flushed, Ordering::Release);
         Ok(())
     }
 

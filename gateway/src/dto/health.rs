@@ -36,8 +36,20 @@ pub struct HealthBody {
     views: ViewsBody,
     /// The disk under both.
     disk: DiskBody,
+    /// The clock.
+    clock: ClockHealthBody,
     /// Commands under way.
     commands_in_flight: u64,
+}
+
+/// The clock.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClockHealth)]
+pub struct ClockHealthBody {
+    /// By how many seconds the machine's time of day leapt ahead of the time that is told; null
+    /// while it is believed. An operator confirms it: `POST /admin/clock/confirm`.
+    #[schema(required)]
+    leapt_seconds: Option<i64>,
 }
 
 /// All right, or not quite.
@@ -85,7 +97,10 @@ pub struct DiskBody {
 impl HealthBody {
     /// The node as it is, and the chain's head.
     pub fn new(health: &Health, head: Option<[u8; 32]>) -> Self {
-        let fine = health.ready && health.views_running && !health.disk_low;
+        let fine = health.ready
+            && health.views_running
+            && !health.disk_low
+            && health.clock_jump_micros.is_none();
         Self {
             status: if fine {
                 HealthStatus::Ok
@@ -104,6 +119,9 @@ impl HealthBody {
             },
             disk: DiskBody {
                 free_bytes: health.disk_free_bytes,
+            },
+            clock: ClockHealthBody {
+                leapt_seconds: health.clock_jump_micros.map(|micros| micros / 1_000_000),
             },
             commands_in_flight: health.in_flight,
         }

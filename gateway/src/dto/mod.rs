@@ -12,14 +12,14 @@ mod transfer;
 mod values;
 
 pub use account::AccountBody;
-pub use admin::ActorBody;
+pub use admin::{ActorBody, ClockBody, ResumedBody};
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
 pub use operation::{OperationBody, ResultBody};
 pub use page::PageBody;
 pub use requests::{
-    AliasTransferRequest, DeleteAccountRequest, MoneyRequest, NewStatus, OpenAccountRequest,
+    AliasTransferRequest, KeyOnlyRequest, MoneyRequest, NewStatus, OpenAccountRequest,
     TransferRequest, UpdateAccountRequest,
 };
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::account::AccountBody;
+use super::admin::ResumedBody;
 use super::movement::MoneyBody;
 use super::transfer::TransferDoneBody;
 use super::values::Time;
@@ -22,15 +23,19 @@ pub enum ResultBody {
     Money(MoneyBody),
     /// A transfer.
     Transfer(TransferDoneBody),
+    /// An actor put back into service.
+    Resumed(ResumedBody),
 }
 
 impl ResultBody {
-    /// The version of the entity that the answer is about: of a transfer its source.
-    pub const fn version(&self) -> u64 {
+    /// The version of the entity that the answer is about: of a transfer its source. `None` where
+    /// it is about no entity's state.
+    pub const fn version(&self) -> Option<u64> {
         match self {
-            Self::Account(account) => account.version,
-            Self::Money(money) => money.version,
-            Self::Transfer(transfer) => transfer.source_version(),
+            Self::Account(account) => Some(account.version),
+            Self::Money(money) => Some(money.version),
+            Self::Transfer(transfer) => Some(transfer.source_version()),
+            Self::Resumed(_) => None,
         }
     }
 }
@@ -97,6 +102,8 @@ enum OperationKind {
     Deposit,
     Withdrawal,
     Transfer,
+    Quarantine,
+    Resume,
 }
 
 impl From<Rejection> for OperationError {

@@ -57,10 +57,10 @@ pub enum NewStatus {
     Frozen,
 }
 
-/// Deletes an account. The body may be left away.
+/// What a command without fields of its own may say. The body may be left away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DeleteAccountRequest {
+pub struct KeyOnlyRequest {
     /// The same as the header `Idempotency-Key`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub idempotency_key: Option<Key>,

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use florin_actors::messages::Kind;
 use warp::http::Method;
 
 use super::ENDPOINTS;
@@ -31,6 +32,7 @@ enum Segment {
 impl Segment {
     fn of(segment: &'static str) -> Self {
         match segment {
+            "{kind}" => Self::Known(|name| Kind::ALL.iter().any(|kind| kind.name() == name)),
             "{code}" => Self::Known(|slug| ProblemCode::by_slug(slug).is_some()),
             _ if segment.starts_with('{') => Self::Id,
             literal => Self::Literal(literal),

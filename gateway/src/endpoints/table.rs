@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use florin_actors::runtime::ACTOR_STATES;
 use utoipa::openapi::{RefOr, schema::Schema};
 use utoipa::{PartialSchema as _, ToSchema};
 use warp::http::Method;
@@ -130,7 +131,7 @@ const KIND: Filter = Filter {
 };
 const STATE: Filter = Filter {
     name: "state",
-    values: &["loading", "live", "restarting", "draining", "quarantined"],
+    values: &ACTOR_STATES,
 };
 
 /// Every route: money first, and a literal path before a pattern that would match it too.
@@ -259,7 +260,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         area: Area::Accounts,
         name: "deleteAccount",
         summary: "Deletes an account without money; it stays readable",
-        purpose: command::<DeleteAccountRequest>(),
+        purpose: command::<KeyOnlyRequest>(),
         answers: &[done::<AccountBody>()],
         problems: &[COMMAND, OF_ENTITY, &[HoldsOpen, BalanceNotZero]],
     },
@@ -407,5 +408,30 @@ pub const ENDPOINTS: &[Endpoint] = &[
         },
         answers: &[listed::<ActorBody>()],
         problems: &[LIST, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/actors/{kind}/{id}/resume",
+        label: "POST /admin/actors/{kind}/{id}/resume",
+        area: Area::Admin,
+        name: "resumeActor",
+        summary: "Puts an actor that is out of service back into it; one in service stays so",
+        purpose: Purpose::Command {
+            body: schema::<KeyOnlyRequest>(),
+            precondition: false,
+        },
+        answers: &[done::<ResumedBody>()],
+        problems: &[COMMAND, BY_ID],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/clock/confirm",
+        label: "POST /admin/clock/confirm",
+        area: Area::Admin,
+        name: "confirmClock",
+        summary: "Believes the machine's time of day again after it leapt ahead",
+        purpose: Purpose::Read,
+        answers: &[done::<ClockBody>()],
+        problems: &[READ],
     },
 ];

@@ -18,8 +18,7 @@ use super::AccountId;
 use crate::call::Call;
 use crate::cursor::Scope;
 use crate::dto::{
-    AccountBody, DeleteAccountRequest, NewStatus, OpenAccountRequest, PageBody,
-    UpdateAccountRequest,
+    AccountBody, KeyOnlyRequest, NewStatus, OpenAccountRequest, PageBody, UpdateAccountRequest,
 };
 use crate::problem::Problem;
 use crate::{answer, body, command};
@@ -178,7 +177,7 @@ async fn delete<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {
     let account = id.id()?;
-    let request: DeleteAccountRequest = body::read(call, body).await?;
+    let request: KeyOnlyRequest = body::read(call, body).await?;
     let delete = DeleteAccount { account };
     command::run(
         call,

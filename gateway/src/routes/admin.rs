@@ -1,32 +1,59 @@
-//! What operators look into.
+//! What operators look into, and what they put right.
 
+use std::convert::Infallible;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use florin_actors::messages::{EntityId, Kind};
+use bytes::Buf;
+use florin_actors::messages::{Command, EntityId, Kind, Resume};
+use florin_actors::runtime::{ACTOR_STATES, ActorFilter};
+use futures_util::Stream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
-use crate::answer;
+use super::AccountId;
 use crate::call::Call;
 use crate::cursor::Scope;
-use crate::dto::{ActorBody, PageBody};
+use crate::dto::{ActorBody, ClockBody, KeyOnlyRequest, PageBody};
 use crate::problem::Problem;
-
-/// The states an actor can be in.
-const STATES: [&str; 5] = ["loading", "live", "restarting", "draining", "quarantined"];
+use crate::{answer, body, command};
 
 /// The routes.
 pub fn routes() -> BoxedFilter<(Response,)> {
-    warp::path!("admin" / "actors")
+    let list = warp::path!("admin" / "actors")
         .and(warp::get())
         .and(super::call())
         .then(|call: Arc<Call>| async move {
             let outcome = super::beside(&call, actors(Arc::clone(&call))).await;
             call.respond(outcome)
-        })
-        .boxed()
+        });
+    let resume = warp::path!("admin" / "actors" / KindSegment / AccountId / "resume")
+        .and(warp::post())
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|kind, id, call: Arc<Call>, body| async move {
+            let outcome = resume(kind, id, &call, body).await;
+            call.respond(outcome)
+        });
+    let confirm = warp::path!("admin" / "clock" / "confirm")
+        .and(warp::post())
+        .and(super::call())
+        .map(|call: Arc<Call>| call.respond(confirm_clock(&call)));
+    list.or(resume).unify().or(confirm).unify().boxed()
+}
+
+/// A path segment that names a kind of actor; the table lets no other pass.
+struct KindSegment(Option<Kind>);
+
+impl FromStr for KindSegment {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let named = |kind: &Kind| kind.name() == text;
+        Ok(Self(Kind::ALL.into_iter().find(named)))
+    }
 }
 
 async fn actors(call: Arc<Call>) -> Result<Response, Problem> {
@@ -34,7 +61,7 @@ async fn actors(call: Arc<Call>) -> Result<Response, Problem> {
     let limits = &call.gateway.limits;
     let limit = query.limit(limits.page_default, limits.page_max)?;
     let kind = query.one_of("kind", &Kind::ALL, Kind::name)?;
-    let state = query.one_of("state", &STATES, |state| state)?;
+    let state = query.one_of("state", &ACTOR_STATES, |state| state)?;
     let scope = Scope::list("/admin/actors")
         .and(query.get("kind"))
         .and(state);
@@ -43,12 +70,32 @@ async fn actors(call: Arc<Call>) -> Result<Response, Problem> {
         .map(|cursor| scope.place(cursor))
         .transpose()?;
     let after = after.map(EntityId::from_bytes);
-    let page = call
-        .gateway
-        .core
-        .actors(kind, state.map(str::to_owned), after, limit)
-        .await?;
+    let state = state.map(str::to_owned);
+    let filter = ActorFilter { kind, state };
+    let page = call.gateway.core.actors(filter, after, limit).await?;
     let next = page.next.map(|id| scope.cursor(id.to_bytes()));
     let actors: Vec<ActorBody> = page.entries.into_iter().map(ActorBody::from).collect();
     Ok(answer::json(StatusCode::OK, &PageBody::new(actors, next)))
+}
+
+async fn resume<B: Buf>(
+    kind: KindSegment,
+    id: AccountId,
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    let entity = id.id()?;
+    let kind = kind
+        .0
+        .ok_or_else(|| Problem::not_found("there are no actors of this kind"))?;
+    let request: KeyOnlyRequest = body::read(call, body).await?;
+    let resume = Resume { entity, kind };
+    command::run(call, Command::Resume(resume), request.idempotency_key).await
+}
+
+fn confirm_clock(call: &Call) -> Result<Response, Problem> {
+    call.query()?;
+    let leapt = call.gateway.core.confirm_clock();
+    let body = ClockBody::new(call.gateway.core.now(), leapt);
+    Ok(answer::json(StatusCode::OK, &body))
 }

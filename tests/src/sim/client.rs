@@ -275,8 +275,10 @@ impl Client {
             }
             reason if reason == OUTCOME_UNKNOWN => circumstances.disk_faulty.get(),
             Unavailable::ShuttingDown => circumstances.disk_faulty.get(),
-            // What the disk refuses to read.
-            Unavailable::Quarantined => circumstances.disk_faulty.get(),
+            // What the disk refuses to read, and what failed too often.
+            Unavailable::Quarantined => circumstances.disk_faulty.get() || settings.panics > 0,
+            // What hangs is found by the reader's own patience.
+            Unavailable::ReadTimedOut => settings.slow || circumstances.disk_faulty.get(),
             Unavailable::OutcomeUnknown => false,
         };
         if !right {

@@ -21,6 +21,7 @@ const QUIET_MAX: Duration = Duration::from_secs(60);
 
 /// Looks at everything once more.
 pub async fn finish(world: &Rc<World>) {
+    world.intruder.stop();
     if world.circumstances.borrow().disk_faulty.get() {
         world.die(Death::Torn);
     }

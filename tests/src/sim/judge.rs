@@ -1,7 +1,7 @@
 //! The judge: replays the journal through the model in its order, and holds every record and
 //! everything that was shown against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
     Change, Code, Command, EntityId, Event, Movement, Outcome, PersonalRow, Record,
@@ -27,14 +27,18 @@ pub struct Judge {
     pub(super) settled: BTreeMap<usize, u64>,
     pub(super) movements: BTreeMap<EntityId, Vec<(u64, Movement)>>,
     walk: Walk,
+    /// Whether entities may fail.
+    pub(super) faults: bool,
+    /// The entities out of service.
+    quarantined: BTreeSet<EntityId>,
     waiting: Vec<Observation>,
     /// Observations held against the model so far.
     pub checked: u64,
 }
 
 impl Judge {
-    /// A judge of an empty journal.
-    pub fn new() -> Self {
+    /// A judge of an empty journal; `faults`: entities' code may fail.
+    pub fn new(faults: bool) -> Self {
         Self {
             states: vec![Ledger::default()],
             records: Vec::new(),
@@ -43,6 +47,8 @@ impl Judge {
             settled: BTreeMap::new(),
             movements: BTreeMap::new(),
             walk: Walk::default(),
+            faults,
+            quarantined: BTreeSet::new(),
             waiting: Vec::new(),
             checked: 0,
         }
@@ -160,15 +166,33 @@ impl Judge {
         history: &History,
     ) -> Result<(), String> {
         self.walk.take(&record)?;
+        if let Command::Quarantine(quarantine) = &record.command {
+            self.quarantine(&record, quarantine.entity)?;
+            self.states.push(self.now().clone());
+            self.records.push(record);
+            return Ok(());
+        }
         let number = history
             .find(record.operation_id)
             .ok_or("nobody asked for it")?;
         let asked = &history.asked[number];
         let mut ledger = self.now().clone();
         is_asked(&record, asked, &ledger)?;
+        let resumes = match &record.command {
+            Command::Resume(resume) if matches!(record.outcome, Outcome::Done(_)) => {
+                self.quarantined.remove(&resume.entity)
+            }
+            _ => false,
+        };
         match &record.outcome {
+            Outcome::Refused(rejection) if rejection.code == Code::ActorFaulted => {
+                self.faulted(&record, &asked.request)?;
+                let scope = asked.request.scope();
+                self.keys
+                    .extend(scope.map(|scope| (scope, record.sequence)));
+            }
             // What changes nothing and has no key has a record only when it came too late.
-            outcome if record.key.is_none() && record.changes.is_empty() => {
+            outcome if record.key.is_none() && record.changes.is_empty() && !resumes => {
                 let code = match outcome {
                     Outcome::Refused(rejection) => Some(rejection.code),
                     _ => None,
@@ -188,7 +212,7 @@ impl Judge {
                 }
                 let verdict = ledger.decide(&asked.request, place_of(&record));
                 check_record(&record, &verdict)?;
-                if !is_stored(&verdict, scope.is_some()) {
+                if !resumes && !is_stored(&verdict, scope.is_some()) {
                     return Err("it should not have been stored".to_owned());
                 }
                 if let Verdict::Done { touched, .. } = &verdict {
@@ -203,6 +227,25 @@ impl Judge {
         self.settled.insert(number, record.sequence);
         self.states.push(ledger);
         self.records.push(record);
+        Ok(())
+    }
+
+    /// An actor is taken out of service because commands failed, dry runs among them; nothing of
+    /// the entity changes.
+    fn quarantine(&mut self, record: &Record, entity: EntityId) -> Result<(), String> {
+        let changes = record.changes.len() + record.postings.len();
+        if !self.faults || changes > 0 || !matches!(record.outcome, Outcome::Done(None)) {
+            return Err("an actor is out of service for no reason".to_owned());
+        }
+        self.quarantined.insert(entity);
+        Ok(())
+    }
+
+    /// A command that made its actor fail is refused, with a key or without.
+    fn faulted(&self, record: &Record, request: &Request) -> Result<(), String> {
+        if !self.faults || request.dry_run || record.key != request.key {
+            return Err(format!("it failed for no reason: {request:?}"));
+        }
         Ok(())
     }
 
@@ -313,6 +356,11 @@ impl Judge {
     }
 }
 
+/// Whether a record says that its command made its actor fail.
+fn is_faulted(record: &Record) -> bool {
+    matches!(&record.outcome, Outcome::Refused(rejection) if rejection.code == Code::ActorFaulted)
+}
+
 /// Whether an outcome is stored: what changes something, and under a key also what changes
 /// nothing and the refusals that the contract stores.
 pub fn is_stored(verdict: &Verdict, has_key: bool) -> bool {
@@ -388,6 +436,8 @@ fn sealed_name(
     };
     match (record.changes.iter().find_map(opens), row) {
         (None, None) => Ok(()),
+        // Kept to know a repeat of the key again.
+        (None, Some(_)) if is_faulted(record) && record.key.is_some() => Ok(()),
         (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
         (Some(florin_actors::messages::Personal::Sealed(hash)), Some(row))
             if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>

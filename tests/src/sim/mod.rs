@@ -19,6 +19,7 @@ mod draws;
 mod faults;
 mod finale;
 mod history;
+mod intruder;
 mod invariants;
 mod judge;
 mod model;

@@ -188,6 +188,18 @@ impl Ledger {
                     place,
                 )
             }
+            Command::Resume(resume) => {
+                let is_account = self.account(resume.entity).is_some();
+                match (resume.kind == Kind::Account, is_account) {
+                    (true, false) => Err(Code::NotFound),
+                    _ => Ok(Verdict::Done {
+                        touched: Vec::new(),
+                        shown: None,
+                    }),
+                }
+            }
+            // Nobody may ask for it.
+            Command::Quarantine(_) => Err(Code::NotFound),
         };
         decided.unwrap_or_else(Verdict::Refused)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use florin_actors::runtime::Limits;
+use florin_actors::runtime::{Limits, PassivationOptions, SupervisionOptions};
 use florin_actors::views::ProjectorOptions;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -37,6 +37,8 @@ pub struct Settings {
     pub fault: Option<Pace>,
     /// Of 1,000 replies, so many are followed by a crash at once.
     pub crash_at_reply: u32,
+    /// Of 1,000 calls of entities' code, so many panic.
+    pub panics: u32,
     /// Whether disk faults are among the faults.
     pub disk_faults: bool,
     /// Whether the clock jumps.
@@ -87,6 +89,7 @@ impl Settings {
                 .random_bool(0.8)
                 .then(|| pace(pick(rng, &[(5, 60), (20, 300), (100, 1_500)]))),
             crash_at_reply: pick(rng, &[0, 0, 10, 30]),
+            panics: pick(rng, &[0, 0, 0, 5, 50]),
             disk_faults: rng.random_bool(0.4),
             clock_jumps: rng.random_bool(0.3),
             tight,
@@ -119,6 +122,19 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
             1_000_000
         },
         list_wait: Duration::from_secs(1),
+        // Longer than a disk that fails is left to live: reads then end with the node.
+        read_wait: Duration::from_secs(15),
+        clock_jump_max: pick(rng, &[Duration::from_secs(1), Duration::from_secs(100_000)]),
+        supervision: SupervisionOptions {
+            restarts_max: pick(rng, &[0, 1, 5]),
+            window: pick(rng, &[Duration::from_millis(100), Duration::from_secs(60)]),
+            backoff_min: Duration::from_millis(pick(rng, &[1, 20])),
+            backoff_max: Duration::from_millis(100),
+        },
+        passivation: PassivationOptions {
+            idle: Duration::from_millis(pick(rng, &[1, 10, 100, 60_000])),
+            live_max: pick(rng, &[1, 4, 1_000]),
+        },
         index_entries_max: pick(rng, &[1, 2, 4, 8, 16, 1_000]),
         free_bytes_min: 1_000,
         projector: ProjectorOptions {

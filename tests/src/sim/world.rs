@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use florin_actors::runtime::{Clock, Core, Node, NodeOptions, StartError, Threads};
+use florin_actors::runtime::{Clock, Core, Intercept, Node, NodeOptions, StartError, Threads};
 use florin_storage::{CrashMode, Disk, SimulatedDisk};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::book::Book;
 use super::clock::SimulatedClock;
 use super::history::{History, Observation, Seen};
+use super::intruder::Intruder;
 use super::judge::Judge;
 use super::settings::Settings;
 use super::trace::Trace;
@@ -63,6 +64,8 @@ pub struct World {
     pub disk: SimulatedDisk,
     pub clock: Arc<SimulatedClock>,
     pub rng: RefCell<SmallRng>,
+    /// What makes entities fail.
+    pub intruder: Arc<Intruder>,
     pub node: RefCell<Option<Node>>,
     pub life: Cell<Life>,
     /// Wakes those who wait for a life to begin or end, in the order in which they came.
@@ -84,6 +87,7 @@ impl World {
     pub fn new(seed: u64, print: bool) -> Rc<Self> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let settings = Settings::draw(&mut rng);
+        let panics = settings.panics;
         let first = Life {
             number: 0,
             is_up: false,
@@ -99,7 +103,8 @@ impl World {
             turned: Notify::new(),
             circumstances: RefCell::default(),
             history: RefCell::default(),
-            judge: RefCell::new(Judge::new()),
+            intruder: Arc::new(Intruder::new(seed, panics)),
+            judge: RefCell::new(Judge::new(panics > 0)),
             book: RefCell::default(),
             trace: RefCell::new(Trace::new(print)),
             working: Cell::new(0),
@@ -281,6 +286,7 @@ impl World {
             seed,
             limits: self.settings.limits,
             observer: Arc::new(()),
+            intercept: Arc::clone(&self.intruder) as Arc<dyn Intercept>,
             threads: Threads::Simulated {
                 commit: Box::new(move || commit.draw(&mut commits)),
                 project: Box::new(move || {

@@ -10,6 +10,7 @@ pub mod look_up;
 pub mod movements;
 mod open;
 mod repeat;
+mod resume;
 mod transfer;
 pub mod trial_balance;
 mod update;
@@ -31,6 +32,7 @@ pub async fn run(client: &mut Client) {
         25..38 => repeat::run(client).await,
         38..42 => burst::run(client).await,
         42..46 => drop_out::run(client).await,
+        46..49 => resume::run(client).await,
         _ => {
             let command = command(client);
             let request = client.request(command);

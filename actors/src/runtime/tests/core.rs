@@ -1,171 +1,6 @@
-//! The core as a whole, on a simulated disk, in one thread and in virtual time.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
-
-use florin_storage::SimulatedDisk;
+//! Commands, keys, deadlines and reads.
 
 use super::*;
-use crate::messages::*;
-use crate::views::{AccountFilter, ProjectorOptions};
-
-#[derive(Debug)]
-struct TestClock {
-    start: tokio::time::Instant,
-    ahead_micros: AtomicI64,
-}
-
-impl TestClock {
-    fn start() -> Arc<Self> {
-        Arc::new(Self {
-            start: tokio::time::Instant::now(),
-            ahead_micros: AtomicI64::new(0),
-        })
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        let ahead = self.ahead_micros.load(Ordering::Relaxed);
-        let elapsed = self.start.elapsed().as_micros() as i64;
-        Timestamp::from_micros(1_700_000_000_000_000 + elapsed + ahead)
-    }
-
-    fn nanos(&self) -> u64 {
-        self.start.elapsed().as_nanos() as u64
-    }
-}
-
-fn limits() -> Limits {
-    Limits {
-        in_flight_max: 1_000,
-        queue_bytes_max: 1 << 20,
-        record_bytes_max: 1 << 20,
-        segment_bytes_max: 1 << 20,
-        frame_bytes_max: 4_096,
-        journal_cache_bytes: 1 << 20,
-        views_cache_bytes: 1 << 20,
-        lag_records_max: 1_000_000,
-        list_wait: Duration::from_secs(1),
-        index_entries_max: 8,
-        free_bytes_min: 0,
-        projector: ProjectorOptions {
-            flush_records_max: 16,
-            flush_millis_max: 1_000,
-            states_kept_max: 4,
-            keys_max: 1_000_000,
-            keys_millis_max: 1_000_000_000,
-        },
-    }
-}
-
-fn start(disk: &SimulatedDisk, project: bool) -> Node {
-    start_with(disk, project, TestClock::start())
-}
-
-fn start_with(disk: &SimulatedDisk, project: bool, clock: Arc<TestClock>) -> Node {
-    start_reading(disk, project, clock, Arc::default())
-}
-
-fn start_reading(
-    disk: &SimulatedDisk,
-    project: bool,
-    clock: Arc<TestClock>,
-    read_millis: Arc<AtomicU64>,
-) -> Node {
-    Node::start(NodeOptions {
-        disk: Arc::new(disk.clone()),
-        clock,
-        seed: [7; 32],
-        limits: limits(),
-        observer: Arc::new(()),
-        threads: Threads::Simulated {
-            commit: Box::new(|| Duration::from_millis(10)),
-            project: Box::new(move || project.then_some(Duration::from_millis(3))),
-            read: Arc::new(move || Duration::from_millis(read_millis.load(Ordering::Relaxed))),
-        },
-    })
-    .unwrap()
-}
-
-fn run<F: Future<Output = ()>>(test: F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, test);
-}
-
-fn context(key: Option<&str>) -> Context {
-    Context {
-        caller: Caller::default(),
-        key: key.map(Into::into),
-        request_id: RequestId::given("test").unwrap(),
-        correlation_id: None,
-        trace: None,
-        if_match: None,
-        dry_run: false,
-    }
-}
-
-async fn decided(core: &Core, command: Command, key: Option<&str>) -> Decided {
-    let wait = Duration::from_secs(5);
-    match core.submit(command, context(key), wait).unwrap().await {
-        Reply::Decided(decided) => *decided,
-        other => panic!("not decided: {other:?}"),
-    }
-}
-
-fn open() -> Command {
-    Command::OpenAccount(Box::new(OpenAccount {
-        holder: Personal::Plain("Ada".into()),
-        country: "KE".parse().unwrap(),
-        currency: "KES".parse().unwrap(),
-        overdraft: Overdraft::Limit(0),
-        reference: None,
-        metadata: Metadata::default(),
-    }))
-}
-
-async fn opened(core: &Core) -> EntityId {
-    decided(core, open(), None).await.account().unwrap().id
-}
-
-fn amount(value: u64) -> Amount {
-    Amount::new(value).unwrap()
-}
-
-fn deposit(to: EntityId, value: u64) -> Command {
-    let metadata = Metadata::new(BTreeMap::new()).unwrap();
-    Command::Deposit(Deposit {
-        to,
-        amount: amount(value),
-        currency: None,
-        reference: None,
-        metadata,
-    })
-}
-
-fn transfer(from: EntityId, to: EntityId, value: u64) -> Command {
-    Command::Transfer(Transfer {
-        from,
-        to,
-        amount: amount(value),
-        currency: None,
-        reference: None,
-        metadata: Metadata::default(),
-    })
-}
-
-fn code(decided: &Decided) -> Option<Code> {
-    match &decided.record.outcome {
-        Outcome::Refused(rejection) => Some(rejection.code),
-        _ => None,
-    }
-}
 
 #[test]
 fn money_moves_and_the_answer_shows_both_ends() {
@@ -346,7 +181,7 @@ fn an_unknown_account_is_not_found_and_not_kept() {
         assert_eq!(code(&refused), Some(Code::NotFound));
         // The account, the external account, the counter.
         assert_eq!(
-            core.actors(None, None, None, 10)
+            core.actors(ActorFilter::default(), None, 10)
                 .await
                 .unwrap()
                 .entries
@@ -551,7 +386,11 @@ fn an_entity_is_not_forgotten_for_a_seat_that_was() {
         for stray in strays {
             assert!(matches!(stray.await, Reply::Decided(_)));
         }
-        let actors = core.actors(Some(Kind::External), None, None, 10).await;
+        let external = ActorFilter {
+            kind: Some(Kind::External),
+            state: None,
+        };
+        let actors = core.actors(external, None, 10).await;
         assert_eq!(actors.unwrap().entries.len(), 1);
         node.shutdown().await.unwrap();
     });

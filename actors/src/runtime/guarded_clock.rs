@@ -1,0 +1,196 @@
+//! A clock that doesn't believe a leap into the future: nothing may expire because a machine's time
+//! of day was set wrongly. Past a limit it raises an alarm and goes on by the monotonic clock, until
+//! an operator confirms the new time or the time of day comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use super::clock::Clock;
+use crate::messages::Timestamp;
+
+/// Differences between the two clocks that are not worth a note: they drift.
+const DRIFT_MICROS: i64 = 1_000;
+
+/// A clock over another one.
+#[derive(Debug)]
+pub struct GuardedClock {
+    inner: Arc<dyn Clock>,
+    jump_micros_max: i64,
+    /// Time of day less monotonic time, as it is believed.
+    offset: AtomicI64,
+    /// The time of day from which it was last set back: going on from there is no leap.
+    highest: AtomicI64,
+    distrusts: AtomicBool,
+}
+
+impl GuardedClock {
+    /// Believes `inner` as it is now, and leaps of at most `jump_micros_max` from then on.
+    pub fn new(inner: Arc<dyn Clock>, jump_micros_max: i64) -> Self {
+        let clock = Self {
+            inner,
+            jump_micros_max,
+            offset: AtomicI64::new(0),
+            highest: AtomicI64::new(i64::MIN),
+            distrusts: AtomicBool::new(false),
+        };
+        let (told, monotonic) = clock.both();
+        clock.offset.store(told - monotonic, Ordering::Relaxed);
+        clock
+    }
+
+    /// How many microseconds the machine's time of day is ahead of the time that is told, if it is
+    /// not believed.
+    pub fn jump_micros(&self) -> Option<i64> {
+        let distrusts = self.distrusts.load(Ordering::Relaxed);
+        let (told, monotonic) = self.both();
+        distrusts.then(|| told - monotonic - self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Believes the machine's time of day as it is now; says how far it leapt.
+    pub fn confirm(&self) -> Option<i64> {
+        let jump = self.jump_micros();
+        let (told, monotonic) = self.both();
+        self.offset.store(told - monotonic, Ordering::Relaxed);
+        if self.distrusts.swap(false, Ordering::Relaxed) {
+            tracing::info!(
+                jump_seconds = jump.unwrap_or_default() / 1_000_000,
+                decision = "confirmed",
+                "the clock is believed again"
+            );
+        }
+        jump
+    }
+
+    fn both(&self) -> (i64, i64) {
+        let monotonic = i64::try_from(self.inner.nanos() / 1_000).unwrap_or(i64::MAX);
+        (self.inner.now().as_micros(), monotonic)
+    }
+
+    /// A leap: the time of day is not believed until it is confirmed or comes back.
+    fn distrust(&self, jump: i64) {
+        if !self.distrusts.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                jump_seconds = jump / 1_000_000,
+                decision = "distrusted",
+                "the clock leapt ahead; time goes on by the monotonic clock until an operator \
+                 confirms it (POST /admin/clock/confirm) or it comes back"
+            );
+        }
+    }
+}
+
+impl Clock for GuardedClock {
+    fn now(&self) -> Timestamp {
+        let (told, monotonic) = self.both();
+        let expected = monotonic + self.offset.load(Ordering::Relaxed);
+        let jump = told - expected;
+        if jump.abs() <= DRIFT_MICROS && !self.distrusts.load(Ordering::Relaxed) {
+            return Timestamp::from_micros(told);
+        }
+        let known = expected.max(self.highest.load(Ordering::Relaxed));
+        if told > known.saturating_add(self.jump_micros_max) {
+            self.distrust(jump);
+            return Timestamp::from_micros(expected);
+        }
+        if self.distrusts.swap(false, Ordering::Relaxed) {
+            tracing::info!(
+                decision = "believed",
+                "the clock came back and is believed again"
+            );
+        }
+        if jump < 0 {
+            self.highest.fetch_max(expected, Ordering::Relaxed);
+        }
+        self.offset.store(told - monotonic, Ordering::Relaxed);
+        Timestamp::from_micros(told)
+    }
+
+    fn nanos(&self) -> u64 {
+        self.inner.nanos()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    #[derive(Debug, Default)]
+    struct Hands {
+        micros: AtomicI64,
+        nanos: AtomicU64,
+    }
+
+    impl Hands {
+        /// Both clocks go on.
+        fn pass(&self, seconds: i64) {
+            self.jump(seconds);
+            let nanos = u64::try_from(seconds).unwrap() * 1_000_000_000;
+            self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        }
+
+        /// The time of day alone.
+        fn jump(&self, seconds: i64) {
+            self.micros
+                .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.micros.load(Ordering::Relaxed))
+        }
+        fn nanos(&self) -> u64 {
+            self.nanos.load(Ordering::Relaxed)
+        }
+    }
+
+    fn clock() -> (Arc<Hands>, GuardedClock) {
+        let hands = Arc::new(Hands::default());
+        hands.pass(1_000);
+        let guarded = GuardedClock::new(Arc::clone(&hands) as Arc<dyn Clock>, 60_000_000);
+        (hands, guarded)
+    }
+
+    fn seconds(clock: &GuardedClock) -> i64 {
+        clock.now().as_micros() / 1_000_000
+    }
+
+    #[test]
+    fn a_leap_past_the_limit_is_not_believed_until_it_is_confirmed() {
+        let (hands, clock) = clock();
+        hands.pass(5);
+        assert_eq!(seconds(&clock), 1_005);
+        hands.jump(3_600);
+        hands.pass(5);
+        assert_eq!(seconds(&clock), 1_010);
+        assert_eq!(clock.jump_micros(), Some(3_600_000_000));
+        hands.pass(5);
+        assert_eq!(seconds(&clock), 1_015);
+        assert_eq!(clock.confirm(), Some(3_600_000_000));
+        assert_eq!((seconds(&clock), clock.jump_micros()), (4_615, None));
+    }
+
+    #[test]
+    fn a_leap_that_is_taken_back_needs_no_operator() {
+        let (hands, clock) = clock();
+        hands.jump(3_600);
+        assert_eq!(seconds(&clock), 1_000);
+        hands.jump(-3_600);
+        hands.pass(1);
+        assert_eq!((seconds(&clock), clock.jump_micros()), (1_001, None));
+    }
+
+    #[test]
+    fn small_steps_and_steps_back_are_followed() {
+        let (hands, clock) = clock();
+        hands.jump(60);
+        assert_eq!(seconds(&clock), 1_060);
+        hands.jump(-500);
+        assert_eq!(seconds(&clock), 560);
+        // Set right again: no leap, it was there before.
+        hands.jump(500);
+        assert_eq!((seconds(&clock), clock.jump_micros()), (1_060, None));
+        assert_eq!(clock.confirm(), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! Entities whose code fails: others are undisturbed, the entity comes back as it was, and after too
+//! many faults it is out of service until it is resumed.
+
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+
+use super::*;
+
+/// Makes the entities in the set fail.
+#[derive(Default)]
+struct Infected(Mutex<Vec<EntityId>>);
+
+impl Infected {
+    fn infect(&self, entity: EntityId) {
+        self.0.lock().unwrap().push(entity);
+    }
+
+    fn heal(&self) {
+        self.0.lock().unwrap().clear();
+    }
+}
+
+impl Intercept for Infected {
+    fn decide(&self, _: EntityId) {}
+
+    fn evolve(&self, entity: EntityId) {
+        if self.0.lock().unwrap().contains(&entity) {
+            resume_unwind(Box::new("infected"));
+        }
+    }
+}
+
+fn start_infected(disk: &SimulatedDisk, infected: &Arc<Infected>) -> Node {
+    let mut options = options(disk, true, TestClock::start());
+    options.intercept = Arc::clone(infected) as Arc<dyn Intercept>;
+    Node::start(options).unwrap()
+}
+
+async fn faulted(core: &Core, command: Command, key: Option<&str>) {
+    let answer = decided(core, command, key).await;
+    assert_eq!(code(&answer), Some(Code::ActorFaulted));
+    assert!(answer.stored);
+}
+
+async fn refused(core: &Core, command: Command) -> Unavailable {
+    let wait = Duration::from_secs(5);
+    match core.submit(command, context(None), wait).unwrap().await {
+        Reply::Unavailable(reason) => reason,
+        other => panic!("it was answered: {other:?}"),
+    }
+}
+
+async fn actor(core: &Core, entity: EntityId) -> ActorView {
+    let page = core.actors(ActorFilter::default(), None, 100).await;
+    let found = page.unwrap().entries;
+    found.into_iter().find(|actor| actor.id == entity).unwrap()
+}
+
+fn resume(entity: EntityId) -> Command {
+    let kind = Kind::Account;
+    Command::Resume(Resume { entity, kind })
+}
+
+async fn balance(core: &Core, account: EntityId) -> i64 {
+    core.account(account)
+        .await
+        .unwrap()
+        .unwrap()
+        .view
+        .balances
+        .balance
+}
+
+#[test]
+fn an_entity_that_fails_is_read_anew_and_others_go_on() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        let (a, b) = (opened(core).await, opened(core).await);
+        decided(core, deposit(a, 10), None).await;
+        infected.infect(a);
+        let wait = Duration::from_secs(5);
+        let failing = core
+            .submit(transfer(a, b, 3), context(Some("poison")), wait)
+            .unwrap();
+        // Those behind it in the mailbox keep their place, and nobody else waits.
+        let next = core.submit(deposit(a, 5), context(None), wait).unwrap();
+        let other = decided(core, deposit(b, 1), None).await;
+        assert_eq!(other.balances(b).unwrap().balance, 1);
+        let Reply::Decided(failed) = failing.await else {
+            panic!("not decided")
+        };
+        assert_eq!(code(&failed), Some(Code::ActorFaulted));
+        assert_eq!(actor(core, a).await.state, "restarting");
+        infected.heal();
+        let Reply::Decided(next) = next.await else {
+            panic!("not decided")
+        };
+        assert_eq!(next.balances(a).unwrap().balance, 15);
+        let seen = actor(core, a).await;
+        assert_eq!((seen.state, seen.restarts), ("live", 1));
+        assert_eq!(seen.last_fault.as_deref(), Some("infected"));
+        // The same request is refused without being run.
+        let again = decided(core, transfer(a, b, 3), Some("poison")).await;
+        assert!(again.replayed);
+        assert_eq!(code(&again), Some(Code::ActorFaulted));
+        assert_eq!(balance(core, a).await, 15);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn the_end_of_a_transfer_that_failed_is_the_one_that_is_started_anew() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        let (a, b) = (opened(core).await, opened(core).await);
+        decided(core, deposit(a, 10), None).await;
+        infected.infect(b);
+        faulted(core, transfer(a, b, 3), None).await;
+        assert_eq!(actor(core, a).await.restarts, 0);
+        assert_eq!(actor(core, b).await.restarts, 1);
+        infected.heal();
+        let moved = decided(core, transfer(a, b, 3), None).await;
+        assert_eq!(moved.balances(b).unwrap().balance, 3);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn one_fault_too_many_takes_an_actor_out_of_service_until_it_is_resumed() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        let (a, b) = (opened(core).await, opened(core).await);
+        decided(core, deposit(a, 10), None).await;
+        decided(core, deposit(b, 10), None).await;
+        infected.infect(a);
+        for _ in 0..3 {
+            faulted(core, deposit(a, 1), None).await;
+        }
+        infected.heal();
+        assert_eq!(refused(core, deposit(a, 1)).await, Unavailable::Quarantined);
+        assert_eq!(
+            refused(core, transfer(b, a, 1)).await,
+            Unavailable::Quarantined
+        );
+        assert_eq!(balance(core, a).await, 10);
+        node.shutdown().await.unwrap();
+        // It outlives a restart, and a crash.
+        let node = start_infected(&disk, &infected);
+        assert_eq!(
+            refused(node.core(), deposit(a, 1)).await,
+            Unavailable::Quarantined
+        );
+        drop(node);
+        disk.crash(3, florin_storage::CrashMode::LoseAll);
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        assert_eq!(balance(core, a).await, 10);
+        let seen = actor(core, a).await;
+        assert_eq!((seen.state, seen.kind), ("quarantined", "account"));
+        assert_eq!(seen.last_fault.as_deref(), Some("infected"));
+        assert_eq!(
+            refused(core, transfer(b, a, 1)).await,
+            Unavailable::Quarantined
+        );
+        // Others don't notice.
+        decided(core, deposit(b, 1), None).await;
+        let resumed = decided(core, resume(a), Some("resume-a")).await;
+        assert!(resumed.stored && code(&resumed).is_none());
+        let done = decided(core, deposit(a, 1), None).await;
+        assert_eq!(done.balances(a).unwrap().balance, 11);
+        let again = decided(core, resume(a), Some("resume-a")).await;
+        assert!(again.replayed);
+        drop(node);
+        disk.crash(4, florin_storage::CrashMode::LoseAll);
+        let node = start_infected(&disk, &infected);
+        decided(node.core(), deposit(a, 1), None).await;
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn resuming_what_is_in_service_changes_nothing_and_what_is_nowhere_is_not_found() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        let a = opened(core).await;
+        let resumed = decided(core, resume(a), None).await;
+        assert!(!resumed.stored && code(&resumed).is_none());
+        let stranger = EntityId::from_parts(1, 2, 3);
+        let nowhere = decided(core, resume(stranger), None).await;
+        assert_eq!(code(&nowhere), Some(Code::NotFound));
+        let other_kind = Command::Resume(Resume {
+            entity: a,
+            kind: Kind::External,
+        });
+        let other_kind = decided(core, other_kind, None).await;
+        assert_eq!(code(&other_kind), Some(Code::NotFound));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn faults_further_apart_than_the_window_are_not_counted_together() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        let a = opened(core).await;
+        for _ in 0..6 {
+            infected.infect(a);
+            faulted(core, deposit(a, 1), None).await;
+            infected.heal();
+            tokio::time::sleep(Duration::from_secs(31)).await;
+            decided(core, deposit(a, 1), None).await;
+        }
+        assert_eq!(actor(core, a).await.restarts, 6);
+        node.shutdown().await.unwrap();
+    });
+}
