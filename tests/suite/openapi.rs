@@ -33,6 +33,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/docs"),
     ("GET", "/problems/{code}"),
     ("GET", "/admin/actors"),
+    ("POST", "/admin/actors/{kind}/{id}/resume"),
+    ("POST", "/admin/clock/confirm"),
 ];
 
 #[test]
@@ -227,6 +229,20 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     );
     walk.get("/admin/actors", "");
     walk.get("/admin/actors?kind=account&limit=1", "");
+    for target in [&id, UNKNOWN_ID, "7"] {
+        let resume = Request::post(
+            &format!("/admin/actors/account/{target}/resume"),
+            &json!({}),
+        );
+        walk.send("POST", "/admin/actors/{kind}/{id}/resume", &resume);
+    }
+    let dry = Request::post(
+        &format!("/admin/actors/account/{id}/resume?dry_run=true"),
+        &json!({}),
+    );
+    walk.send("POST", "/admin/actors/{kind}/{id}/resume", &dry);
+    let confirm = Request::new("POST", "/admin/clock/confirm");
+    walk.send("POST", "/admin/clock/confirm", &confirm);
     for path in [
         "/ledger/trial-balance",
         "/health",

@@ -112,6 +112,7 @@ mod tests {
         for (place, endpoint) in ENDPOINTS.iter().enumerate() {
             let path = endpoint
                 .path
+                .replace("{kind}", "account")
                 .replace("{id}", "x")
                 .replace("{file}", "swagger-ui.css")
                 .replace("{code}", "disk-low");

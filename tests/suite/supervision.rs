@@ -1,0 +1,115 @@
+//! An account whose code fails: others are undisturbed, it comes back right, one fault too many takes
+//! it out of service, a restart keeps it there, an operator resumes it.
+
+use florin_tests::faulty::{heal, infect};
+use florin_tests::http::Request;
+use florin_tests::poll::eventually;
+use serde_json::{Value, json};
+
+use crate::switched::{Faulty, deposit};
+
+/// No pauses worth waiting for, and the sixth fault is the one too many.
+const SETTINGS: &[(&str, &str)] = &[("actors.backoff_ms_min", "1"), ("actors.backoff_ms_max", "2")];
+
+fn actor(faulty: &Faulty, id: &str) -> Value {
+    let page = faulty.server.get("/admin/actors?kind=account&limit=1000").ok();
+    let actors = page["data"].as_array().unwrap();
+    let found = actors.iter().find(|actor| actor["id"] == *id);
+    found.cloned().unwrap_or_default()
+}
+
+fn resume(id: &str) -> Request {
+    Request::post(&format!("/admin/actors/account/{id}/resume"), &json!({}))
+}
+
+fn transfer(from: &str, to: &str) -> Request {
+    Request::post("/transfers", &json!({"from": from, "to": to, "amount": 1}))
+}
+
+#[test]
+fn a_fault_of_one_account_is_told_and_harms_nobody_else() {
+    let faulty = Faulty::start(SETTINGS);
+    let (sick, well) = (faulty.server.account_of(10), faulty.server.account_of(10));
+    infect(faulty.switches(), &sick);
+    let poison = transfer(&well, &sick).key("poison");
+    let problem = faulty.server.send(&poison).problem(500, "actor_faulted");
+    let operation = problem["operation_id"].as_str().unwrap();
+    faulty.server.send(&deposit(&well, 5)).ok();
+    assert_eq!(faulty.server.balance(&well), 15);
+    heal(faulty.switches(), &sick);
+    eventually("it is back", || {
+        let actor = actor(&faulty, &sick);
+        (actor["state"] == "live" && actor["restarts"] == 1).then_some(())
+    });
+    let fault = actor(&faulty, &sick)["last_fault"].clone();
+    assert!(fault.as_str().unwrap().contains("the test asked for it"), "{fault}");
+    assert_eq!(actor(&faulty, &well)["last_fault"], Value::Null);
+    // The same request is refused without being run; without a key it runs.
+    let again = faulty.server.send(&poison);
+    assert!(again.replayed());
+    again.problem(500, "actor_faulted");
+    let told = faulty.server.get(&format!("/operations/{operation}")).ok();
+    assert_eq!(told["error"]["code"], "actor_faulted");
+    faulty.server.send(&transfer(&well, &sick)).ok();
+    assert_eq!(faulty.server.balance(&sick), 11);
+    let log = faulty.server.log();
+    let line = log.lines().find(|line| line.contains("restarted")).unwrap();
+    for field in [sick.as_str(), "reason", "restarts", "backoff_ms"] {
+        assert!(line.contains(field), "{field} is not in {line}");
+    }
+    let metrics = faulty.server.get("/metrics").text();
+    let restarts = "florin_actor_restarts_total{kind=\"account\",reason=\"panic\"} 1";
+    assert!(metrics.contains(restarts), "{metrics}");
+}
+
+#[test]
+fn the_sixth_fault_in_a_minute_takes_an_account_out_of_service_until_it_is_resumed() {
+    let mut faulty = Faulty::start(SETTINGS);
+    let (sick, well) = (faulty.server.account_of(10), faulty.server.account_of(10));
+    infect(faulty.switches(), &sick);
+    for _ in 0..6 {
+        let refused = faulty.server.send(&deposit(&sick, 1));
+        refused.problem(500, "actor_faulted");
+    }
+    heal(faulty.switches(), &sick);
+    let out_of_service = |faulty: &Faulty| {
+        for request in [deposit(&sick, 1), transfer(&well, &sick), transfer(&sick, &well)] {
+            let refused = faulty.server.send(&request);
+            refused.problem(503, "actor_quarantined");
+            assert!(refused.header("Retry-After").is_some());
+        }
+        assert_eq!(faulty.server.balance(&sick), 10);
+        let page = faulty.server.get("/admin/actors?state=quarantined").ok();
+        assert_eq!(page["data"][0]["id"], sick);
+        faulty.server.send(&deposit(&well, 1)).ok();
+    };
+    out_of_service(&faulty);
+    faulty.server.restart();
+    out_of_service(&faulty);
+    faulty.server.crash();
+    out_of_service(&faulty);
+    let resumed = faulty.server.send(&resume(&sick).key("resume")).ok();
+    assert_eq!(resumed["status"], "completed");
+    let done = faulty.server.send(&deposit(&sick, 1)).ok();
+    assert_eq!((&done["balance"], &done["version"]), (&json!(11), &json!(3)));
+    assert!(faulty.server.send(&resume(&sick).key("resume")).replayed());
+    faulty.server.crash();
+    faulty.server.send(&deposit(&sick, 1)).ok();
+    faulty.server.send(&transfer(&sick, &well)).ok();
+}
+
+#[test]
+fn what_there_is_not_cannot_be_resumed() {
+    let faulty = Faulty::start(SETTINGS);
+    let id = faulty.server.account();
+    let unknown = "01901234-5678-7fff-bfff-ffffffffffa5";
+    faulty.server.send(&resume(unknown)).problem(404, "not_found");
+    faulty.server.send(&resume("7")).problem(400, "invalid_id");
+    let other_kind = Request::post(&format!("/admin/actors/external/{id}/resume"), &json!({}));
+    faulty.server.send(&other_kind).problem(404, "not_found");
+    let no_kind = Request::post(&format!("/admin/actors/nothing/{id}/resume"), &json!({}));
+    faulty.server.send(&no_kind).problem(404, "route_not_found");
+    faulty.server.send(&resume(&id)).ok();
+    // It is a read that changes nothing: an account in service stays so.
+    faulty.server.send(&deposit(&id, 1)).ok();
+}
