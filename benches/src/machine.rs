@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::{env, fs, thread};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Machine {
     pub cores: usize,
     pub cpu: String,
@@ -17,7 +17,7 @@ pub struct Machine {
     /// The load average of the last minute, before the benchmark added its own.
     pub load_average: String,
     /// The compiler that built the generator and the echo.
-    pub rustc: &'static str,
+    pub rustc: String,
     /// Whether those were built with optimisations.
     pub optimised: bool,
     /// Names of settings that the node took from the environment.
@@ -45,7 +45,7 @@ impl Machine {
                 .map_or(0, |kib: u64| kib / 1024),
             file_system: file_system(&mounts, data_dir).map_or_else(unknown, str::to_owned),
             load_average: load.split(' ').next().unwrap_or_default().to_owned(),
-            rustc: env!("BUILD_RUSTC"),
+            rustc: env!("BUILD_RUSTC").to_owned(),
             optimised: !cfg!(debug_assertions),
             node_environment,
         }
