@@ -65,8 +65,9 @@ pub struct Worker<S> {
     timetable: Timetable,
     tally: Tally,
     in_flight: u64,
+    /// Connections that may send again.
     alive: usize,
-    /// The script has no more requests.
+    /// The script had no more for a connection.
     exhausted: bool,
 }
 
@@ -146,12 +147,12 @@ impl<S: Script> Worker<S> {
     }
 
     fn has_more(&self, now: Instant) -> bool {
-        self.alive > 0 && !self.exhausted && !self.timetable.over(now)
+        self.alive > 0 && !self.timetable.over(now)
     }
 
     /// Wakes the loop when the next request is due, if a connection is free for it.
     fn set_timer(&self) -> Result<(), BenchError> {
-        if self.free.is_empty() || self.exhausted {
+        if self.free.is_empty() {
             return Ok(());
         }
         match self.timetable.next_at() {
@@ -247,17 +248,16 @@ impl<S: Script> Worker<S> {
 
     /// Sends what is due on the connections that are free.
     fn dispatch(&mut self, now: Instant) {
-        while !self.exhausted
-            && let Some(&slot) = self.free.front()
-        {
+        while let Some(&slot) = self.free.front() {
             let Some(due) = self.timetable.take(now) else {
                 return;
             };
+            self.free.pop_front();
             let Some(request) = self.script.next(slot) else {
                 self.exhausted = true;
-                return;
+                self.alive -= 1;
+                continue;
             };
-            self.free.pop_front();
             let connection = &mut self.connections[slot];
             connection.due_at = due;
             connection.sent_at = now;

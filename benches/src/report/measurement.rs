@@ -60,7 +60,7 @@ pub struct Measurement {
     /// Answers in the window.
     pub answered: u64,
     pub requests_per_second: f64,
-    /// To the echo of the same round, connections and rate.
+    /// To the echo of the same round and connections; none at a set rate.
     pub ratio_to_echo: Option<f64>,
     /// From when a request was due (in a closed loop: written) to its reply.
     pub latency_us: Latency,

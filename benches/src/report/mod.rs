@@ -108,11 +108,13 @@ impl Report {
         }
     }
 
-    /// Takes a measurement, with its ratio to the echo of its round, its connections and its rate.
+    /// Takes a measurement, with its ratio to the echo of its round and its connections.
     pub fn add(&mut self, mut measurement: Measurement) {
-        measurement.ratio_to_echo = self.echo_of(&measurement).and_then(|echo| {
-            maths::ratio(measurement.requests_per_second, echo.requests_per_second)
-        });
+        if measurement.offered_per_second.is_none() {
+            measurement.ratio_to_echo = self.echo_of(&measurement).and_then(|echo| {
+                maths::ratio(measurement.requests_per_second, echo.requests_per_second)
+            });
+        }
         self.take_faults(&measurement);
         self.measurements.push(measurement);
     }

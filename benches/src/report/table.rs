@@ -110,7 +110,7 @@ fn rows(report: &Report, text: &mut String) -> fmt::Result {
         let rate = spread(row.requests_per_second, 0);
         let ratio = row
             .ratio_to_echo
-            .map_or_else(|| "1".to_owned(), |ratio| spread(ratio, 3));
+            .map_or_else(|| "-".to_owned(), |ratio| spread(ratio, 3));
         let whole =
             |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |one| format!("{one:.0}"));
         writeln!(
