@@ -20,7 +20,7 @@ pub struct Machine {
     pub rustc: String,
     /// Whether those were built with optimisations.
     pub optimised: bool,
-    /// Names of settings that the node took from the environment.
+    /// Settings that the node took from the environment, those that are numbers with their value.
     pub node_environment: Vec<String>,
 }
 
@@ -30,8 +30,14 @@ impl Machine {
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let mut node_environment: Vec<_> = env::vars_os()
-            .filter_map(|(name, _)| name.into_string().ok())
-            .filter(|name| name.starts_with("FLORIN__") || name.starts_with("KAFKA_"))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with("FLORIN__") || name.starts_with("KAFKA_"))
+            .map(
+                |(name, value)| match value.to_str().map(str::parse::<u64>) {
+                    Some(Ok(number)) => format!("{name}={number}"),
+                    _ => name,
+                },
+            )
             .collect();
         node_environment.sort();
         Self {

@@ -55,7 +55,7 @@ pub fn open_accounts(
         return Err(BenchError::Opening(format!(
             "opening {count} accounts: {answered} of {} requests went well; first error: {}",
             u64::from(count) * 2,
-            driven.tally.first_error.as_deref().unwrap_or("none")
+            driven.tally.first_wrong()
         )));
     }
     accounts.shuffle(&mut SmallRng::from_os_rng());

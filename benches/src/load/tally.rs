@@ -55,7 +55,9 @@ pub struct Tally {
     pub unanswered: u64,
     /// Requests that were due at a set rate while all connections were busy, and never sent.
     pub unsent: u64,
-    /// The first thing that went wrong, in words.
+    /// The first answer with another status, in words.
+    pub first_refusal: Option<String>,
+    /// The first other thing that went wrong.
     pub first_error: Option<String>,
     pub series: Series,
 }
@@ -75,6 +77,7 @@ impl Tally {
             transport_errors: 0,
             unanswered: 0,
             unsent: 0,
+            first_refusal: None,
             first_error: None,
             series: Series::default(),
         }
@@ -105,29 +108,32 @@ impl Tally {
         if let Some(second) = timing.second {
             self.series.refused(second);
         }
-        let sample = &reply.body[..reply.body.len().min(SAMPLE_BYTES_MAX)];
-        self.note(|| format!("{}: {}", reply.status, String::from_utf8_lossy(sample)));
+        self.first_refusal.get_or_insert_with(|| {
+            let sample = &reply.body[..reply.body.len().min(SAMPLE_BYTES_MAX)];
+            format!("{}: {}", reply.status, String::from_utf8_lossy(sample))
+        });
     }
 
     /// A connection broke; `in_flight` when it had a request.
     pub fn transport_error(&mut self, what: impl ToString, in_flight: bool) {
         self.transport_errors += 1;
         self.maybe_recorded += u64::from(in_flight);
-        self.note(|| what.to_string());
+        self.first_error.get_or_insert_with(|| what.to_string());
     }
 
     pub fn unanswered(&mut self, requests: u64) {
         if requests > 0 {
             self.unanswered += requests;
             self.maybe_recorded += requests;
-            self.note(|| format!("{requests} requests were never answered"));
+            self.first_error
+                .get_or_insert_with(|| format!("{requests} requests were never answered"));
         }
     }
 
-    fn note(&mut self, what: impl FnOnce() -> String) {
-        if self.first_error.is_none() {
-            self.first_error = Some(what());
-        }
+    /// What went wrong first, in words.
+    pub fn first_wrong(&self) -> &str {
+        let first = self.first_error.as_ref().or(self.first_refusal.as_ref());
+        first.map_or("none", String::as_str)
     }
 
     /// Answers with a status that was not the expected one.
@@ -157,6 +163,7 @@ impl Tally {
         self.transport_errors += other.transport_errors;
         self.unanswered += other.unanswered;
         self.unsent += other.unsent;
+        self.first_refusal = self.first_refusal.take().or(other.first_refusal);
         self.first_error = self.first_error.take().or(other.first_error);
         self.series.add(other.series);
     }
@@ -224,7 +231,8 @@ mod tests {
         assert!(sum.latency.max() >= LATENCY_US_MAX);
         assert_eq!((sum.refusal.max(), sum.with_retry_after), (20, 1));
         assert_eq!(sum.errors(), 2);
-        assert_eq!(sum.first_error.as_deref(), Some("503: overloaded"));
+        assert_eq!(sum.first_refusal.as_deref(), Some("503: overloaded"));
+        assert_eq!(sum.first_wrong(), "reset");
         let seconds = sum.series.seconds(2);
         assert_eq!((seconds[1].answered, seconds[1].refused), (1, 1));
     }

@@ -81,7 +81,7 @@ fn make(session: &Session<'_>, transfers: u64) -> Result<(u64, u64), BenchError>
         return Err(BenchError::Opening(format!(
             "ageing: {} of {transfers} transfers went well; first error: {}",
             tally.answered,
-            tally.first_error.as_deref().unwrap_or("none")
+            tally.first_wrong()
         )));
     }
     Ok((tally.answered, busy))

@@ -60,7 +60,8 @@ pub fn run(session: &Session<'_>, report: &mut Report, maximum: f64) -> Result<(
     let drained = Duration::from_secs_f64(loaded.measurement.drained_ms / 1e3);
     let normal_after = singles.until_normal(single_before)?;
     let rss_bytes_after = resident(session);
-    let (measurement, checked) = session.settle(loaded, singles.recorded);
+    let (mut measurement, checked) = session.settle(loaded, singles.recorded);
+    measurement.overload = true;
     report.add_overload(Overload {
         goodput_to_maximum: measurement.requests_per_second / maximum,
         measurement,

@@ -57,6 +57,8 @@ pub struct Measurement {
     pub offered_per_second: Option<f64>,
     /// The measured window, without warm-up.
     pub seconds: f64,
+    /// Whether it was meant to be more than the server can do.
+    pub overload: bool,
     /// Answers in the window.
     pub answered: u64,
     pub requests_per_second: f64,
@@ -94,6 +96,7 @@ pub struct Measurement {
     pub unanswered: u64,
     /// Requests that were due and never sent, for every connection was busy.
     pub unsent: u64,
+    pub first_refusal: Option<String>,
     pub first_error: Option<String>,
     /// All answers, warm-up included.
     pub answered_in_all: u64,
@@ -173,6 +176,7 @@ impl Measurement {
                 Pace::Open { per_second, .. } => Some(per_second),
             },
             seconds,
+            overload: false,
             answered,
             requests_per_second: rate,
             ratio_to_echo: None,
@@ -198,6 +202,7 @@ impl Measurement {
             transport_errors: tally.transport_errors,
             unanswered: tally.unanswered,
             unsent: tally.unsent,
+            first_refusal: tally.first_refusal.clone(),
             first_error: tally.first_error.clone(),
             answered_in_all: tally.answered,
         }
@@ -229,16 +234,22 @@ impl Measurement {
         self.refused() + self.transport_errors + self.unanswered
     }
 
-    /// Errors that make the run a failed one. At a set rate a server may say that it is too much.
+    /// Errors that make the run a failed one. At a set rate a server may say that it is too much;
+    /// at an overload it may close connections too.
     fn wrong(&self) -> u64 {
-        let shed: u64 = match self.offered_per_second {
-            Some(_) => [429, 503]
-                .iter()
-                .filter_map(|status| self.other_statuses.get(status))
-                .sum(),
-            None => 0,
+        if self.offered_per_second.is_none() {
+            return self.errors();
+        }
+        let statuses = [429, 503].iter();
+        let shed: u64 = statuses
+            .filter_map(|status| self.other_statuses.get(status))
+            .sum();
+        let closed = if self.overload {
+            self.transport_errors
+        } else {
+            0
         };
-        self.errors() - shed
+        self.errors() - shed - closed
     }
 
     /// What is wrong with it, in words.
@@ -253,7 +264,8 @@ impl Measurement {
             ));
         };
         if self.wrong() > 0 {
-            let first = self.first_error.as_deref().unwrap_or("unknown");
+            let first = self.first_error.as_ref().or(self.first_refusal.as_ref());
+            let first = first.map_or("unknown", String::as_str);
             fault(format!("{} errors; the first: {first}", self.wrong()));
         }
         if self.answered == 0 {
@@ -404,6 +416,10 @@ pub mod tests {
         measurement.offered_per_second = Some(100.0);
         assert!(measurement.faults().is_empty());
         measurement.other_statuses.insert(500, 1);
+        assert!(measurement.faults()[0].contains("1 errors"));
+        measurement.transport_errors = 3;
+        assert!(measurement.faults()[0].contains("4 errors"));
+        measurement.overload = true;
         assert!(measurement.faults()[0].contains("1 errors"));
     }
 

@@ -71,9 +71,7 @@ fn paced(report: &Report) -> Vec<Chart> {
         let of: Vec<_> = of
             .filter(|one| one.offered_per_second == Some(rate))
             .collect();
-        let title = format!(
-            "Latency by percentile from when a request was due, median of the rounds: {rate:.0} requests/s"
-        );
+        let title = format!("Latency by percentile at {rate:.0} requests/s, median of the rounds");
         Chart::by_percentile(&title, curves(&of))
     });
     charts.collect()

@@ -12,7 +12,7 @@ use super::{Report, markdown};
 const STYLE: &str = "body{font:15px/1.45 sans-serif;max-width:1180px;margin:2em auto;padding:0 1em;color:#222}\
 h1{font-size:1.5em}h2{font-size:1.2em;margin-top:2em}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13px}\
-th,td{border:1px solid #ccc;padding:4px 8px;text-align:right;white-space:nowrap}\
+th,td{border:1px solid #ccc;padding:4px 8px;text-align:right;white-space:nowrap}th{white-space:normal}\
 th:first-child,td:first-child{text-align:left}th{background:#f3f3f3}\
 svg{display:block;margin:1em 0;max-width:100%;height:auto;background:#fff}\
 svg text{font:12px sans-serif;fill:#222}svg .title{font-size:14px;font-weight:bold}svg .axis{font-size:13px}\

@@ -10,8 +10,12 @@ use crate::scenario::Scenario;
 /// Where and when a run was made.
 pub fn machine(report: &Report) -> String {
     let machine = &report.machine;
+    let settings = match machine.node_environment.join(", ") {
+        none if none.is_empty() => "the node's default settings".to_owned(),
+        settings => format!("the node's settings but for {settings}"),
+    };
     format!(
-        "{}: {} cores ({}), {} MiB, Linux {}, {}, {}; {} accounts, {} rounds of {} s.",
+        "{}: {} cores ({}), {} MiB, Linux {}, {}, {}; {} accounts, {} rounds of {} s, {settings}.",
         report.date,
         machine.cores,
         machine.cpu,
