@@ -7,9 +7,9 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::maths;
+use super::subject::Subject;
 use crate::load::{Driven, Pace, Plan, Second};
 use crate::node::LeftOver;
-use crate::scenario::Scenario;
 use crate::watch::Watched;
 
 /// The quantiles of the curve: a step of the axis each time the rest is a tenth.
@@ -17,34 +17,6 @@ const CURVE: [f64; 16] = [
     0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999, 0.9995, 0.9999, 0.99995,
     0.99999, 0.999_999,
 ];
-
-/// What answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Server {
-    Echo,
-    Florin,
-    /// The thin service over PostgreSQL.
-    Postgres,
-}
-
-/// What was loaded with what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subject {
-    pub server: Server,
-    pub scenario: Scenario,
-}
-
-impl Subject {
-    /// Its name in tables.
-    pub fn name(self) -> String {
-        match self.server {
-            Server::Echo => "echo".to_owned(),
-            Server::Florin => self.scenario.name().to_owned(),
-            Server::Postgres => format!("pg {}", self.scenario.name()),
-        }
-    }
-}
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Measurement {
@@ -303,8 +275,10 @@ fn curve(latency: &Histogram<u64>) -> Vec<(f64, u64)> {
 
 #[cfg(test)]
 pub mod tests {
+    use super::super::subject::Server;
     use super::*;
     use crate::load::{Tally, Timing};
+    use crate::scenario::Scenario;
 
     pub fn echo() -> Subject {
         Subject {

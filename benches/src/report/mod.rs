@@ -5,6 +5,7 @@ mod html;
 mod markdown;
 mod maths;
 mod measurement;
+mod subject;
 mod summary;
 mod table;
 
@@ -14,7 +15,8 @@ use time::format_description::well_known::Rfc3339;
 
 pub use self::html::page;
 pub use self::markdown::results;
-pub use self::measurement::{DiskPerRecord, Measurement, Recorded, Server, Subject};
+pub use self::measurement::{DiskPerRecord, Measurement, Recorded};
+pub use self::subject::{Server, Subject};
 pub use self::table::table;
 
 use self::drift::Drift;
@@ -87,10 +89,10 @@ pub struct Sustained {
 
 impl Report {
     pub fn new(options: RunOptions, machine: Machine) -> Self {
+        let now = OffsetDateTime::now_utc();
+        let now = now.replace_nanosecond(0).unwrap_or(now);
         Self {
-            date: OffsetDateTime::now_utc()
-                .format(&Rfc3339)
-                .unwrap_or_default(),
+            date: now.format(&Rfc3339).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: options.command(),
             machine,

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::maths::{self, Spread};
-use super::measurement::{Measurement, Server, Subject};
+use super::measurement::Measurement;
+use super::subject::{Server, Subject};
 use crate::postgres::PgBench;
 use crate::scenario::Scenario;
 

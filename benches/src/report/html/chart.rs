@@ -8,7 +8,7 @@ use super::scale::Scale;
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 84.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 40.0;
 const BOTTOM: f64 = 56.0;
 /// Above the legend; each row of it needs more.
 const TOP: f64 = 44.0;
@@ -260,7 +260,7 @@ pub mod tests {
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         // From the left edge at half height over the bottom to the upper right corner.
         assert!(
-            svg.contains(r#"d="M84.0 179.0L410.0 294.0L736.0 64.0""#),
+            svg.contains(r#"d="M84.0 179.0L402.0 294.0L720.0 64.0""#),
             "{svg}"
         );
     }

@@ -1,7 +1,8 @@
 //! Which charts a section of the page has.
 
 use super::super::maths::Spread;
-use super::super::measurement::{Measurement, Subject};
+use super::super::measurement::Measurement;
+use super::super::subject::Subject;
 use super::super::{Report, markdown::Kind};
 use super::chart::{Chart, Line};
 use crate::load::Second;
@@ -34,7 +35,7 @@ fn rounds(report: &Report) -> Vec<Chart> {
         let of: Vec<_> = closed(report)
             .filter(|one| one.connections == connections)
             .collect();
-        let at = format!("{connections} connections, closed loop");
+        let at = format!("{connections} connections");
         charts.push(Chart::over_time(
             &format!("Throughput over time, the rounds one after the other: {at}"),
             "answers/s",

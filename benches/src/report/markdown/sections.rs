@@ -303,7 +303,7 @@ fn overload(report: &Report) -> Option<Section> {
             measurement.connections,
             overload.single_ms_before
         )],
-        table: Table::of(&["", ""], rows),
+        table: Table::of(&["what", "measured"], rows),
     })
 }
 
@@ -353,7 +353,7 @@ fn operating(report: &Report) -> Option<Section> {
         kind: Kind::Operating,
         title: "Restart and verification".to_owned(),
         paragraphs: Vec::new(),
-        table: Some(Table::of(&["", ""], rows)?),
+        table: Some(Table::of(&["what", "measured"], rows)?),
     })
 }
 
