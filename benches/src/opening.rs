@@ -32,6 +32,7 @@ pub fn open_accounts(
     let plan = Plan {
         address,
         server,
+        backing: None,
         connections: CONNECTIONS,
         pace: Pace::Closed,
         warmup: Duration::ZERO,

@@ -190,6 +190,7 @@ impl<'a> Session<'a> {
         Plan {
             address,
             server,
+            backing: None,
             connections: load.connections,
             pace: load.pace,
             warmup: self.options.warmup(),

@@ -29,6 +29,8 @@ pub struct Plan {
     pub address: SocketAddr,
     /// The process behind the address, for its CPU time.
     pub server: u32,
+    /// A process that works for that one with its children: a database.
+    pub backing: Option<u32>,
     /// Requests in flight at most.
     pub connections: usize,
     pub pace: Pace,
@@ -96,9 +98,9 @@ pub fn drive_watched<S: Script>(
             .collect();
         let busy = || threads.iter().any(|thread| !thread.is_finished());
         wait_until(measured_from, &busy, &mut || {});
-        let before = Reading::take(plan.server);
+        let before = Reading::take(plan);
         wait_until(measured_to, &busy, &mut || watch(measured_from.elapsed()));
-        let after = Reading::take(plan.server);
+        let after = Reading::take(plan);
 
         let server_cpu = after.server.saturating_sub(before.server);
         let generator_cpu = after.generator.saturating_sub(before.generator);
@@ -168,10 +170,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(server: u32) -> Self {
+    fn take(plan: &Plan) -> Self {
+        let backing = plan.backing.map(cpu::used_by_family).unwrap_or_default();
         Self {
             at: Instant::now(),
-            server: cpu::used_by(server).unwrap_or_default(),
+            server: cpu::used_by(plan.server).unwrap_or_default() + backing,
             generator: cpu::used_by(std::process::id()).unwrap_or_default(),
             machine: cpu::of_machine(),
         }
@@ -189,6 +192,7 @@ mod tests {
         Plan {
             address: fake.address(),
             server: std::process::id(),
+            backing: None,
             connections: 7,
             pace: Pace::Closed,
             warmup: Duration::from_millis(50),

@@ -64,6 +64,7 @@ fn make(session: &Session<'_>, transfers: u64) -> Result<(u64, u64), BenchError>
     let plan = Plan {
         address,
         server: session.node.pid(),
+        backing: None,
         connections: CONNECTIONS,
         pace: Pace::Closed,
         warmup: Duration::ZERO,

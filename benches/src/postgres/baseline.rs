@@ -104,7 +104,10 @@ impl Baseline {
             let load = Load::closed(connections, options.measured());
             let asked = &options.scenarios;
             for &scenario in SCENARIOS.iter().filter(|one| asked.contains(one)) {
-                let plan = session.plan(address, service.pid(), &load);
+                let plan = load::Plan {
+                    backing: self.cluster.pid(),
+                    ..session.plan(address, service.pid(), &load)
+                };
                 report.add(self.measure_service(&plan, scenario, round, options.threads)?);
                 stop_if_interrupted()?;
             }
@@ -135,10 +138,7 @@ impl Baseline {
     ) -> Result<Measurement, BenchError> {
         let before = self.transfers()?;
         let scripts = scenario.scripts(plan.address, &self.accounts, threads, None);
-        let mut driven = load::drive(plan, scripts)?;
-        // The work is done by the server's processes, one a connection of the pool: those are here
-        // all that is neither the service nor the generator.
-        driven.server_cpu += std::mem::take(&mut driven.other_cpu);
+        let driven = load::drive(plan, scripts)?;
         let subject = Subject {
             server: Server::Postgres,
             scenario,

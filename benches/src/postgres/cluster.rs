@@ -144,6 +144,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// The process whose children do the work, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
     /// Ends the server; says what is wrong with how it ended, if anything.
     pub fn stop(&mut self) -> Option<String> {
         self.process.take()?.stop(true)

@@ -315,6 +315,7 @@ pub mod tests {
         let plan = Plan {
             address: "127.0.0.1:1".parse().unwrap(),
             server: 1,
+            backing: None,
             connections,
             pace: Pace::Closed,
             warmup: Duration::ZERO,
