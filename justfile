@@ -13,6 +13,10 @@ bench *arguments:
     cargo build --release --package florin-gateway
     cargo run --release --package florin-benches -- run {{ arguments }}
 
+# benches/RESULTS.md, from what `just bench --json FILE` left
+results *files:
+    cargo run --release --package florin-benches -- results --from {{ files }}
+
 # a server on 127.0.0.1:8080, data in ./florin-data
 run *arguments:
     cargo run --release -- {{ arguments }}

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use serde::Serialize;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
 
@@ -20,8 +20,13 @@ pub struct Cli {
 pub enum Command {
     /// Start a node and an echo, load them in turn, report their ratio.
     Run(RunOptions),
+    /// Write RESULTS.md from what runs have left as JSON.
+    Results(ResultsOptions),
     /// Serve the one-route echo that `run` compares with, on loopback, until SIGTERM.
     Echo(EchoOptions),
+    /// Serve transfers from a PostgreSQL database, on loopback, until SIGTERM: the thin service that
+    /// `run --with postgres` compares with.
+    PostgresService(ServiceOptions),
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +36,45 @@ pub struct EchoOptions {
     pub port: u16,
 }
 
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Args)]
+pub struct ServiceOptions {
+    /// Port on 127.0.0.1.
+    #[arg(long)]
+    pub port: u16,
+    /// Where the database is, as `host=… port=… user=… dbname=…`.
+    #[arg(long)]
+    pub database: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ResultsOptions {
+    /// Files that `run --json` wrote; each becomes a section, in this order.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub from: Vec<PathBuf>,
+    /// The file to write.
+    #[arg(long, default_value = "benches/RESULTS.md")]
+    pub to: PathBuf,
+}
+
+/// What a run can measure beside its rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Extra {
+    /// The first scenario and the echo, both at half of the scenario's maximum rate.
+    HalfRate,
+    /// The first scenario for minutes at a share of its maximum: does anything drift?
+    Sustained,
+    /// The first scenario at three times its maximum: what is refused, how, and what comes after?
+    Overload,
+    /// SIGKILL under load: the time until the node is ready again.
+    Restart,
+    /// The same transfers on PostgreSQL, behind a thin HTTP service and under pgbench.
+    Postgres,
+    /// All of these.
+    All,
+}
+
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct RunOptions {
     /// Accounts to open, each with one deposit.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
@@ -40,7 +83,7 @@ pub struct RunOptions {
     #[arg(long, value_delimiter = ',', default_values_t = [64, 256], value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub connections: Vec<u16>,
     /// Rounds; each measures the echo and every scenario once for each number of connections.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(3..=1000))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     /// Measured seconds of each scenario.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -54,17 +97,40 @@ pub struct RunOptions {
     /// What to measure the node with.
     #[arg(long = "scenario", value_enum, value_delimiter = ',', default_values_t = [Scenario::TransferUniform, Scenario::TransferHot])]
     pub scenarios: Vec<Scenario>,
+    /// Measure every scenario and the echo at these rates too, in requests a second. Latency then
+    /// counts from when a request was due, not from when it could be sent.
+    #[arg(long = "rate", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub rates: Vec<u32>,
+    /// What to measure beside the rounds.
+    #[arg(long = "with", value_enum, value_delimiter = ',')]
+    pub extras: Vec<Extra>,
+    /// How long the sustained load lasts, in seconds.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(3..=86_400))]
+    pub sustained_seconds: u64,
+    /// Its rate, in percent of the maximum that the rounds found.
+    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub sustained_percent: u32,
+    /// How long the overload lasts, in seconds.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub overload_seconds: u64,
     /// Transfers to make before the first round, so that the journal is not young.
     #[arg(long, default_value_t = 0)]
     pub aged: u64,
     /// Write everything measured to this file, as JSON.
     #[arg(long)]
+    #[serde(skip)]
     pub json: Option<PathBuf>,
+    /// Write the report with its charts to this file, as one page that needs no network.
+    #[arg(long)]
+    #[serde(skip)]
+    pub html: Option<PathBuf>,
     /// The node's executable; by default `florin` beside this one.
     #[arg(long)]
+    #[serde(skip)]
     pub florin: Option<PathBuf>,
     /// The node's data directory, kept afterwards; by default a new one under the build's target directory, removed when all went well.
     #[arg(long)]
+    #[serde(skip)]
     pub data_dir: Option<PathBuf>,
 }
 
@@ -77,5 +143,86 @@ impl RunOptions {
     /// How long load is on before that.
     pub fn warmup(&self) -> Duration {
         Duration::from_secs(self.warmup)
+    }
+
+    /// Whether `extra` was asked for.
+    pub fn with(&self, extra: Extra) -> bool {
+        self.extras.contains(&extra) || self.extras.contains(&Extra::All)
+    }
+
+    /// The scenario of what is measured with one only.
+    pub fn first_scenario(&self) -> Scenario {
+        let first = self.scenarios.first().copied();
+        first.unwrap_or(Scenario::TransferUniform)
+    }
+
+    /// The command that measures the same again. It names no file of this machine.
+    pub fn command(&self) -> String {
+        let scenarios = self.scenarios.iter().map(|scenario| scenario.name());
+        let mut command = format!(
+            "cargo run --release -p florin-benches -- run --accounts {} --connections {} --rounds {} --seconds {} --warmup {} --threads {} --scenario {}",
+            self.accounts,
+            list(self.connections.iter().map(ToString::to_string)),
+            self.rounds,
+            self.seconds,
+            self.warmup,
+            self.threads,
+            list(scenarios.map(str::to_owned)),
+        );
+        let mut option = |name: &str, value: String| {
+            command.push_str(&format!(" --{name} {value}"));
+        };
+        if !self.rates.is_empty() {
+            option("rate", list(self.rates.iter().map(ToString::to_string)));
+        }
+        if !self.extras.is_empty() {
+            let names = self.extras.iter().filter_map(Extra::to_possible_value);
+            option("with", list(names.map(|name| name.get_name().to_owned())));
+        }
+        if self.with(Extra::Sustained) {
+            option("sustained-seconds", self.sustained_seconds.to_string());
+            option("sustained-percent", self.sustained_percent.to_string());
+        }
+        if self.with(Extra::Overload) {
+            option("overload-seconds", self.overload_seconds.to_string());
+        }
+        if self.aged > 0 {
+            option("aged", self.aged.to_string());
+        }
+        command
+    }
+}
+
+fn list(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub fn options(arguments: &str) -> RunOptions {
+        let words = ["florin-benches", "run"].into_iter();
+        let cli = Cli::parse_from(words.chain(arguments.split_ascii_whitespace()));
+        match cli.command {
+            Command::Run(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_of_a_run_is_read_back_as_the_same_run() {
+        let given = "--accounts 7 --scenario mixed,transfer-zipf --rate 5,9 --with sustained,half-rate --sustained-seconds 9 --aged 4 --json /somewhere/x";
+        let command = options(given).command();
+        assert!(!command.contains("somewhere"), "{command}");
+        let (_, arguments) = command.split_once("-- run ").unwrap();
+        assert_eq!(options(arguments).command(), command);
+        assert!(command.contains("--with sustained,half-rate --sustained-seconds 9"));
+    }
+
+    #[test]
+    fn all_extras_are_one_word() {
+        assert!(options("--with all").with(Extra::Restart));
+        assert!(!options("").with(Extra::Restart));
     }
 }

@@ -10,6 +10,17 @@ pub fn used_by(pid: u32) -> Option<Duration> {
     Some(of_ticks(ticks))
 }
 
+/// The CPU time of process `pid` and of its children that run.
+pub fn used_by_family(pid: u32) -> Duration {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ticks = processes.filter_map(|process| {
+        let other: u32 = process.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+        (other == pid || parent(&stat)? == pid).then(|| parse(&stat))?
+    });
+    of_ticks(ticks.sum())
+}
+
 /// CPU time of the whole machine since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MachineTimes {
@@ -45,6 +56,12 @@ fn of_ticks(ticks: u64) -> Duration {
     Duration::from_micros(ticks.saturating_mul(1_000_000) / per_second)
 }
 
+/// Field 4 of proc(5).
+fn parent(stat: &str) -> Option<u32> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// utime + stime, fields 14 and 15 of proc(5). The name before them may hold spaces and brackets,
 /// so counting starts at the last bracket.
 fn parse(stat: &str) -> Option<u64> {
@@ -63,6 +80,7 @@ mod tests {
     fn the_fields_are_found_behind_a_name_with_brackets() {
         let stat = "42 (a b) c) S 1 42 42 0 -1 4194304 100 0 0 0 17 5 900 800 20 0 3 0 1";
         assert_eq!(parse(stat), Some(22));
+        assert_eq!(parent(stat), Some(1));
     }
 
     #[test]
@@ -77,5 +95,7 @@ mod tests {
     fn this_process_has_a_cpu_time() {
         assert!(used_by(std::process::id()).is_some());
         assert!(used_by(u32::MAX).is_none());
+        assert!(used_by_family(std::process::id()) <= of_machine().busy);
+        assert_eq!(used_by_family(u32::MAX), Duration::ZERO);
     }
 }

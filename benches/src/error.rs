@@ -41,6 +41,17 @@ pub enum BenchError {
         request: String,
         source: serde_json::Error,
     },
+    #[error("{name} ended with {status}:\n{output}")]
+    Program {
+        name: &'static str,
+        status: String,
+        output: String,
+    },
+    #[error("{}: {source}", file.display())]
+    Report {
+        file: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("{0}")]
     Opening(String),
     #[error("interrupted")]

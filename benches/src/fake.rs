@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 #[derive(Default)]
 struct Journal {
@@ -13,6 +14,7 @@ struct Journal {
     keys: HashSet<String>,
     requests: u64,
     refuse_every: Option<u64>,
+    stall: Option<(u64, Duration)>,
 }
 
 pub struct Fake {
@@ -29,6 +31,14 @@ impl Fake {
     pub fn refusing_every(every: u64) -> Self {
         Self::with(Journal {
             refuse_every: Some(every),
+            ..Journal::default()
+        })
+    }
+
+    /// Stands still, for all connections, before it answers its `at`th request.
+    pub fn stalling(at: u64, time: Duration) -> Self {
+        Self::with(Journal {
+            stall: Some((at, time)),
             ..Journal::default()
         })
     }
@@ -86,6 +96,10 @@ fn serve(socket: TcpStream, journal: &Mutex<Journal>) -> Option<()> {
 
 fn answer(first: &str, key: String, journal: &mut Journal) -> (u16, String) {
     journal.requests += 1;
+    if let Some((_, time)) = journal.stall.filter(|(at, _)| *at == journal.requests) {
+        // The journal is locked meanwhile, so every connection stands still.
+        thread::sleep(time);
+    }
     if journal
         .refuse_every
         .is_some_and(|every| journal.requests.is_multiple_of(every))
@@ -94,6 +108,9 @@ fn answer(first: &str, key: String, journal: &mut Journal) -> (u16, String) {
     }
     if first.starts_with("GET /ledger/trial-balance") {
         return (200, format!(r#"{{"as_of_sequence":{}}}"#, journal.records));
+    }
+    if first.starts_with("GET ") {
+        return (200, r#"{"balance":0}"#.to_owned());
     }
     if !journal.keys.insert(key) {
         return (422, "a key came twice".to_owned());

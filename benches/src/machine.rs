@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::{env, fs, thread};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Machine {
     pub cores: usize,
     pub cpu: String,
@@ -17,10 +17,10 @@ pub struct Machine {
     /// The load average of the last minute, before the benchmark added its own.
     pub load_average: String,
     /// The compiler that built the generator and the echo.
-    pub rustc: &'static str,
+    pub rustc: String,
     /// Whether those were built with optimisations.
     pub optimised: bool,
-    /// Names of settings that the node took from the environment.
+    /// Settings that the node took from the environment, those that are numbers with their value.
     pub node_environment: Vec<String>,
 }
 
@@ -30,8 +30,14 @@ impl Machine {
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let mut node_environment: Vec<_> = env::vars_os()
-            .filter_map(|(name, _)| name.into_string().ok())
-            .filter(|name| name.starts_with("FLORIN__") || name.starts_with("KAFKA_"))
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with("FLORIN__") || name.starts_with("KAFKA_"))
+            .map(
+                |(name, value)| match value.to_str().map(str::parse::<u64>) {
+                    Some(Ok(number)) => format!("{name}={number}"),
+                    _ => name,
+                },
+            )
             .collect();
         node_environment.sort();
         Self {
@@ -45,7 +51,7 @@ impl Machine {
                 .map_or(0, |kib: u64| kib / 1024),
             file_system: file_system(&mounts, data_dir).map_or_else(unknown, str::to_owned),
             load_average: load.split(' ').next().unwrap_or_default().to_owned(),
-            rustc: env!("BUILD_RUSTC"),
+            rustc: env!("BUILD_RUSTC").to_owned(),
             optimised: !cfg!(debug_assertions),
             node_environment,
         }

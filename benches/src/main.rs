@@ -9,6 +9,7 @@
 
 mod cli;
 mod cpu;
+mod disk;
 mod echo;
 mod error;
 #[cfg(test)]
@@ -17,14 +18,19 @@ mod http;
 mod interrupt;
 mod load;
 mod machine;
+mod memory;
 mod node;
 mod opening;
+mod phases;
+mod postgres;
 mod process;
 mod report;
+mod requests;
+mod results;
 mod run;
 mod scenario;
 mod session;
-mod transfers;
+mod watch;
 mod work_dir;
 
 use std::process::ExitCode;
@@ -40,7 +46,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(options) => run::run(&options),
+        Command::Results(options) => results::write(&options).map(|()| true),
         Command::Echo(options) => echo::serve(options.port).map(|()| true),
+        Command::PostgresService(options) => {
+            postgres::serve(options.port, &options.database).map(|()| true)
+        }
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 use std::{env, fs, thread};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::BenchError;
 use crate::process::{Process, free_address};
@@ -115,20 +115,7 @@ impl Node {
     /// Starts it and waits until it is ready. Its output goes to `work_dir`, which is its working
     /// directory too, so that it finds no settings file there.
     pub fn start(executable: &Path, data_dir: &Path, work_dir: &Path) -> Result<Self, BenchError> {
-        let address = free_address()?;
-        let mut command = Command::new(executable);
-        command
-            .arg("serve")
-            .args(["--port", &address.port().to_string()])
-            .arg("--data-dir")
-            .arg(data_dir)
-            .current_dir(work_dir);
-        let mut process = Process::start("the node", command, work_dir.join("node.log"))?;
-        process.wait_ready(READY_LIMIT, || match http::get(address, "/health/ready") {
-            Ok(answer) if answer.status == 200 => Ok(()),
-            Ok(answer) => Err(format!("{}: {}", answer.status, answer.text())),
-            Err(error) => Err(error.to_string()),
-        })?;
+        let (process, address) = serve(executable, data_dir, work_dir, "node.log")?;
         Ok(Self {
             process,
             address,
@@ -138,12 +125,30 @@ impl Node {
         })
     }
 
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again on the same data, at another address, and waits until it is ready.
+    pub fn start_again(&mut self) -> Result<(), BenchError> {
+        let log = "node-again.log";
+        let (process, address) = serve(&self.executable, &self.data_dir, &self.work_dir, log)?;
+        self.process = process;
+        self.address = address;
+        Ok(())
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Waits until what a load left over is done, so that it doesn't weigh on the next one.
@@ -198,8 +203,8 @@ impl Node {
         self.process.stop(true)
     }
 
-    /// Runs `florin verify` on what it left, and gives its exit and last output.
-    pub fn verify(&self) -> Result<Verified, BenchError> {
+    /// Runs `florin verify` on the `records` that it left, and gives its exit and last output.
+    pub fn verify(&self, records: u64) -> Result<Verified, BenchError> {
         let mut command = Command::new(&self.executable);
         command
             .arg("verify")
@@ -210,25 +215,54 @@ impl Node {
         let mut process =
             Process::start("florin verify", command, self.work_dir.join("verify.log"))?;
         let status = process.wait_end(VERIFY_LIMIT);
+        let seconds = started.elapsed().as_secs_f64();
         Ok(Verified {
             ok: status.is_some_and(|status| status.success()),
             exit: status.map_or_else(
                 || format!("not ended after {VERIFY_LIMIT:?}"),
                 |status| status.to_string(),
             ),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds,
+            records,
+            records_per_second: records as f64 / seconds,
             output: process.last_output(),
         })
     }
 }
 
 /// How `florin verify` ended.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Verified {
     pub ok: bool,
     pub exit: String,
     pub seconds: f64,
+    pub records: u64,
+    pub records_per_second: f64,
     pub output: String,
+}
+
+/// Runs it on a free port until it is ready.
+fn serve(
+    executable: &Path,
+    data_dir: &Path,
+    work_dir: &Path,
+    log: &str,
+) -> Result<(Process, SocketAddr), BenchError> {
+    let address = free_address()?;
+    let mut command = Command::new(executable);
+    command
+        .arg("serve")
+        .args(["--port", &address.port().to_string()])
+        .arg("--data-dir")
+        .arg(data_dir)
+        .current_dir(work_dir);
+    let mut process = Process::start("the node", command, work_dir.join(log))?;
+    process.wait_ready(READY_LIMIT, || match http::get(address, "/health/ready") {
+        Ok(answer) if answer.status == 200 => Ok(()),
+        Ok(answer) => Err(format!("{}: {}", answer.status, answer.text())),
+        Err(error) => Err(error.to_string()),
+    })?;
+    Ok((process, address))
 }
 
 fn parse_trial_balance(body: &[u8]) -> Result<TrialBalance, BenchError> {

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom as _;
 use serde::Deserialize;
 
 use crate::error::BenchError;
 use crate::interrupt;
-use crate::load::{self, Plan, Script};
-use crate::transfers::{AccountId, Keys};
+use crate::load::{self, Pace, Plan, Script};
+use crate::requests::{AccountId, Keys};
 
 /// Minor units on each account: far more than random transfers will ever take from it.
 const OPENING_DEPOSIT: u64 = 100_000_000_000;
@@ -18,7 +21,8 @@ const CONNECTIONS: usize = 128;
 /// How long opening may take; 100,000 accounts take seconds.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Opens `count` accounts with `threads` threads and gives their ids.
+/// Opens `count` accounts with `threads` threads and gives their ids, in no order: the ones that a
+/// load names most are not those that were opened first.
 pub fn open_accounts(
     address: SocketAddr,
     server: u32,
@@ -28,7 +32,9 @@ pub fn open_accounts(
     let plan = Plan {
         address,
         server,
+        backing: None,
         connections: CONNECTIONS,
+        pace: Pace::Closed,
         warmup: Duration::ZERO,
         measured: LIMIT,
     };
@@ -40,7 +46,7 @@ pub fn open_accounts(
     if interrupt::requested() {
         return Err(BenchError::Interrupted);
     }
-    let accounts: Vec<_> = driven
+    let mut accounts: Vec<_> = driven
         .scripts
         .into_iter()
         .flat_map(|script| script.accounts)
@@ -50,9 +56,10 @@ pub fn open_accounts(
         return Err(BenchError::Opening(format!(
             "opening {count} accounts: {answered} of {} requests went well; first error: {}",
             u64::from(count) * 2,
-            driven.tally.first_error.as_deref().unwrap_or("none")
+            driven.tally.first_wrong()
         )));
     }
+    accounts.shuffle(&mut SmallRng::from_os_rng());
     Ok(accounts)
 }
 

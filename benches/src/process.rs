@@ -16,7 +16,7 @@ use crate::interrupt;
 
 /// A node drains for up to 30 s after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(5);
 /// How many lines of a child's output an error shows.
 const OUTPUT_LINES: usize = 12;
 
@@ -101,8 +101,7 @@ impl Process {
         }
         self.signal(Signal::TERM);
         let Some(status) = self.wait_end(STOP_LIMIT) else {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.kill();
             return Some(format!(
                 "{} did not end within {STOP_LIMIT:?} of SIGTERM and was killed",
                 self.name
@@ -115,6 +114,14 @@ impl Process {
                 self.last_output()
             )
         })
+    }
+
+    /// Ends it at once, with SIGKILL.
+    pub fn kill(&mut self) {
+        if self.poll_end().is_none() {
+            let _ = self.child.kill();
+            self.ended = self.child.wait().ok();
+        }
     }
 
     /// Waits for the end by itself; `None` when the limit passed.

@@ -3,17 +3,20 @@
 
 use std::fs;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use crate::cli::RunOptions;
 use crate::error::BenchError;
 use crate::machine::Machine;
 use crate::report::{self, Report};
 use crate::session::Session;
 use crate::work_dir::WorkDir;
-use crate::{interrupt, node};
+use crate::{interrupt, node, phases};
 
 /// Runs it all and prints the report. True when nothing was wrong.
 pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
     interrupt::listen()?;
+    raise_descriptor_limit();
     let executable = node::locate(options.florin.as_deref())?;
     let mut work_dir = WorkDir::create(options.data_dir.as_deref())?;
     let mut report = Report::new(options.clone(), Machine::read(work_dir.data()));
@@ -25,8 +28,8 @@ pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
         eprintln!("warning: {warning}");
     }
     eprintln!("opening {} accounts", options.accounts);
-    let session = Session::start(options, &executable, &work_dir)?;
-    if let Err(error) = measure(options, &session, &mut report) {
+    let mut session = Session::start(options, &executable, &work_dir)?;
+    if let Err(error) = phases::run(&mut session, work_dir.path(), &mut report) {
         report.faults.push(error.to_string());
     }
     eprintln!("verifying");
@@ -41,6 +44,10 @@ pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
     if let Some(file) = &options.json {
         write_json(file, &report)?;
     }
+    if let Some(file) = &options.html {
+        fs::write(file, report::page(&report))
+            .map_err(BenchError::io(file.display().to_string()))?;
+    }
     if !report.faults.is_empty() {
         work_dir.keep();
         eprintln!("the children's output is in {}", work_dir.path().display());
@@ -48,38 +55,12 @@ pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
     Ok(report.faults.is_empty())
 }
 
-/// Interleaves what is measured, so that a drift of the machine hits all of it alike.
-fn measure(
-    options: &RunOptions,
-    session: &Session<'_>,
-    report: &mut Report,
-) -> Result<(), BenchError> {
-    if options.aged > 0 {
-        eprintln!("ageing the journal by {} transfers", options.aged);
-        session.age()?;
-    }
-    for round in 1..=options.rounds {
-        for &connections in &options.connections {
-            report.add(session.measure_echo(round, connections)?);
-            stop_if_interrupted()?;
-            for &scenario in &options.scenarios {
-                let mut measurement = session.measure_node(scenario, round, connections)?;
-                let checked = session.check_journal(&mut measurement);
-                report.add(measurement);
-                checked?;
-                stop_if_interrupted()?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn stop_if_interrupted() -> Result<(), BenchError> {
-    if interrupt::requested() {
-        Err(BenchError::Interrupted)
-    } else {
-        Ok(())
-    }
+/// As many connections as the system allows: an overload has thousands. The servers inherit it.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where it can't be raised, connecting says so.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn write_json(file: &std::path::Path, report: &Report) -> Result<(), BenchError> {

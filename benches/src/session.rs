@@ -2,39 +2,71 @@
 
 use std::env;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::RunOptions;
+use crate::disk::DiskUse;
 use crate::error::BenchError;
-use crate::load::{self, Plan};
+use crate::load::{self, Pace, Plan};
 use crate::node::{Node, Verified};
 use crate::opening::open_accounts;
 use crate::process::{Process, free_address};
-use crate::report::{Measurement, Recorded};
+use crate::report::{DiskPerRecord, Measurement, Recorded, Server, Subject};
+use crate::requests::AccountId;
 use crate::scenario::Scenario;
-use crate::transfers::AccountId;
+use crate::watch::Watch;
 use crate::work_dir::WorkDir;
 use crate::{http, interrupt};
 
 const ECHO_READY_LIMIT: Duration = Duration::from_secs(10);
-const AGEING_CONNECTIONS: usize = 256;
-const AGEING_LIMIT: Duration = Duration::from_secs(6 * 3600);
+
+/// How much load, for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Requests in flight at most.
+    pub connections: usize,
+    pub pace: Pace,
+    pub measured: Duration,
+    /// Whether to look at the server meanwhile.
+    pub watched: bool,
+}
+
+impl Load {
+    /// As fast as the answers come.
+    pub fn closed(connections: u16, measured: Duration) -> Self {
+        Self {
+            connections: connections.into(),
+            pace: Pace::Closed,
+            measured,
+            watched: false,
+        }
+    }
+}
+
+/// A load that is over, and what is needed to look at what it left.
+pub struct Loaded {
+    pub measurement: Measurement,
+    disk_before: DiskUse,
+    recorded: u64,
+    unknown: u64,
+}
 
 pub struct Session<'a> {
-    options: &'a RunOptions,
+    pub options: &'a RunOptions,
+    pub node: Node,
+    pub accounts: Arc<[AccountId]>,
     echo: Process,
     echo_address: SocketAddr,
-    node: Node,
-    accounts: Arc<[AccountId]>,
 }
 
 impl<'a> Session<'a> {
     /// Starts both servers and opens the accounts.
     pub fn start(
         options: &'a RunOptions,
-        executable: &std::path::Path,
+        executable: &Path,
         work_dir: &WorkDir,
     ) -> Result<Self, BenchError> {
         let (echo, echo_address) = start_echo(work_dir)?;
@@ -48,90 +80,96 @@ impl<'a> Session<'a> {
         node.quiet();
         Ok(Self {
             options,
-            echo,
-            echo_address,
             node,
             accounts: accounts.into(),
+            echo,
+            echo_address,
         })
     }
 
-    /// Makes the journal older by `--aged` transfers.
-    pub fn age(&self) -> Result<(), BenchError> {
-        let threads = u64::from(self.options.threads);
-        let each = self.options.aged.div_ceil(threads);
-        if each == 0 {
-            return Ok(());
-        }
-        let plan = Plan {
-            connections: AGEING_CONNECTIONS,
-            warmup: Duration::ZERO,
-            measured: AGEING_LIMIT,
-            ..self.plan(self.node.address(), self.node.pid(), 0)
-        };
-        let scripts = Scenario::TransferUniform.scripts(
-            self.node.address(),
-            &self.accounts,
-            self.options.threads,
-            Some(each),
-        );
-        let tally = load::drive(&plan, scripts)?.tally;
-        self.node.quiet();
-        if interrupt::requested() {
-            return Err(BenchError::Interrupted);
-        }
-        if tally.errors() > 0 || tally.answered < self.options.aged {
-            return Err(BenchError::Opening(format!(
-                "ageing: {} of {} transfers went well; first error: {}",
-                tally.answered,
-                each * threads,
-                tally.first_error.as_deref().unwrap_or("none")
-            )));
-        }
-        Ok(())
-    }
-
     /// Measures the echo, with the requests of the uniform scenario.
-    pub fn measure_echo(&self, round: u32, connections: u16) -> Result<Measurement, BenchError> {
-        let scripts = Scenario::TransferUniform.scripts(
-            self.echo_address,
-            &self.accounts,
-            self.options.threads,
-            None,
-        );
-        let plan = self.plan(self.echo_address, self.echo.pid(), connections);
+    pub fn measure_echo(&self, round: u32, load: &Load) -> Result<Measurement, BenchError> {
+        let subject = Subject {
+            server: Server::Echo,
+            scenario: Scenario::TransferUniform,
+        };
+        let threads = self.options.threads;
+        let scripts = subject
+            .scenario
+            .scripts(self.echo_address, &self.accounts, threads, None);
+        let plan = self.plan(self.echo_address, self.echo.pid(), load);
         let driven = load::drive(&plan, scripts)?;
-        Ok(Measurement::of("echo", round, &plan, &driven))
+        Ok(Measurement::of(subject, round, &plan, &driven))
     }
 
-    /// Measures the node. What it recorded is compared by `check_journal`.
+    /// Measures the node. Says too what is wrong when what it recorded can't be told.
     pub fn measure_node(
         &self,
         scenario: Scenario,
         round: u32,
-        connections: u16,
-    ) -> Result<Measurement, BenchError> {
+        load: &Load,
+    ) -> Result<(Measurement, Result<(), BenchError>), BenchError> {
+        let loaded = self.load_node(scenario, round, load)?;
+        Ok(self.settle(loaded, 0))
+    }
+
+    /// Loads the node, and looks no further yet.
+    pub fn load_node(
+        &self,
+        scenario: Scenario,
+        round: u32,
+        load: &Load,
+    ) -> Result<Loaded, BenchError> {
+        let (address, pid) = (self.node.address(), self.node.pid());
+        let subject = Subject {
+            server: Server::Florin,
+            scenario,
+        };
         let before = self.node.trial_balance(0)?.as_of_sequence;
-        let scripts = scenario.scripts(
-            self.node.address(),
-            &self.accounts,
-            self.options.threads,
-            None,
-        );
-        let plan = self.plan(self.node.address(), self.node.pid(), connections);
-        let driven = load::drive(&plan, scripts)?;
-        let mut measurement = Measurement::of(scenario.name(), round, &plan, &driven);
-        measurement.left_over(self.node.quiet());
+        let disk_before = DiskUse::read(self.node.data_dir(), pid);
+        let scripts = scenario.scripts(address, &self.accounts, self.options.threads, None);
+        let plan = self.plan(address, pid, load);
+        let mut watch = load.watched.then(|| Watch::new(address, pid));
+        let driven = load::drive_watched(&plan, scripts, &mut |into| {
+            if let Some(watch) = &mut watch {
+                watch.look(into);
+            }
+        })?;
+        let mut measurement = Measurement::of(subject, round, &plan, &driven);
+        measurement.watched = watch.map(Watch::finish);
         measurement.journal_before = Some(before);
-        Ok(measurement)
+        Ok(Loaded {
+            measurement,
+            disk_before,
+            recorded: driven.tally.recorded,
+            unknown: driven.tally.maybe_recorded,
+        })
+    }
+
+    /// Waits until a load's left-overs are done and compares what it left with what it answered;
+    /// `more` changes were made since.
+    pub fn settle(&self, loaded: Loaded, more: u64) -> (Measurement, Result<(), BenchError>) {
+        let mut measurement = loaded.measurement;
+        measurement.left_over(self.node.quiet());
+        let disk = DiskUse::read(self.node.data_dir(), self.node.pid());
+        let answered = loaded.recorded + more;
+        measurement.disk = disk_per_record(loaded.disk_before, disk, answered);
+        let checked = self.check_journal(&mut measurement, answered, loaded.unknown);
+        (measurement, checked)
     }
 
     /// Compares what the node recorded since the measurement began with what it answered.
-    pub fn check_journal(&self, measurement: &mut Measurement) -> Result<(), BenchError> {
-        let answered = measurement.answered_in_all;
+    fn check_journal(
+        &self,
+        measurement: &mut Measurement,
+        answered: u64,
+        unknown: u64,
+    ) -> Result<(), BenchError> {
         let before = measurement.journal_before.unwrap_or_default();
         let balance = self.node.trial_balance(before + answered)?;
         measurement.recorded = Some(Recorded {
             answered,
+            unknown,
             records: balance.as_of_sequence.saturating_sub(before),
             unbalanced_currency: balance.unbalanced().map(str::to_owned),
         });
@@ -140,20 +178,42 @@ impl<'a> Session<'a> {
 
     /// Ends both servers, the node first, and verifies what it left. Gives what was wrong with it.
     pub fn finish(mut self) -> (Vec<String>, Result<Verified, BenchError>) {
+        let records = self.node.trial_balance(0);
         let mut faults: Vec<_> = self.node.stop().into_iter().collect();
         faults.extend(self.echo.stop(false));
-        (faults, self.node.verify())
+        let verified = records.and_then(|balance| self.node.verify(balance.as_of_sequence));
+        (faults, verified)
     }
 
-    fn plan(&self, address: SocketAddr, server: u32, connections: u16) -> Plan {
+    /// The plan of a load on the server at `address`.
+    pub fn plan(&self, address: SocketAddr, server: u32, load: &Load) -> Plan {
         Plan {
             address,
             server,
-            connections: connections.into(),
+            backing: None,
+            connections: load.connections,
+            pace: load.pace,
             warmup: self.options.warmup(),
-            measured: self.options.measured(),
+            measured: load.measured,
         }
     }
+}
+
+/// Says so when a signal asked for the end.
+pub fn stop_if_interrupted() -> Result<(), BenchError> {
+    if interrupt::requested() {
+        Err(BenchError::Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
+fn disk_per_record(before: DiskUse, after: DiskUse, records: u64) -> Option<DiskPerRecord> {
+    let spread = |bytes: f64| (records > 0).then(|| bytes / records as f64);
+    Some(DiskPerRecord {
+        held: spread(after.held as f64 - before.held as f64)?,
+        written: spread(after.written.saturating_sub(before.written) as f64)?,
+    })
 }
 
 fn start_echo(work_dir: &WorkDir) -> Result<(Process, SocketAddr), BenchError> {

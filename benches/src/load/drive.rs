@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::pace::{Pace, Share};
 use super::script::Script;
 use super::tally::Tally;
 use super::worker::{Schedule, Worker};
@@ -13,6 +14,10 @@ use crate::error::BenchError;
 use crate::{cpu, interrupt};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Thousands of connections at once are more than a server accepts at once, so there is a pause
+/// after some.
+const CONNECT_BURST: usize = 256;
+const CONNECT_PAUSE: Duration = Duration::from_millis(10);
 /// How long what is in flight at the end is awaited: past the node's own 5 s for a confirmation.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How often the waiting thread looks for a signal.
@@ -24,7 +29,11 @@ pub struct Plan {
     pub address: SocketAddr,
     /// The process behind the address, for its CPU time.
     pub server: u32,
+    /// A process that works for that one with its children: a database.
+    pub backing: Option<u32>,
+    /// Requests in flight at most.
     pub connections: usize,
+    pub pace: Pace,
     pub warmup: Duration,
     /// The measured time after the warm-up. A load ends earlier when its scripts do.
     pub measured: Duration,
@@ -46,10 +55,21 @@ pub struct Driven<S> {
     pub other_cpu: Duration,
     /// CPU time the machine's host took in it.
     pub stolen_cpu: Duration,
+    /// From the window's end until the last answer.
+    pub drained: Duration,
 }
 
 /// Runs one thread a script, with the connections shared out among them, and waits for all.
 pub fn drive<S: Script>(plan: &Plan, scripts: Vec<S>) -> Result<Driven<S>, BenchError> {
+    drive_watched(plan, scripts, &mut |_| {})
+}
+
+/// The same; `watch` is called about each 100 ms of the measured window, with the time into it.
+pub fn drive_watched<S: Script>(
+    plan: &Plan,
+    scripts: Vec<S>,
+    watch: &mut dyn FnMut(Duration),
+) -> Result<Driven<S>, BenchError> {
     let mut shares = Vec::with_capacity(scripts.len());
     for thread in 0..scripts.len() {
         let share = (plan.connections + thread) / scripts.len();
@@ -59,14 +79,17 @@ pub fn drive<S: Script>(plan: &Plan, scripts: Vec<S>) -> Result<Driven<S>, Bench
     let measured_from = started + plan.warmup;
     let measured_to = measured_from + plan.measured;
     let schedule = Schedule {
+        pace: plan.pace,
+        started,
         measured_from,
         measured_to,
-        stop_at: measured_to,
         give_up_at: measured_to + DRAIN_LIMIT,
     };
     let mut workers = Vec::with_capacity(scripts.len());
-    for (sockets, script) in shares.into_iter().zip(scripts) {
-        workers.push(Worker::new(sockets, script, schedule)?);
+    let of = scripts.len();
+    for (thread, (sockets, script)) in shares.into_iter().zip(scripts).enumerate() {
+        let share = Share { thread, of };
+        workers.push(Worker::new(sockets, script, schedule, share)?);
     }
     thread::scope(|scope| {
         let threads: Vec<_> = workers
@@ -74,10 +97,10 @@ pub fn drive<S: Script>(plan: &Plan, scripts: Vec<S>) -> Result<Driven<S>, Bench
             .map(|worker| scope.spawn(|| worker.run()))
             .collect();
         let busy = || threads.iter().any(|thread| !thread.is_finished());
-        wait_until(measured_from, &busy);
-        let before = Reading::take(plan.server);
-        wait_until(measured_to, &busy);
-        let after = Reading::take(plan.server);
+        wait_until(measured_from, &busy, &mut || {});
+        let before = Reading::take(plan);
+        wait_until(measured_to, &busy, &mut || watch(measured_from.elapsed()));
+        let after = Reading::take(plan);
 
         let server_cpu = after.server.saturating_sub(before.server);
         let generator_cpu = after.generator.saturating_sub(before.generator);
@@ -103,6 +126,7 @@ pub fn drive<S: Script>(plan: &Plan, scripts: Vec<S>) -> Result<Driven<S>, Bench
                 .busy
                 .saturating_sub(before.machine.busy + server_cpu + generator_cpu),
             stolen_cpu: after.machine.stolen.saturating_sub(before.machine.stolen),
+            drained: measured_to.elapsed(),
         })
     })
 }
@@ -114,18 +138,25 @@ fn connect(address: SocketAddr, connections: usize) -> Result<Vec<TcpStream>, Be
         socket.set_nonblocking(true)?;
         Ok(socket)
     };
-    (0..connections)
-        .map(|_| open().map_err(BenchError::io(format!("connect to {address}"))))
-        .collect()
+    let mut sockets = Vec::with_capacity(connections);
+    while sockets.len() < connections {
+        sockets.push(open().map_err(BenchError::io(format!("connect to {address}")))?);
+        if sockets.len().is_multiple_of(CONNECT_BURST) {
+            thread::sleep(CONNECT_PAUSE);
+        }
+    }
+    Ok(sockets)
 }
 
 /// Sleeps until then, or until the load is over or a signal came.
-fn wait_until(then: Instant, busy: &dyn Fn() -> bool) {
+fn wait_until(then: Instant, busy: &dyn Fn() -> bool, meanwhile: &mut dyn FnMut()) {
     while busy() && !interrupt::requested() {
         let left = then.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;
         }
+        meanwhile();
+        let left = then.saturating_duration_since(Instant::now());
         thread::sleep(left.min(LOOK));
     }
 }
@@ -139,10 +170,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(server: u32) -> Self {
+    fn take(plan: &Plan) -> Self {
+        let backing = plan.backing.map(cpu::used_by_family).unwrap_or_default();
         Self {
             at: Instant::now(),
-            server: cpu::used_by(server).unwrap_or_default(),
+            server: cpu::used_by(plan.server).unwrap_or_default() + backing,
             generator: cpu::used_by(std::process::id()).unwrap_or_default(),
             machine: cpu::of_machine(),
         }
@@ -153,23 +185,24 @@ impl Reading {
 mod tests {
     use super::*;
     use crate::fake::Fake;
-    use crate::transfers::{AccountId, Pairs, Transfers};
+    use crate::requests::{AccountId, Requests};
+    use crate::scenario::Scenario;
 
     fn plan(fake: &Fake, measured: Duration) -> Plan {
         Plan {
             address: fake.address(),
             server: std::process::id(),
+            backing: None,
             connections: 7,
+            pace: Pace::Closed,
             warmup: Duration::from_millis(50),
             measured,
         }
     }
 
-    fn scripts(fake: &Fake, limit: Option<u64>) -> Vec<Transfers> {
+    fn scripts(fake: &Fake, limit: Option<u64>) -> Vec<Requests> {
         let accounts: std::sync::Arc<[AccountId]> = (b'a'..b'k').map(|id| [id; 36]).collect();
-        (0..2)
-            .map(|_| Transfers::new(fake.address(), accounts.clone(), Pairs::Uniform, limit))
-            .collect()
+        Scenario::TransferUniform.scripts(fake.address(), &accounts, 2, limit)
     }
 
     #[test]
@@ -200,7 +233,7 @@ mod tests {
         let tally = drive(&plan, scripts(&fake, Some(100))).unwrap().tally;
         assert_eq!(tally.other_statuses.get(&503), Some(&40));
         assert_eq!(tally.answered, fake.records());
-        assert_eq!(tally.first_error.as_deref(), Some("503: overloaded"));
+        assert_eq!(tally.first_wrong(), "503: overloaded");
     }
 
     #[test]
@@ -215,5 +248,49 @@ mod tests {
         };
         let tally = drive(&plan, scripts(&fake, None)).unwrap().tally;
         assert_eq!((tally.answered, tally.transport_errors), (0, 7));
+    }
+
+    #[test]
+    fn at_a_set_rate_a_stall_is_felt_by_every_request_due_during_it() {
+        const STALL: Duration = Duration::from_millis(300);
+        let fake = Fake::stalling(100, STALL);
+        let plan = Plan {
+            connections: 2,
+            warmup: Duration::ZERO,
+            pace: Pace::Open {
+                per_second: 1_000.0,
+                patience: Duration::from_secs(5),
+            },
+            ..plan(&fake, Duration::from_millis(600))
+        };
+        let tally = drive(&plan, scripts(&fake, None)).unwrap().tally;
+        assert_eq!((tally.errors(), tally.unsent), (0, 0));
+        // Nothing was left out: the schedule went on while the server stood still.
+        assert_eq!(tally.latency.len(), 600);
+        assert_eq!(fake.records(), 600);
+        let slow = |histogram: &hdrhistogram::Histogram<u64>| {
+            histogram.len() - histogram.count_between(0, 149_999)
+        };
+        // Those due in its first half waited half of it and more; from their write only two did.
+        assert!(slow(&tally.latency) >= 140, "{}", slow(&tally.latency));
+        assert!(slow(&tally.service) < 140, "{}", slow(&tally.service));
+    }
+
+    #[test]
+    fn what_a_full_server_leaves_unsent_is_counted_and_nothing_is_lost() {
+        let fake = Fake::stalling(10, Duration::from_millis(300));
+        let plan = Plan {
+            connections: 2,
+            warmup: Duration::ZERO,
+            pace: Pace::Open {
+                per_second: 1_000.0,
+                patience: Duration::from_millis(20),
+            },
+            ..plan(&fake, Duration::from_millis(400))
+        };
+        let tally = drive(&plan, scripts(&fake, None)).unwrap().tally;
+        assert_eq!(tally.answered + tally.unsent, 400);
+        assert!(tally.unsent >= 200, "{}", tally.unsent);
+        assert_eq!(tally.answered, fake.records());
     }
 }

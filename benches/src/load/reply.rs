@@ -16,6 +16,8 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
     /// The server will close the connection.
     pub closes: bool,
+    /// It says when to come again.
+    pub retry_after: bool,
 }
 
 /// Why bytes are not a reply that this benchmark reads.
@@ -79,6 +81,7 @@ struct Extent {
     status: u16,
     body: Range<usize>,
     closes: bool,
+    retry_after: bool,
 }
 
 impl Extent {
@@ -100,6 +103,7 @@ impl Extent {
                 status: head.status,
                 body: start..end,
                 closes: head.closes,
+                retry_after: head.retry_after,
             })),
         }
     }
@@ -109,6 +113,7 @@ impl Extent {
             status: self.status,
             body: &bytes[self.body],
             closes: self.closes,
+            retry_after: self.retry_after,
         }
     }
 }
@@ -117,6 +122,7 @@ struct Head {
     status: u16,
     body_len: usize,
     closes: bool,
+    retry_after: bool,
 }
 
 impl Head {
@@ -124,7 +130,7 @@ impl Head {
         let (first, mut rest) = line(head);
         let status = status(first)?;
         let mut length = None;
-        let mut closes = false;
+        let (mut closes, mut retry_after) = (false, false);
         while !rest.is_empty() {
             let (header, after) = line(rest);
             rest = after;
@@ -139,6 +145,7 @@ impl Head {
                 Some(b't' | b'T') if value_of(header, b"transfer-encoding").is_some() => {
                     return Err(Malformed::Chunked);
                 }
+                Some(b'r' | b'R') => retry_after |= value_of(header, b"retry-after").is_some(),
                 _ => {}
             }
         }
@@ -152,6 +159,7 @@ impl Head {
             status,
             body_len,
             closes,
+            retry_after,
         })
     }
 }
@@ -275,9 +283,11 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((reply.status, reply.closes), (204, false));
+        assert!(!reply.retry_after);
         let closing =
-            b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nRetry-After: 1\r\ncontent-length: 0\r\n\r\n";
         let reply = reader.feed(closing).unwrap().unwrap();
         assert_eq!((reply.status, reply.closes), (503, true));
+        assert!(reply.retry_after);
     }
 }

@@ -9,6 +9,12 @@ pub trait Script: Send {
     /// The next request of this connection, whole, as it goes out; `None` when it has no more.
     fn next(&mut self, slot: usize) -> Option<&[u8]>;
 
+    /// Whether the last request of this connection makes a record when it is answered as expected.
+    fn records(&self, slot: usize) -> bool {
+        let _ = slot;
+        true
+    }
+
     /// An answer with the expected status came. Returns what is wrong with it, if anything.
     fn answered(&mut self, slot: usize, body: &[u8]) -> Result<(), String> {
         let _ = (slot, body);

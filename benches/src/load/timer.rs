@@ -1,0 +1,55 @@
+//! A timer that wakes an epoll loop to the microsecond. The wait's own limit is in milliseconds,
+//! which at thousands of requests a second would make most of them late.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::error::BenchError;
+
+pub struct Timer {
+    descriptor: OwnedFd,
+}
+
+impl Timer {
+    /// Makes one that raises `token` in the loop of `registry`.
+    pub fn register(registry: &Registry, token: Token) -> Result<Self, BenchError> {
+        let descriptor = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )
+        .map_err(|error| BenchError::io("make a timer")(error.into()))?;
+        registry
+            .register(
+                &mut SourceFd(&descriptor.as_raw_fd()),
+                token,
+                Interest::READABLE,
+            )
+            .map_err(BenchError::io("register a timer"))?;
+        Ok(Self { descriptor })
+    }
+
+    /// Sets it anew: it goes off once, after `wait`. It needs no reading, for each going off is a
+    /// new edge.
+    pub fn set(&self, wait: Duration) -> Result<(), BenchError> {
+        // Zero would stop it.
+        let wait = wait.max(Duration::from_nanos(1));
+        let value = Timespec::try_from(wait).unwrap_or(Timespec {
+            tv_sec: i64::MAX,
+            tv_nsec: 0,
+        });
+        let once = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: value,
+        };
+        timerfd_settime(&self.descriptor, TimerfdTimerFlags::empty(), &once)
+            .map(drop)
+            .map_err(|error| BenchError::io("set a timer")(error.into()))
+    }
+}

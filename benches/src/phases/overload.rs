@@ -1,0 +1,146 @@
+//! Three times what a node can do: how much of its maximum it still does, how it refuses the rest,
+//! whether it still says that it lives, and how soon all is normal again.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::BenchError;
+use crate::load::{Pace, Script as _};
+use crate::report::{Measurement, Report};
+use crate::requests::{Choice, Mix, Requests};
+use crate::session::{Load, Session};
+use crate::{http, interrupt, memory};
+
+const TIMES: f64 = 3.0;
+/// More than a node admits at once (8,192 by default), fewer than the connections it serves
+/// (10,000), with room for those that look whether it lives.
+const CONNECTIONS: usize = 9_000;
+/// A request that finds all connections busy for so long is not sent.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Single transfers in a row that must be quick before a node counts as normal.
+const NORMAL_IN_A_ROW: usize = 10;
+/// How much slower than before the load a single transfer may be, and how slow in any case.
+const NORMAL_TIMES: f64 = 3.0;
+const NORMAL_TIME: Duration = Duration::from_millis(5);
+/// How long that is awaited.
+const NORMAL_LIMIT: Duration = Duration::from_secs(60);
+
+/// What an overload came to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Overload {
+    pub measurement: Measurement,
+    /// What went well, as a share of the maximum.
+    pub goodput_to_maximum: f64,
+    /// A single transfer's time before the load, the median of ten.
+    pub single_ms_before: f64,
+    /// From the load's end until ten single transfers in a row were about as quick again; none when
+    /// that took more than a minute.
+    pub normal_after_ms: Option<f64>,
+    pub rss_bytes_before: u64,
+    pub rss_bytes_after: u64,
+}
+
+pub fn run(session: &Session<'_>, report: &mut Report, maximum: f64) -> Result<(), BenchError> {
+    let options = session.options;
+    let load = Load {
+        connections: CONNECTIONS,
+        pace: Pace::Open {
+            per_second: (maximum * TIMES).floor().max(1.0),
+            patience: PATIENCE,
+        },
+        measured: Duration::from_secs(options.overload_seconds),
+        watched: true,
+    };
+    eprintln!("overloading with {:.0}/s", maximum * TIMES);
+    let mut singles = Singles::new(session);
+    let single_before = singles.usual()?;
+    let rss_bytes_before = resident(session);
+    let loaded = session.load_node(options.first_scenario(), 1, &load)?;
+    let drained = Duration::from_secs_f64(loaded.measurement.drained_ms / 1e3);
+    let normal_after = singles.until_normal(single_before)?;
+    let rss_bytes_after = resident(session);
+    let (mut measurement, checked) = session.settle(loaded, singles.recorded);
+    measurement.overload = true;
+    report.add_overload(Overload {
+        goodput_to_maximum: measurement.requests_per_second / maximum,
+        measurement,
+        single_ms_before: single_before.as_secs_f64() * 1e3,
+        normal_after_ms: normal_after.map(|after| (drained + after).as_secs_f64() * 1e3),
+        rss_bytes_before,
+        rss_bytes_after,
+    });
+    checked
+}
+
+fn resident(session: &Session<'_>) -> u64 {
+    memory::resident(session.node.pid()).unwrap_or_default()
+}
+
+/// Single transfers, one at a time on a new connection each.
+struct Singles<'a> {
+    session: &'a Session<'a>,
+    requests: Requests,
+    /// Those answered since `usual`.
+    recorded: u64,
+}
+
+impl<'a> Singles<'a> {
+    fn new(session: &'a Session<'_>) -> Self {
+        let (address, accounts) = (session.node.address(), session.accounts.clone());
+        let choice = Choice::uniform(accounts.len());
+        Self {
+            session,
+            requests: Requests::new(address, accounts, choice, Mix::default(), None),
+            recorded: 0,
+        }
+    }
+
+    /// The time of one, if it went well.
+    fn one(&mut self) -> Result<Option<Duration>, BenchError> {
+        let address = self.session.node.address();
+        let Some(request) = self.requests.next(0) else {
+            return Ok(None);
+        };
+        let asked = Instant::now();
+        let answer = http::exchange(address, "POST /transfers", request)?;
+        let took = asked.elapsed();
+        self.recorded += u64::from(answer.status == 200);
+        Ok((answer.status == 200).then_some(took))
+    }
+
+    /// The median time of ten.
+    fn usual(&mut self) -> Result<Duration, BenchError> {
+        let mut times = Vec::new();
+        for _ in 0..NORMAL_IN_A_ROW {
+            times.extend(self.one()?);
+        }
+        times.sort();
+        self.recorded = 0;
+        Ok(times.get(times.len() / 2).copied().unwrap_or_default())
+    }
+
+    /// How long it took until they were about as quick as `usual` again.
+    fn until_normal(&mut self, usual: Duration) -> Result<Option<Duration>, BenchError> {
+        let quick = usual.mul_f64(NORMAL_TIMES).max(NORMAL_TIME);
+        let started = Instant::now();
+        let mut in_a_row = 0;
+        let mut since = started;
+        while started.elapsed() < NORMAL_LIMIT && !interrupt::requested() {
+            let asked = Instant::now();
+            match self.one()? {
+                Some(took) if took <= quick => {
+                    if in_a_row == 0 {
+                        since = asked;
+                    }
+                    in_a_row += 1;
+                }
+                _ => in_a_row = 0,
+            }
+            if in_a_row == NORMAL_IN_A_ROW {
+                return Ok(Some(since - started));
+            }
+        }
+        Ok(None)
+    }
+}

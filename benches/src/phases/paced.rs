@@ -1,0 +1,67 @@
+//! Loads at a set rate: beside the echo at half of the maximum, and for minutes near it.
+
+use std::time::Duration;
+
+use crate::error::BenchError;
+use crate::load::Pace;
+use crate::report::Report;
+use crate::session::{Load, Session, stop_if_interrupted};
+
+/// Requests in flight at most: far more than a server that keeps up ever has.
+const CONNECTIONS: usize = 1024;
+/// How late a request may be sent; a caller would have given up about then.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A load at `per_second`, measured for `measured`.
+pub fn at_rate(per_second: f64, measured: Duration) -> Load {
+    Load {
+        connections: CONNECTIONS,
+        pace: Pace::Open {
+            per_second,
+            patience: PATIENCE,
+        },
+        measured,
+        watched: false,
+    }
+}
+
+/// The first scenario and the echo in turn, both at half of the scenario's `maximum`.
+pub fn half_rate(
+    session: &Session<'_>,
+    report: &mut Report,
+    maximum: f64,
+) -> Result<(), BenchError> {
+    let options = session.options;
+    let load = at_rate((maximum / 2.0).floor().max(1.0), options.measured());
+    for round in 1..=options.rounds {
+        report.add(session.measure_echo(round, &load)?);
+        stop_if_interrupted()?;
+        let (measurement, checked) =
+            session.measure_node(options.first_scenario(), round, &load)?;
+        report.add(measurement);
+        checked?;
+        stop_if_interrupted()?;
+    }
+    Ok(())
+}
+
+/// The first scenario for as long as asked, at the share of its `maximum` that was asked for.
+pub fn sustained(
+    session: &Session<'_>,
+    report: &mut Report,
+    maximum: f64,
+) -> Result<(), BenchError> {
+    let options = session.options;
+    let rate = maximum * f64::from(options.sustained_percent) / 100.0;
+    let load = Load {
+        watched: true,
+        ..at_rate(
+            rate.floor().max(1.0),
+            Duration::from_secs(options.sustained_seconds),
+        )
+    };
+    eprintln!("sustaining {rate:.0}/s for {} s", options.sustained_seconds);
+    let (measurement, checked) = session.measure_node(options.first_scenario(), 1, &load)?;
+    report.add_sustained(measurement);
+    checked
+}

@@ -1,0 +1,98 @@
+//! SIGKILL under load, and the same node again: how long until it is ready, and is everything there
+//! that it had answered?
+
+use std::thread;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::BenchError;
+use crate::load;
+use crate::session::{Load, Session};
+
+/// A restart after SIGKILL.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Restart {
+    /// Records in the journal.
+    pub records: u64,
+    /// From the start of the executable to 200 from `/health/ready`.
+    pub ready_ms: f64,
+    /// Answered under the load that was killed.
+    pub answered: u64,
+    /// In flight when it was killed; each may be a record.
+    pub unknown: u64,
+    /// Records that this load had made.
+    pub found: u64,
+}
+
+impl Restart {
+    /// What is wrong with it, in words.
+    pub fn fault(&self) -> Option<String> {
+        let fits = (self.answered..=self.answered + self.unknown).contains(&self.found);
+        (!fits).then(|| {
+            format!(
+                "after SIGKILL: {} requests had been answered and {} were in flight, but {} records are in the journal",
+                self.answered, self.unknown, self.found
+            )
+        })
+    }
+}
+
+/// Loads the node as in a round, kills it in the middle, starts it again.
+pub fn run(session: &mut Session<'_>) -> Result<Restart, BenchError> {
+    let options = session.options;
+    let connections = options.connections.iter().copied().max().unwrap_or(1);
+    let (address, pid) = (session.node.address(), session.node.pid());
+    let before = session.node.trial_balance(0)?.as_of_sequence;
+    eprintln!("killing the node under load");
+    // The load outlives the node by no more than it takes to see that it is gone.
+    let load = Load::closed(connections, options.measured() * 2);
+    let plan = session.plan(address, pid, &load);
+    let scripts =
+        options
+            .first_scenario()
+            .scripts(address, &session.accounts, options.threads, None);
+    let tally = thread::scope(|scope| {
+        let loading = scope.spawn(|| load::drive(&plan, scripts));
+        thread::sleep(options.warmup() + options.measured());
+        session.node.kill();
+        match loading.join() {
+            Ok(driven) => driven.map(|driven| driven.tally),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    let started = Instant::now();
+    session.node.start_again()?;
+    let ready_ms = started.elapsed().as_secs_f64() * 1e3;
+    let records = session
+        .node
+        .trial_balance(before + tally.recorded)?
+        .as_of_sequence;
+    Ok(Restart {
+        records,
+        ready_ms,
+        answered: tally.recorded,
+        unknown: tally.maybe_recorded,
+        found: records.saturating_sub(before),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_answered_and_is_gone_is_a_fault() {
+        let restart = |found| Restart {
+            records: 100,
+            ready_ms: 1.0,
+            answered: 50,
+            unknown: 3,
+            found,
+        };
+        assert_eq!(restart(50).fault(), None);
+        assert_eq!(restart(53).fault(), None);
+        assert!(restart(49).fault().unwrap().contains("49 records"));
+        assert!(restart(54).fault().is_some());
+    }
+}
