@@ -18,9 +18,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub async fn run(listener: TcpListener, lanes: Vec<Sender<Arrival>>, census: Arc<Census>) {
     for lane in lanes.iter().cycle() {
         let arrival = next(&listener, &census).await;
-        // A lane that has no room is overloaded: the connection closes, the client tries again.
-        if lane.try_send(arrival).is_err() {
-            tracing::debug!("a connection was closed, its lane is full");
+        // A lane takes a connection within a tick; until then further ones wait in the system's
+        // backlog. One that has ended takes none: the server is stopping.
+        if lane.send(arrival).await.is_err() {
+            return;
         }
     }
 }
