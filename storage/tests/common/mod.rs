@@ -37,7 +37,7 @@ pub fn record(sequence: u64) -> Vec<u8> {
 pub fn personal(sequence: u64) -> Option<Vec<u8>> {
     sequence
         .is_multiple_of(7)
-        .then(|| format!("name of {sequence}").into_bytes())
+        .then(|| format!("name of {sequence}.").into_bytes())
 }
 
 /// `count` records from `first` on.
@@ -60,6 +60,11 @@ pub fn append(opened: &mut Opened, count: u64) -> Result<Head, Error> {
 
 /// Asserts that records `1..=last` are there as they were written, and nothing after.
 pub fn assert_holds(reader: &Reader, last: u64) {
+    assert_holds_without(reader, last, &[]);
+}
+
+/// The same, without the personal fields of some records.
+pub fn assert_holds_without(reader: &Reader, last: u64, erased: &[u64]) {
     let sequences: Vec<u64> = (0..=last + 1).collect();
     let found = reader.records(&sequences).unwrap();
     assert_eq!(found[0], None);
@@ -70,8 +75,25 @@ pub fn assert_holds(reader: &Reader, last: u64) {
             Some(record(sequence)),
             "record {sequence}"
         );
-        assert_eq!(reader.personal(sequence).unwrap(), personal(sequence));
+        let name = personal(sequence).filter(|_| !erased.contains(&sequence));
+        assert_eq!(
+            reader.personal(sequence).unwrap(),
+            name,
+            "personal fields of {sequence}"
+        );
     }
+}
+
+/// The files that hold the personal fields of a record anywhere in their bytes.
+pub fn files_with(disk: &SimulatedDisk, sequence: u64) -> Vec<String> {
+    use florin_storage::Disk;
+    let name = personal(sequence).unwrap();
+    let mut files = disk.list("journal").unwrap();
+    files.retain(|file| {
+        let bytes = disk.contents(&format!("journal/{file}")).unwrap();
+        bytes.windows(name.len()).any(|window| window == name)
+    });
+    files
 }
 
 pub fn verify(reader: &Reader) -> Result<Verified, Error> {
