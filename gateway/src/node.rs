@@ -59,6 +59,7 @@ fn limits(settings: &Settings) -> Limits {
         list_wait: Duration::from_millis(gateway.list_wait_ms_max),
         index_entries_max: views.index_segment_entries,
         free_bytes_min: settings.disk.free_bytes_min,
+        erase_interval: Duration::from_secs(journal.erase_interval_seconds),
         projector: ProjectorOptions {
             flush_records_max: views.flush_records_max,
             flush_millis_max: views.flush_seconds_max * 1_000,

@@ -16,6 +16,7 @@ pub struct Account {
     origin: Arc<Origin>,
     status: AccountStatus,
     balance: Balance,
+    erased: bool,
 }
 
 /// What an account is from its first day, and the record that says so.
@@ -47,6 +48,11 @@ impl Account {
     /// May it move money?
     pub const fn status(&self) -> AccountStatus {
         self.status
+    }
+
+    /// Whether its personal values were erased: they are not to be read any more.
+    pub const fn is_erased(&self) -> bool {
+        self.erased
     }
 
     /// The caller's own name for it.
@@ -130,6 +136,14 @@ impl Account {
         }
         Ok(AccountEvent::StatusChanged(AccountStatus::Deleted))
     }
+
+    /// Whatever its status; once is enough.
+    fn erase(&self) -> Vec<AccountEvent> {
+        if self.erased {
+            return Vec::new();
+        }
+        vec![AccountEvent::PersonalErased(self.origin.sequence)]
+    }
 }
 
 impl Entity for Account {
@@ -140,6 +154,7 @@ impl Entity for Account {
             (None, Step::Open(command, number)) => Ok(vec![Self::open(command, *number)]),
             (Some(account), Step::Update(status, overdraft)) => account.update(*status, *overdraft),
             (Some(account), Step::Delete) => account.delete().map(|event| vec![event]),
+            (Some(account), Step::Erase) => Ok(account.erase()),
             (Some(account), Step::Debit(amount, currency)) => {
                 account.debit(*amount, *currency).map(|event| vec![event])
             }
@@ -156,6 +171,7 @@ impl Entity for Account {
                 return Some(Self {
                     balance: Balance::new(opened.overdraft),
                     status: AccountStatus::Active,
+                    erased: false,
                     origin: Arc::new(Origin {
                         opened: Opened::clone(opened),
                         sequence: stamp.sequence,
@@ -172,6 +188,10 @@ impl Entity for Account {
             AccountEvent::OverdraftChanged(overdraft) => account.balance.overdraft = *overdraft,
             AccountEvent::Debited(amount) => account.balance = account.balance.debited(*amount),
             AccountEvent::Credited(amount) => account.balance = account.balance.credited(*amount),
+            AccountEvent::PersonalErased(beside) if *beside == account.origin.sequence => {
+                account.erased = true;
+            }
+            AccountEvent::PersonalErased(_) => return None,
         }
         Some(account)
     }

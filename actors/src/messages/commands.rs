@@ -27,6 +27,8 @@ pub enum Command {
     Withdraw(Withdraw),
     /// Moves money between two entities.
     Transfer(Transfer),
+    /// Erases an account's personal values; the account stays.
+    EraseAccount(EraseAccount),
 }
 
 /// Opens an account under an id that the caller of the core has drawn.
@@ -60,6 +62,13 @@ pub struct UpdateAccount {
 /// Deletes an account without holds and without money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeleteAccount {
+    /// The account.
+    pub account: EntityId,
+}
+
+/// Erases the holder's name of an account, whatever its status; everything else stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EraseAccount {
     /// The account.
     pub account: EntityId,
 }
@@ -126,17 +135,20 @@ pub enum CommandKind {
     Withdraw,
     /// Moves money.
     Transfer,
+    /// Erases an account's personal values.
+    EraseAccount,
 }
 
 impl CommandKind {
     /// Every kind, in the order of the commands.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::OpenAccount,
         Self::UpdateAccount,
         Self::DeleteAccount,
         Self::Deposit,
         Self::Withdraw,
         Self::Transfer,
+        Self::EraseAccount,
     ];
 
     /// The kind's name outside, as `transfer`.
@@ -148,6 +160,7 @@ impl CommandKind {
             Self::Deposit => "deposit",
             Self::Withdraw => "withdrawal",
             Self::Transfer => "transfer",
+            Self::EraseAccount => "erase_account",
         }
     }
 }
@@ -162,6 +175,7 @@ impl Command {
             Self::Deposit(_) => CommandKind::Deposit,
             Self::Withdraw(_) => CommandKind::Withdraw,
             Self::Transfer(_) => CommandKind::Transfer,
+            Self::EraseAccount(_) => CommandKind::EraseAccount,
         }
     }
 
@@ -175,6 +189,7 @@ impl Command {
             Self::Deposit(command) => Some(command.to),
             Self::Withdraw(command) => Some(command.from),
             Self::Transfer(command) => Some(command.from),
+            Self::EraseAccount(command) => Some(command.account),
         }
     }
 
@@ -185,7 +200,9 @@ impl Command {
             Self::Deposit(command) => (&command.reference, &command.metadata),
             Self::Withdraw(command) => (&command.reference, &command.metadata),
             Self::Transfer(command) => (&command.reference, &command.metadata),
-            Self::UpdateAccount(_) | Self::DeleteAccount(_) => return (None, None),
+            Self::UpdateAccount(_) | Self::DeleteAccount(_) | Self::EraseAccount(_) => {
+                return (None, None);
+            }
         };
         (reference.as_deref(), Some(metadata))
     }

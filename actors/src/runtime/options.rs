@@ -54,6 +54,8 @@ pub struct Limits {
     pub index_entries_max: usize,
     /// Free bytes below which commands are refused.
     pub free_bytes_min: u64,
+    /// How long recorded erasures gather before they are carried out on the disk.
+    pub erase_interval: Duration,
     /// When the views are written, and keys forgotten.
     pub projector: ProjectorOptions,
 }

@@ -50,6 +50,7 @@ fn limits() -> Limits {
         lag_records_max: 1_000_000,
         list_wait: Duration::from_secs(1),
         index_entries_max: 8,
+        erase_interval: Duration::from_millis(1),
         free_bytes_min: 0,
         projector: ProjectorOptions {
             flush_records_max: 16,

@@ -188,8 +188,10 @@ impl Ledger {
             for ((seat, after), change) in seats.into_iter().zip(&record.changes) {
                 let is_new = change.version == 1;
                 let mut present = seat.present.borrow_mut();
-                if is_new && matches!(after, State::Account(_)) {
-                    present.holder.clone_from(&holder);
+                match &after {
+                    State::Account(_) if is_new => present.holder.clone_from(&holder),
+                    State::Account(account) if account.is_erased() => present.holder = None,
+                    _ => {}
                 }
                 present.state = Some(after);
                 present.version = change.version;

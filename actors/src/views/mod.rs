@@ -6,6 +6,7 @@
 //! memory over store, so they are as new as the projector's position.
 
 mod audit;
+mod eraser;
 mod history;
 mod index_files;
 mod lists;
@@ -21,6 +22,7 @@ use florin_storage::{Disk, Position, ViewError, ViewOptions, ViewStore};
 use tokio::sync::Notify;
 
 pub(crate) use audit::read_all;
+pub use eraser::{Eraser, EraserOptions};
 pub use history::read_movements;
 pub use index_files::{IndexFiles, IndexKind};
 pub use lists::AccountFilter;
@@ -33,10 +35,13 @@ use memory::Memory;
 /// The file of the entities' view.
 const FILE: &str = "views/entities.redb";
 /// Raised when the rows' form changes: the view is then rebuilt.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const SNAPSHOTS: &str = "snapshots";
 const ROWS: &str = "rows";
 const TOTALS: &str = "totals";
+/// Erasures recorded and not carried out: a row is the sequence of the record whose personal values
+/// are to go.
+const ERASURES: &str = "erasures";
 
 /// The views as queries and loads see them.
 #[derive(Debug)]
