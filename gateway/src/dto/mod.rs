@@ -19,8 +19,8 @@ pub use movement::{MoneyBody, MovementBody};
 pub use operation::{OperationBody, ResultBody};
 pub use page::PageBody;
 pub use requests::{
-    AliasTransferRequest, DeleteAccountRequest, MoneyRequest, NewStatus, OpenAccountRequest,
-    TransferRequest, UpdateAccountRequest,
+    AliasTransferRequest, DeleteAccountRequest, EraseAccountRequest, MoneyRequest, NewStatus,
+    OpenAccountRequest, TransferRequest, UpdateAccountRequest,
 };
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
 pub use values::{Id, Key};

@@ -66,6 +66,15 @@ pub struct DeleteAccountRequest {
     pub idempotency_key: Option<Key>,
 }
 
+/// Erases the personal data of an account. The body may be left away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseAccountRequest {
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
 /// A deposit or a withdrawal.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
