@@ -1,7 +1,7 @@
 //! The judge: replays the journal through the model in its order, and holds every record and
 //! everything that was shown against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
     Change, Code, Command, EntityId, Event, Movement, Outcome, PersonalRow, Record,
@@ -11,7 +11,7 @@ use florin_storage::{Reader, verify_chain};
 
 use super::history::{Asked, Fate, History, Observation, Request};
 use super::invariants::Walk;
-use super::model::{Ledger, Verdict};
+use super::model::{Ledger, Touch, Verdict, What};
 use super::verdict::{check_record, place_of};
 
 /// What the journal holds, and what the model makes of it.
@@ -25,6 +25,10 @@ pub struct Judge {
     pub(super) keys: BTreeMap<(String, String), u64>,
     /// Which record settled a request.
     pub(super) settled: BTreeMap<usize, u64>,
+    /// Records that opened an account, and the one that erased the name beside it.
+    pub(super) erasures: BTreeMap<u64, u64>,
+    /// Records beside which the holder's name wasn't found.
+    nameless: BTreeSet<u64>,
     pub(super) movements: BTreeMap<EntityId, Vec<(u64, Movement)>>,
     walk: Walk,
     waiting: Vec<Observation>,
@@ -41,6 +45,8 @@ impl Judge {
             bytes: Vec::new(),
             keys: BTreeMap::new(),
             settled: BTreeMap::new(),
+            erasures: BTreeMap::new(),
+            nameless: BTreeSet::new(),
             movements: BTreeMap::new(),
             walk: Walk::default(),
             waiting: Vec::new(),
@@ -106,6 +112,16 @@ impl Judge {
         if let Some(sequence) = difference {
             return Err(format!("record {sequence} is no longer what it was"));
         }
+        for opened in self.erasures.keys() {
+            match reader.personal(*opened) {
+                Ok(None) => {}
+                found => {
+                    return Err(format!(
+                        "the name beside record {opened} is back: {found:?}"
+                    ));
+                }
+            }
+        }
         self.catch_up(reader, history)
     }
 
@@ -128,6 +144,11 @@ impl Judge {
             self.take(record, row.as_ref(), history)
                 .map_err(|fault| format!("record {sequence}: {fault}"))?;
             self.bytes.push(bytes);
+        }
+        if let Some(sequence) = self.nameless.first() {
+            return Err(format!(
+                "the holder's name is not beside record {sequence} and was not erased"
+            ));
         }
         let ready = self.sequence();
         let (now, later) = std::mem::take(&mut self.waiting)
@@ -193,12 +214,15 @@ impl Judge {
                 }
                 if let Verdict::Done { touched, .. } = &verdict {
                     ledger.apply(touched);
+                    self.note_erasure(&record, touched)?;
                 }
                 self.keys
                     .extend(scope.map(|scope| (scope, record.sequence)));
             }
         }
-        sealed_name(&record, row, &asked.request)?;
+        if !sealed_name(&record, row, &asked.request)? {
+            self.nameless.insert(record.sequence);
+        }
         self.note_movements(&record, &asked.request);
         self.settled.insert(number, record.sequence);
         self.states.push(ledger);
@@ -230,6 +254,7 @@ impl Judge {
         if code == Some(Code::IdempotencyKeyReused) {
             return match self.first_of(&asked.request, history) {
                 Some((_, false)) => Ok(()),
+                Some((first, true)) if self.is_erased(first, record.sequence) => Ok(()),
                 found => Err(format!("its key was not reused: {found:?}")),
             };
         }
@@ -264,7 +289,34 @@ impl Judge {
         Err(fault)
     }
 
-    /// The record that settled the request's key, and whether it was the same request.
+    /// Notes that a record erases a name, which only an erasure that changes something does.
+    fn note_erasure(&mut self, record: &Record, touched: &[Touch]) -> Result<(), String> {
+        let right: Vec<u64> = match (&record.command, touched) {
+            (Command::EraseAccount(_), [touch]) => match &touch.after.what {
+                What::Account(account) => vec![account.opened],
+                _ => vec![],
+            },
+            _ => vec![],
+        };
+        let erased: Vec<u64> = record.erased().collect();
+        if erased != right {
+            return Err(format!("it erases {erased:?}, the model {right:?}"));
+        }
+        for opened in right {
+            self.nameless.remove(&opened);
+            self.erasures.insert(opened, record.sequence);
+        }
+        Ok(())
+    }
+
+    /// Whether the name beside record `opened` was erased by a record up to `sequence`.
+    pub(super) fn is_erased(&self, opened: u64, sequence: u64) -> bool {
+        let erased = self.erasures.get(&opened);
+        erased.is_some_and(|erased| *erased <= sequence)
+    }
+
+    /// The record that settled the request's key, and whether it was the same request, as far as
+    /// can be told as long as no name was erased.
     pub(super) fn first_of(&self, request: &Request, history: &History) -> Option<(u64, bool)> {
         let sequence = self.key_of(&request.scope()?)?;
         let first = history.find(self.record(sequence).operation_id)?;
@@ -374,12 +426,13 @@ pub fn normal(command: &Command, ledger: &Ledger) -> Command {
     command
 }
 
-/// The holder's name lies beside the record that opens an account, and is the one asked for.
+/// Whether the holder's name lies beside the record that opens an account, if it opens one; it must
+/// be the one asked for.
 fn sealed_name(
     record: &Record,
     row: Option<&PersonalRow>,
     request: &Request,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let opens = |change: &Change| match change.events.first() {
         Some(Event::Account(florin_actors::messages::AccountEvent::Opened(opened))) => {
             Some(opened.holder.clone())
@@ -387,13 +440,14 @@ fn sealed_name(
         _ => None,
     };
     match (record.changes.iter().find_map(opens), row) {
-        (None, None) => Ok(()),
+        (None, None) => Ok(true),
+        (Some(_), None) => Ok(false),
         (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
         (Some(florin_actors::messages::Personal::Sealed(hash)), Some(row))
             if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>
         {
-            Ok(())
+            Ok(true)
         }
-        (Some(_), _) => Err("the holder's name is not beside it".to_owned()),
+        (Some(_), Some(_)) => Err("another name is beside it".to_owned()),
     }
 }
