@@ -175,6 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_to_be_sealed_wakes_the_committer_as_a_chunk_does() {
+        let queue = Queue::new();
+        let wakes = Arc::new(Wakes::default());
+        let waker = wakes.clone().into();
+        let mut context = Context::from_waker(&waker);
+        let mut filled = pin!(queue.filled());
+        assert!(filled.as_mut().poll(&mut context).is_pending());
+        queue.seal(7);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert!(filled.as_mut().poll(&mut context).is_ready());
+        assert!(queue.wait_filled());
+        assert_eq!(queue.take_seal(), Some(7));
+        assert_eq!(queue.take_seal(), None);
+        queue.close();
+        assert!(!queue.wait_filled());
+    }
+
+    #[test]
     fn a_closed_queue_is_emptied_first() {
         let queue = Queue::new();
         queue.push(chunk(1));

@@ -200,3 +200,54 @@ impl Entity for Account {
         Some((self.origin.opened.currency, self.balance))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{Metadata, Personal};
+
+    fn stamp(sequence: u64) -> Stamp {
+        let time = Timestamp::from_micros(1);
+        Stamp { sequence, time }
+    }
+
+    fn opened_by(sequence: u64) -> Account {
+        let opened = Opened {
+            number: 256,
+            holder: Personal::Sealed([1; 16]),
+            country: "KE".parse().unwrap(),
+            currency: "USD".parse().unwrap(),
+            overdraft: Overdraft::Limit(0),
+            reference: None,
+            metadata: Metadata::default(),
+        };
+        let opened = AccountEvent::Opened(Box::new(opened));
+        Account::evolve(None, &opened, stamp(sequence)).unwrap()
+    }
+
+    #[test]
+    fn an_account_is_erased_once_whatever_its_status() {
+        for status in AccountStatus::ALL {
+            let changed = AccountEvent::StatusChanged(status);
+            let account = Account::evolve(Some(opened_by(7)), &changed, stamp(8)).unwrap();
+            assert!(!account.is_erased());
+            let events = Account::decide(Some(&account), &Step::Erase).unwrap();
+            assert_eq!(events, [AccountEvent::PersonalErased(7)]);
+            let erased = Account::evolve(Some(account), &events[0], stamp(9)).unwrap();
+            assert!(erased.is_erased());
+            assert_eq!(erased.status(), status);
+            assert_eq!(Account::decide(Some(&erased), &Step::Erase), Ok(vec![]));
+        }
+        let nobody = Account::decide(None, &Step::Erase).unwrap_err();
+        assert_eq!(nobody.code, Code::NotFound);
+    }
+
+    #[test]
+    fn an_erasure_of_another_record_s_values_cannot_follow() {
+        let elsewhere = AccountEvent::PersonalErased(8);
+        assert_eq!(
+            Account::evolve(Some(opened_by(7)), &elsewhere, stamp(9)),
+            None
+        );
+    }
+}

@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use florin_actors::messages::{
-    Change, Code, Command, EntityId, Event, Movement, Outcome, PersonalRow, Record,
-};
+use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome, PersonalRow, Record};
 use florin_actors::{decode_personal, decode_record, encode_record};
 use florin_storage::{Reader, verify_chain};
 
 use super::history::{Asked, Fate, History, Observation, Request};
 use super::invariants::Walk;
-use super::model::{Ledger, Touch, Verdict, What};
+use super::model::{Ledger, Verdict};
+use super::names::sealed_name;
 use super::verdict::{check_record, place_of};
 
 /// What the journal holds, and what the model makes of it.
@@ -28,7 +27,7 @@ pub struct Judge {
     /// Records that opened an account, and the one that erased the name beside it.
     pub(super) erasures: BTreeMap<u64, u64>,
     /// Records beside which the holder's name wasn't found.
-    nameless: BTreeSet<u64>,
+    pub(super) nameless: BTreeSet<u64>,
     pub(super) movements: BTreeMap<EntityId, Vec<(u64, Movement)>>,
     walk: Walk,
     waiting: Vec<Observation>,
@@ -112,16 +111,7 @@ impl Judge {
         if let Some(sequence) = difference {
             return Err(format!("record {sequence} is no longer what it was"));
         }
-        for opened in self.erasures.keys() {
-            match reader.personal(*opened) {
-                Ok(None) => {}
-                found => {
-                    return Err(format!(
-                        "the name beside record {opened} is back: {found:?}"
-                    ));
-                }
-            }
-        }
+        self.stay_erased(reader)?;
         self.catch_up(reader, history)
     }
 
@@ -289,32 +279,6 @@ impl Judge {
         Err(fault)
     }
 
-    /// Notes that a record erases a name, which only an erasure that changes something does.
-    fn note_erasure(&mut self, record: &Record, touched: &[Touch]) -> Result<(), String> {
-        let right: Vec<u64> = match (&record.command, touched) {
-            (Command::EraseAccount(_), [touch]) => match &touch.after.what {
-                What::Account(account) => vec![account.opened],
-                _ => vec![],
-            },
-            _ => vec![],
-        };
-        let erased: Vec<u64> = record.erased().collect();
-        if erased != right {
-            return Err(format!("it erases {erased:?}, the model {right:?}"));
-        }
-        for opened in right {
-            self.nameless.remove(&opened);
-            self.erasures.insert(opened, record.sequence);
-        }
-        Ok(())
-    }
-
-    /// Whether the name beside record `opened` was erased by a record up to `sequence`.
-    pub(super) fn is_erased(&self, opened: u64, sequence: u64) -> bool {
-        let erased = self.erasures.get(&opened);
-        erased.is_some_and(|erased| *erased <= sequence)
-    }
-
     /// The record that settled the request's key, and whether it was the same request, as far as
     /// can be told as long as no name was erased.
     pub(super) fn first_of(&self, request: &Request, history: &History) -> Option<(u64, bool)> {
@@ -424,30 +388,4 @@ pub fn normal(command: &Command, ledger: &Ledger) -> Command {
         *named = None;
     }
     command
-}
-
-/// Whether the holder's name lies beside the record that opens an account, if it opens one; it must
-/// be the one asked for.
-fn sealed_name(
-    record: &Record,
-    row: Option<&PersonalRow>,
-    request: &Request,
-) -> Result<bool, String> {
-    let opens = |change: &Change| match change.events.first() {
-        Some(Event::Account(florin_actors::messages::AccountEvent::Opened(opened))) => {
-            Some(opened.holder.clone())
-        }
-        _ => None,
-    };
-    match (record.changes.iter().find_map(opens), row) {
-        (None, None) => Ok(true),
-        (Some(_), None) => Ok(false),
-        (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
-        (Some(florin_actors::messages::Personal::Sealed(hash)), Some(row))
-            if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>
-        {
-            Ok(true)
-        }
-        (Some(_), Some(_)) => Err("another name is beside it".to_owned()),
-    }
 }

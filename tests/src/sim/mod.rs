@@ -22,6 +22,7 @@ mod history;
 mod invariants;
 mod judge;
 mod model;
+mod names;
 mod observed;
 mod operations;
 mod settings;
