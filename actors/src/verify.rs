@@ -4,7 +4,7 @@
 //! balances, versions and links are compared with what the replay makes of them; every currency
 //! must sum to zero; the views must agree. Nothing is mended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use florin_storage::{Disk, Frame, Head, Journal, Options, Reader, ViewError, verify_chain};
@@ -54,6 +54,10 @@ pub struct Report {
     pub records: u64,
     /// Accounts found.
     pub accounts: u64,
+    /// Personal rows taken off the disk, each by an erasure that is recorded.
+    pub erased: u64,
+    /// Personal rows whose erasure is recorded and not yet carried out.
+    pub to_erase: u64,
     /// The sum of all balances of each currency: zero, or there would be no report.
     pub currencies: Vec<Currency>,
     /// The record up to which the views agree; `None` if there are none.
@@ -123,11 +127,14 @@ fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Re
         ));
     }
     let currencies = replay.conserved()?;
+    replay.personal.all_erased()?;
     Ok(Report {
         head: verified.head,
         frames: verified.frames,
         records: verified.records,
         accounts: replay.accounts,
+        erased: replay.personal.erased,
+        to_erase: replay.personal.to_erase,
         currencies,
         views: views_agree,
     })
@@ -138,6 +145,7 @@ fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Re
 struct Replay {
     entities: HashMap<EntityId, Present, IdHasher>,
     accounts: u64,
+    personal: PersonalRows,
     time: Timestamp,
 }
 
@@ -168,8 +176,13 @@ impl Replay {
             apply(present, change.entity, record)?;
             if !floor && change.kind() == Some(Kind::Account) {
                 self.accounts += 1;
-                check_personal(reader, record, change)?;
+                if !check_personal(reader, record, change)? {
+                    self.personal.missing.insert(record.sequence);
+                }
             }
+        }
+        for beside in record.erased() {
+            self.personal.erase(beside);
         }
         self.check_postings(record)
     }
@@ -280,19 +293,52 @@ impl Replay {
     }
 }
 
-/// The personal row of a record that opened an account, if it wasn't erased, is the one that was
-/// sealed.
-fn check_personal(reader: &Reader, record: &Record, change: &Change) -> Result<(), String> {
+/// Which personal rows are missing, and which erasures are recorded.
+#[derive(Default)]
+struct PersonalRows {
+    /// Records whose row isn't there, as long as no erasure of it was found.
+    missing: BTreeSet<u64>,
+    erased: u64,
+    to_erase: u64,
+}
+
+impl PersonalRows {
+    /// Takes a recorded erasure in.
+    fn erase(&mut self, beside: u64) {
+        if self.missing.remove(&beside) {
+            self.erased += 1;
+        } else {
+            self.to_erase += 1;
+        }
+    }
+
+    /// No row is missing but by an erasure.
+    fn all_erased(&self) -> Result<(), VerifyError> {
+        match self.missing.first() {
+            Some(sequence) => Err(VerifyError::Record {
+                sequence: *sequence,
+                fault:
+                    "the personal values beside it are missing, and no erasure of them is recorded"
+                        .to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether the personal row of a record that opened an account is there; it must be the one that
+/// was sealed.
+fn check_personal(reader: &Reader, record: &Record, change: &Change) -> Result<bool, String> {
     let Some(Event::Account(AccountEvent::Opened(opened))) = change.events.first() else {
         return Err("an account's first event doesn't open it".to_owned());
     };
     let row = reader
         .personal(record.sequence)
         .map_err(|error| error.to_string())?;
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = row else { return Ok(false) };
     let row = decode_personal(&row).map_err(|error| error.to_string())?;
     match opened.holder {
-        crate::messages::Personal::Sealed(hash) if row.proves(0, hash) => Ok(()),
+        crate::messages::Personal::Sealed(hash) if row.proves(0, hash) => Ok(true),
         _ => Err("the personal values beside it are not the sealed ones".to_owned()),
     }
 }

@@ -181,6 +181,9 @@ settings! {
         frame_bytes_max: usize = 65_472, integer(4 * KIB, 65_472);
         /// Page cache of the segment that is being written.
         cache_bytes: usize = 64 << 20, integer(MIB, 4 * GIB);
+        /// How long erasures of personal data gather before they are carried out on the disk:
+        /// those of one segment are one rewrite of its file.
+        erase_interval_seconds: u64 = 10, integer(1, 3_600);
     }
     /// The views: what is derived from the journal, and rebuilt from it when deleted.
     views: Views {

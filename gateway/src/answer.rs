@@ -59,7 +59,10 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
         return None;
     }
     match &record.command {
-        Command::OpenAccount(_) | Command::UpdateAccount(_) | Command::DeleteAccount(_) => {
+        Command::OpenAccount(_)
+        | Command::UpdateAccount(_)
+        | Command::DeleteAccount(_)
+        | Command::EraseAccount(_) => {
             let mut account = AccountBody::new(decided.account()?, decided.holder.as_deref());
             account.dry_run = decided.dry_run;
             if decided.dry_run && matches!(record.command, Command::OpenAccount(_)) {

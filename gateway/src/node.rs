@@ -66,6 +66,7 @@ fn limits(settings: &Settings) -> Limits {
         read_wait: Duration::from_millis(gateway.confirmation_wait_ms),
         index_entries_max: views.index_segment_entries,
         free_bytes_min: settings.disk.free_bytes_min,
+        erase_interval: Duration::from_secs(journal.erase_interval_seconds),
         clock_jump_max: Duration::from_secs(settings.clock.jump_seconds_max),
         supervision: SupervisionOptions {
             restarts_max: actors.restarts_max,

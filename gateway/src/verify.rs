@@ -40,10 +40,14 @@ fn told(report: &Report) -> String {
         Some(position) => format!("agree, up to record {position}"),
         None => "none to compare".to_owned(),
     };
+    let to_erase = match report.to_erase {
+        0 => String::new(),
+        rows => format!(", {rows} more recorded and to be carried out by the next start"),
+    };
     format!(
         "The journal is whole.\n\
          records     {}\nframes      {}\naccounts    {}\ncurrencies  {} (each sums to zero)\n\
-         views       {views}\nhead        {}\n",
+         erased      {}{to_erase}\nviews       {views}\nhead        {}\n",
         report.records,
         report.frames,
         report.accounts,
@@ -52,6 +56,7 @@ fn told(report: &Report) -> String {
         } else {
             currencies.join(", ")
         },
+        report.erased,
         blake3::Hash::from_bytes(report.head.link).to_hex(),
     )
 }

@@ -22,6 +22,7 @@ pub struct Chunk {
     ends: Vec<u32>,
     times: Vec<i64>,
     personal: Vec<(u64, Vec<u8>)>,
+    withheld: Vec<u64>,
 }
 
 impl std::fmt::Debug for Chunk {
@@ -47,6 +48,7 @@ impl Chunk {
             ends: Vec::new(),
             times: Vec::new(),
             personal: Vec::new(),
+            withheld: Vec::new(),
         }
     }
 
@@ -59,6 +61,7 @@ impl Chunk {
             ends: Vec::with_capacity(self.ends.len()),
             times: Vec::with_capacity(self.times.len()),
             personal: Vec::new(),
+            withheld: Vec::new(),
         }
     }
 
@@ -91,6 +94,12 @@ impl Chunk {
             self.personal.push((sequence, personal));
         }
         Ok(sequence)
+    }
+
+    /// Has the personal fields beside record `sequence` withheld from the moment on at which this
+    /// chunk is durable: no reader serves them any more, and [`crate::Eraser`] can take them away.
+    pub fn withhold(&mut self, sequence: u64) {
+        self.withheld.push(sequence);
     }
 
     /// The sequence the next record gets.
@@ -132,6 +141,11 @@ impl Chunk {
     /// The personal fields, by sequence.
     pub fn personal(&self) -> &[(u64, Vec<u8>)] {
         &self.personal
+    }
+
+    /// The records whose personal fields are to be withheld.
+    pub(crate) fn withheld(&self) -> &[u64] {
+        &self.withheld
     }
 
     fn ended(&self) -> usize {

@@ -11,6 +11,7 @@ use crate::queue::Queue;
 use crate::segment::{Header, Segment};
 use crate::shelf::Shelf;
 use crate::watermark::Watermark;
+use crate::withheld::Withheld;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub struct Committer {
     live: Arc<Segment>,
     queue: Arc<Queue>,
     watermark: Arc<Watermark>,
+    withheld: Arc<Withheld>,
     options: Options,
     head: Head,
     failed: bool,
@@ -33,6 +35,7 @@ impl Committer {
         live: Arc<Segment>,
         queue: Arc<Queue>,
         watermark: Arc<Watermark>,
+        withheld: Arc<Withheld>,
         options: Options,
         head: Head,
     ) -> Committer {
@@ -41,6 +44,7 @@ impl Committer {
             live,
             queue,
             watermark,
+            withheld,
             options,
             head,
             failed: false,
@@ -53,7 +57,8 @@ impl Committer {
     }
 
     /// Commits everything that waits: one transaction, one sync, one move of the watermark. Says
-    /// where the journal ends then, or `None` if nothing waited.
+    /// where the journal ends then, or `None` if nothing waited. Seals the live segment if the
+    /// [`crate::Eraser`] asked for it.
     ///
     /// # Errors
     /// [`Error::NotContiguous`] for a chunk that does not follow, or what the disk refused.
@@ -63,15 +68,21 @@ impl Committer {
         if self.failed {
             return Err(Error::Stopped);
         }
-        let chunks = self.queue.take();
-        if chunks.is_empty() {
+        let (chunks, seal) = (self.queue.take(), self.queue.take_seal());
+        if chunks.is_empty() && seal.is_none() {
             return Ok(None);
         }
-        let committed = self.commit(&chunks);
+        let committed = self.commit(&chunks).and_then(|head| {
+            if let Some(sequence) = seal {
+                self.seal_past(sequence)?;
+            }
+            Ok(head)
+        });
         if committed.is_err() {
             self.fail();
         }
-        committed.map(Some)
+        let head = committed?;
+        Ok((!chunks.is_empty()).then_some(head))
     }
 
     /// Commits until the queue is closed and empty, then ends cleanly.
@@ -121,14 +132,21 @@ impl Committer {
             link: last.link,
         };
         let started = (self.options.nanos)();
+        let rows = frames
+            .iter()
+            .map(|frame| (frame.first_sequence, &frame.bytes[..]));
         let personal = chunks.iter().flat_map(|chunk| chunk.personal());
-        self.live.commit(&frames, personal)?;
+        let personal = personal.map(|(sequence, bytes)| (*sequence, &bytes[..]));
+        self.live.commit(rows, personal)?;
         let took = (self.options.nanos)().saturating_sub(started);
 
         let bytes: usize = chunks.iter().map(Chunk::bytes).sum();
         let records = (head.sequence - self.head.sequence) as usize;
         self.head = head;
         self.queue.committed(bytes as u64, records as u64);
+        // Before the watermark: whoever sees these records sees no withheld row.
+        let withheld = chunks.iter().flat_map(|chunk| chunk.withheld());
+        self.withheld.add(withheld.copied());
         self.watermark.advance(head.sequence);
         let duration = Duration::from_nanos(took);
         let written = frames.iter().map(|frame| frame.bytes.len()).sum();
@@ -142,6 +160,20 @@ impl Committer {
         if self.live.allocated_bytes()? < self.options.segment_bytes_max {
             return Ok(());
         }
+        self.seal("full")
+    }
+
+    /// Starts the next segment if the live one holds record `sequence`.
+    fn seal_past(&mut self, sequence: u64) -> Result<(), Error> {
+        let first = self.live.header.first_sequence;
+        if (first..=self.head.sequence).contains(&sequence) {
+            return self.seal("to be rewritten");
+        }
+        Ok(())
+    }
+
+    /// Closes the live segment and starts the next one.
+    fn seal(&mut self, reason: &str) -> Result<(), Error> {
         let header = Header {
             first_sequence: self.head.sequence + 1,
             previous_link: self.head.link,
@@ -151,7 +183,7 @@ impl Committer {
         let cache_bytes = self.options.live_cache_bytes;
         let next = || Segment::create(self.shelf.disk(), header, cache_bytes).map(Some);
         if let Some(next) = self.shelf.close_live(next)? {
-            tracing::info!(segment = %next.name, "a journal segment is full, the next one begins");
+            tracing::info!(segment = %next.name, reason, "a journal segment is sealed, the next one begins");
             self.live = next;
         }
         Ok(())

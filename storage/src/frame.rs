@@ -110,6 +110,11 @@ impl Frame {
         self.bytes.len()
     }
 
+    /// The frame as it is kept.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// A record's bytes; `None` if the sequence lies outside the frame.
     pub fn record(&self, sequence: u64) -> Option<&[u8]> {
         if sequence < self.first_sequence || sequence > self.last_sequence {

@@ -5,6 +5,7 @@ use crate::chain::{check_genesis, genesis_link};
 use crate::codec;
 use crate::committer::Committer;
 use crate::disk::{Disk, OpenHow};
+use crate::eraser::Eraser;
 use crate::error::Error;
 use crate::frame::{FRAME_BYTES_MAX, Link};
 use crate::queue::Queue;
@@ -12,6 +13,7 @@ use crate::reader::Reader;
 use crate::segment::{Header, Segment, segment_name};
 use crate::shelf::{Shelf, survey};
 use crate::watermark::Watermark;
+use crate::withheld::Withheld;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +145,8 @@ pub struct Opened {
     pub watermark: Arc<Watermark>,
     /// Reads what is durable.
     pub reader: Reader,
+    /// Takes personal fields away for good; belongs to one thread or task.
+    pub eraser: Eraser,
     /// Where the journal ends now.
     pub head: Head,
     /// Whether the last run ended cleanly.
@@ -203,14 +207,29 @@ impl Journal {
         let queue = Arc::new(Queue::new());
         let watermark = Arc::new(Watermark::new(head.sequence));
         let frames_cached_max = options.frames_cached_max;
-        let reader = Reader::new(shelf.clone(), watermark.clone(), frames_cached_max);
-        let committer =
-            Committer::new(shelf, live, queue.clone(), watermark.clone(), options, head);
+        let withheld = Arc::new(Withheld::default());
+        let reader = Reader::new(
+            shelf.clone(),
+            watermark.clone(),
+            withheld.clone(),
+            frames_cached_max,
+        );
+        let eraser = Eraser::new(shelf.clone(), queue.clone(), withheld.clone());
+        let committer = Committer::new(
+            shelf,
+            live,
+            queue.clone(),
+            watermark.clone(),
+            withheld,
+            options,
+            head,
+        );
         Ok(Opened {
             committer,
             queue,
             watermark,
             reader,
+            eraser,
             head,
             clean_start: mark.is_some(),
             journal_id,
@@ -231,7 +250,7 @@ fn create_first(shelf: &Shelf, options: &Options, now_micros: i64) -> Result<Seg
 
 /// Syncs the folder, by a file made and removed again: an earlier start may have removed the clean
 /// mark and died before that was durable, and a mark that came back would speak of an old head.
-fn settle_folder(disk: &dyn Disk) -> Result<(), Error> {
+pub(crate) fn settle_folder(disk: &dyn Disk) -> Result<(), Error> {
     let io = |source| Error::io(STARTING, source);
     disk.open(STARTING, OpenHow::Create).map_err(io)?;
     disk.remove(STARTING).map_err(io)

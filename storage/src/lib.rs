@@ -10,6 +10,7 @@ mod containment;
 #[cfg(feature = "simulation")]
 mod crash_model;
 mod disk;
+mod eraser;
 mod error;
 mod file_disk;
 mod frame;
@@ -24,9 +25,11 @@ mod shelf;
 mod simulated;
 mod sorted_segment;
 mod sync;
+mod tables;
 mod view_access;
 mod view_store;
 mod watermark;
+mod withheld;
 
 pub use chain::{Verified, genesis_link, verify_chain};
 pub use chunk::Chunk;
@@ -35,6 +38,7 @@ pub use committer::Committer;
 #[cfg(feature = "simulation")]
 pub use crash_model::CrashMode;
 pub use disk::{Disk, DiskFile, OpenHow};
+pub use eraser::{Eraser, Erasure};
 pub use error::Error;
 pub use file_disk::FileDisk;
 pub use frame::{FRAME_BYTES_MAX, Frame};

@@ -19,7 +19,15 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inbox {
     chunks: Vec<Chunk>,
+    /// The record whose segment is to be sealed.
+    seal: Option<u64>,
     closed: bool,
+}
+
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.seal.is_none()
+    }
 }
 
 impl Queue {
@@ -70,17 +78,28 @@ impl Queue {
         self.wake();
     }
 
-    /// Waits, without a thread of its own, until a chunk waits or the queue is closed. True if
-    /// there is something to commit. For one waiter: the task that calls
+    /// Asks for the segment that holds `sequence` to be sealed, should it still be the live one.
+    pub(crate) fn seal(&self, sequence: u64) {
+        lock(&self.inbox).seal = Some(sequence);
+        self.wake();
+    }
+
+    /// The record whose segment is to be sealed, once it was asked for.
+    pub(crate) fn take_seal(&self) -> Option<u64> {
+        lock(&self.inbox).seal.take()
+    }
+
+    /// Waits, without a thread of its own, until a chunk waits, a segment is to be sealed or the
+    /// queue is closed. True if there is something to do. For one waiter: the task that calls
     /// [`crate::Committer::run_pending`].
     pub async fn filled(&self) -> bool {
         poll_fn(|context| {
             self.waker.register(context.waker());
             let inbox = lock(&self.inbox);
-            if inbox.chunks.is_empty() && !inbox.closed {
+            if inbox.is_empty() && !inbox.closed {
                 return Poll::Pending;
             }
-            Poll::Ready(!inbox.chunks.is_empty())
+            Poll::Ready(!inbox.is_empty())
         })
         .await
     }
@@ -88,13 +107,13 @@ impl Queue {
     /// The same for a plain thread.
     pub(crate) fn wait_filled(&self) -> bool {
         let mut inbox = lock(&self.inbox);
-        while inbox.chunks.is_empty() && !inbox.closed {
+        while inbox.is_empty() && !inbox.closed {
             inbox = wait(&self.filled, inbox);
         }
-        !inbox.chunks.is_empty()
+        !inbox.is_empty()
     }
 
-    /// Everything that waits.
+    /// Every chunk that waits.
     pub(crate) fn take(&self) -> Vec<Chunk> {
         std::mem::take(&mut lock(&self.inbox).chunks)
     }
@@ -153,6 +172,24 @@ mod tests {
         assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
         let firsts: Vec<_> = queue.take().iter().map(Chunk::first_sequence).collect();
         assert_eq!(firsts, [1, 2]);
+    }
+
+    #[test]
+    fn a_segment_to_be_sealed_wakes_the_committer_as_a_chunk_does() {
+        let queue = Queue::new();
+        let wakes = Arc::new(Wakes::default());
+        let waker = wakes.clone().into();
+        let mut context = Context::from_waker(&waker);
+        let mut filled = pin!(queue.filled());
+        assert!(filled.as_mut().poll(&mut context).is_pending());
+        queue.seal(7);
+        assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
+        assert!(filled.as_mut().poll(&mut context).is_ready());
+        assert!(queue.wait_filled());
+        assert_eq!(queue.take_seal(), Some(7));
+        assert_eq!(queue.take_seal(), None);
+        queue.close();
+        assert!(!queue.wait_filled());
     }
 
     #[test]

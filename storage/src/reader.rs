@@ -3,9 +3,11 @@
 
 use crate::error::Error;
 use crate::frame::Frame;
-use crate::segment::{Segment, Tables};
+use crate::segment::Segment;
 use crate::shelf::Shelf;
+use crate::tables::Tables;
 use crate::watermark::Watermark;
+use crate::withheld::Withheld;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,14 +21,21 @@ const CACHED_BYTES_MAX: usize = 256 * 1024;
 pub struct Reader {
     shelf: Arc<Shelf>,
     watermark: Arc<Watermark>,
+    withheld: Arc<Withheld>,
     cache: Arc<Mutex<FrameCache>>,
 }
 
 impl Reader {
-    pub(crate) fn new(shelf: Arc<Shelf>, watermark: Arc<Watermark>, cached_max: usize) -> Reader {
+    pub(crate) fn new(
+        shelf: Arc<Shelf>,
+        watermark: Arc<Watermark>,
+        withheld: Arc<Withheld>,
+        cached_max: usize,
+    ) -> Reader {
         Reader {
             shelf,
             watermark,
+            withheld,
             cache: Arc::new(Mutex::new(FrameCache::new(cached_max))),
         }
     }
@@ -75,12 +84,12 @@ impl Reader {
     }
 
     /// The personal fields kept beside a record; `None` if it has none, if they were erased or
-    /// if the record is not durable (yet).
+    /// are withheld, or if the record is not durable (yet).
     ///
     /// # Errors
     /// What the disk refused.
     pub fn personal(&self, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
-        if sequence == 0 || sequence > self.durable() {
+        if sequence == 0 || sequence > self.durable() || self.withheld.has(sequence) {
             return Ok(None);
         }
         self.in_segment_of(sequence, |_, tables| tables.personal(sequence))
@@ -121,6 +130,12 @@ impl Reader {
             read: VecDeque::new(),
             ended: false,
         }
+    }
+
+    /// Serves the personal fields beside these records no more: for a start that finds erasures
+    /// recorded and not carried out.
+    pub fn withhold(&self, sequences: impl IntoIterator<Item = u64>) {
+        self.withheld.add(sequences);
     }
 
     pub(crate) fn shelf(&self) -> &Shelf {

@@ -6,12 +6,11 @@ use crate::codec;
 use crate::containment::{close, contain};
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::error::Error;
-use crate::frame::{Built, Frame, Link};
+use crate::frame::Link;
 use crate::overlay::Overlay;
 use crate::redb_file::{RedbFile, WriteState};
-use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition,
-};
+use crate::tables::{FRAMES, PERSONAL, Tables};
+use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -19,8 +18,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// The folder of the segments.
 pub(crate) const FOLDER: &str = "journal";
 
-const FRAMES: TableDefinition<u64, &[u8]> = TableDefinition::new("frames");
-const PERSONAL: TableDefinition<u64, &[u8]> = TableDefinition::new("personal");
 const HEADER: TableDefinition<&str, &[u8]> = TableDefinition::new("header");
 /// Two bytes, read before the rest of the header is trusted.
 const FORMAT_ROW: &str = "format";
@@ -48,13 +45,6 @@ pub(crate) struct Segment {
     live: Option<(Arc<dyn DiskFile>, Arc<WriteState>)>,
 }
 
-/// The tables of a segment within one read transaction.
-pub(crate) struct Tables<'a> {
-    name: &'a str,
-    transaction: ReadTransaction,
-    frames: ReadOnlyTable<u64, &'static [u8]>,
-}
-
 /// A segment's file name, by the first sequence in it.
 pub(crate) fn segment_name(first_sequence: u64) -> String {
     format!("{FOLDER}/{first_sequence:020}.redb")
@@ -63,6 +53,21 @@ pub(crate) fn segment_name(first_sequence: u64) -> String {
 impl Segment {
     /// Makes a segment under a temporary name, its header durable, then gives it its name.
     pub(crate) fn create(
+        disk: &dyn Disk,
+        header: Header,
+        cache_bytes: usize,
+    ) -> Result<Segment, Error> {
+        let mut segment = Segment::draft(disk, header, cache_bytes)?;
+        let name = segment_name(segment.header.first_sequence);
+        disk.rename(&segment.name, &name)
+            .map_err(|source| Error::io(&name, source))?;
+        segment.name = name;
+        Ok(segment)
+    }
+
+    /// Makes a segment under a temporary name, its header durable. Left behind, it is removed by
+    /// the next start.
+    pub(crate) fn draft(
         disk: &dyn Disk,
         header: Header,
         cache_bytes: usize,
@@ -80,10 +85,8 @@ impl Segment {
             .create_with_backend(backend)
             .map_err(|error| Error::store(&temporary, error))?;
         write_header(&database, &temporary, &header)?;
-        disk.rename(&temporary, &name)
-            .map_err(|source| Error::io(&name, source))?;
         Ok(Segment {
-            name,
+            name: temporary,
             header,
             database: RwLock::new(Some(database)),
             live: Some((file, state)),
@@ -115,7 +118,21 @@ impl Segment {
         first_sequence: u64,
         cache_bytes: usize,
     ) -> Result<Segment, Error> {
-        let name = segment_name(first_sequence);
+        Segment::open_to_read(
+            disk,
+            segment_name(first_sequence),
+            first_sequence,
+            cache_bytes,
+        )
+    }
+
+    /// Opens a segment under any name; its file is not written.
+    pub(crate) fn open_to_read(
+        disk: &dyn Disk,
+        name: String,
+        first_sequence: u64,
+        cache_bytes: usize,
+    ) -> Result<Segment, Error> {
         let file = open_file(disk, &name, OpenHow::Read)?;
         let backend = Overlay::new(file).map_err(|source| Error::io(&name, source))?;
         let (database, header) = open_database(&name, first_sequence, cache_bytes, backend)?;
@@ -136,11 +153,11 @@ impl Segment {
             .map_err(|source| Error::io(&self.name, source))
     }
 
-    /// Appends frames and personal fields in one durable transaction.
+    /// Appends frames, by their first sequence, and personal fields in one durable transaction.
     pub(crate) fn commit<'a>(
         &self,
-        frames: &[Built],
-        personal: impl Iterator<Item = &'a (u64, Vec<u8>)>,
+        frames: impl Iterator<Item = (u64, &'a [u8])>,
+        personal: impl Iterator<Item = (u64, &'a [u8])>,
     ) -> Result<(), Error> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let (Some(database), Some((_, state))) = (guard.as_ref(), self.live.as_ref()) else {
@@ -154,12 +171,12 @@ impl Segment {
             transaction.set_durability(Durability::Immediate)?;
             {
                 let mut table = transaction.open_table(FRAMES)?;
-                for frame in frames {
-                    table.insert(frame.first_sequence, frame.bytes.as_slice())?;
+                for (first, bytes) in frames {
+                    table.insert(first, bytes)?;
                 }
                 let mut table = transaction.open_table(PERSONAL)?;
                 for (sequence, bytes) in personal {
-                    table.insert(*sequence, bytes.as_slice())?;
+                    table.insert(sequence, bytes)?;
                 }
             }
             transaction.commit()?;
@@ -180,17 +197,8 @@ impl Segment {
         let Some(database) = guard.as_ref() else {
             return Ok(None);
         };
-        let store = |error: redb::Error| Error::store(&self.name, error);
         contain(&self.name, self.header.first_sequence, || {
-            let transaction = database.begin_read().map_err(|error| store(error.into()))?;
-            let frames = transaction
-                .open_table(FRAMES)
-                .map_err(|error| store(error.into()))?;
-            let tables = Tables {
-                name: &self.name,
-                transaction,
-                frames,
-            };
+            let tables = Tables::open(&self.name, database)?;
             read(&tables).map(Some)
         })
     }
@@ -221,72 +229,6 @@ impl Drop for Segment {
         let database = self.database.get_mut();
         close(database.unwrap_or_else(PoisonError::into_inner).take());
     }
-}
-
-impl Tables<'_> {
-    /// The last frame that starts at `sequence` or before.
-    pub(crate) fn frame_at(&self, sequence: u64) -> Result<Option<Frame>, Error> {
-        let mut range = self
-            .frames
-            .range(..=sequence)
-            .map_err(|error| Error::store(self.name, error))?;
-        let row = range.next_back().transpose();
-        let row = row.map_err(|error| Error::store(self.name, error))?;
-        row.map(|(key, value)| parse(self.name, key.value(), value.value()))
-            .transpose()
-    }
-
-    /// The segment's last frame.
-    pub(crate) fn last(&self) -> Result<Option<Frame>, Error> {
-        self.frame_at(u64::MAX)
-    }
-
-    /// Frames from the one that starts at `first` on, until they take `bytes_max` or one starts
-    /// past `last`.
-    pub(crate) fn frames(
-        &self,
-        first: u64,
-        last: u64,
-        bytes_max: usize,
-    ) -> Result<Vec<Frame>, Error> {
-        let store = |error| Error::store(self.name, redb::Error::from(error));
-        let mut frames = Vec::new();
-        let mut bytes = 0;
-        if first > last {
-            return Ok(frames);
-        }
-        for row in self.frames.range(first..=last).map_err(store)? {
-            let (key, value) = row.map_err(store)?;
-            let frame = parse(self.name, key.value(), value.value())?;
-            bytes += frame.bytes_len();
-            frames.push(frame);
-            if bytes >= bytes_max {
-                break;
-            }
-        }
-        Ok(frames)
-    }
-
-    /// The personal fields kept beside a record.
-    pub(crate) fn personal(&self, sequence: u64) -> Result<Option<Vec<u8>>, Error> {
-        let table = self
-            .transaction
-            .open_table(PERSONAL)
-            .map_err(|error| Error::store(self.name, error))?;
-        let row = table
-            .get(sequence)
-            .map_err(|error| Error::store(self.name, error))?;
-        Ok(row.map(|row| row.value().to_vec()))
-    }
-}
-
-fn parse(name: &str, key: u64, value: &[u8]) -> Result<Frame, Error> {
-    let frame = Frame::parse(value.to_vec()).map_err(|what| Error::damaged(name, key, what))?;
-    if frame.first_sequence != key {
-        let what = format!("it says that it starts at {}", frame.first_sequence);
-        return Err(Error::damaged(name, key, what));
-    }
-    Ok(frame)
 }
 
 fn open_file(disk: &dyn Disk, name: &str, how: OpenHow) -> Result<Box<dyn DiskFile>, Error> {

@@ -81,6 +81,24 @@ impl Shelf {
         Ok(next)
     }
 
+    /// Whether the segment that starts at `first` is written no more: there is one after it.
+    pub(crate) fn is_sealed(&self, first: u64) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.firsts.last() != Some(&first)
+    }
+
+    /// Lets go of a sealed segment whose file was replaced: whoever asks from now on gets the new
+    /// one, whoever has the old one open goes on with it.
+    pub(crate) fn reopen(&self, first: u64) {
+        let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);
+        sealed.retain(|segment| segment.header.first_sequence != first);
+    }
+
+    /// Memory to cache each open sealed segment.
+    pub(crate) fn cache_bytes(&self) -> usize {
+        self.cache_bytes
+    }
+
     /// The open segment that starts at `first`.
     pub(crate) fn segment(&self, first: u64) -> Result<Arc<Segment>, Error> {
         // Held until the end: the live segment is not sealed while it is looked for.

@@ -11,6 +11,7 @@
 mod accounts;
 mod confirmation;
 mod crash;
+mod erasure;
 mod history;
 mod hostile_connections;
 mod http;

@@ -18,6 +18,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("DELETE", "/accounts/{id}"),
     ("POST", "/accounts/{id}/deposit"),
     ("POST", "/accounts/{id}/withdraw"),
+    ("DELETE", "/accounts/{id}/personal-data"),
     ("GET", "/accounts/{id}/transactions"),
     ("POST", "/accounts/transfer"),
     ("POST", "/transfers"),
@@ -227,6 +228,17 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
         "/accounts/{id}",
         &Request::delete(&format!("/accounts/{empty}")),
     );
+    for id in [&id, &empty, UNKNOWN_ID, "7"] {
+        let path = format!("/accounts/{id}/personal-data");
+        let erased = walk.send(
+            "DELETE",
+            "/accounts/{id}/personal-data",
+            &Request::delete(&path).key(&format!("erase-{id}")),
+        );
+        if erased.status == 200 {
+            walk.get("/accounts/{id}", id);
+        }
+    }
     walk.get("/admin/actors", "");
     walk.get("/admin/actors?kind=account&limit=1", "");
     for target in [&id, UNKNOWN_ID, "7"] {

@@ -16,6 +16,7 @@ pub struct Account {
     origin: Arc<Origin>,
     status: AccountStatus,
     balance: Balance,
+    erased: bool,
 }
 
 /// What an account is from its first day, and the record that says so.
@@ -47,6 +48,11 @@ impl Account {
     /// May it move money?
     pub const fn status(&self) -> AccountStatus {
         self.status
+    }
+
+    /// Whether its personal values were erased: they are not to be read any more.
+    pub const fn is_erased(&self) -> bool {
+        self.erased
     }
 
     /// The caller's own name for it.
@@ -130,6 +136,14 @@ impl Account {
         }
         Ok(AccountEvent::StatusChanged(AccountStatus::Deleted))
     }
+
+    /// Whatever its status; once is enough.
+    fn erase(&self) -> Vec<AccountEvent> {
+        if self.erased {
+            return Vec::new();
+        }
+        vec![AccountEvent::PersonalErased(self.origin.sequence)]
+    }
 }
 
 impl Entity for Account {
@@ -140,6 +154,7 @@ impl Entity for Account {
             (None, Step::Open(command, number)) => Ok(vec![Self::open(command, *number)]),
             (Some(account), Step::Update(status, overdraft)) => account.update(*status, *overdraft),
             (Some(account), Step::Delete) => account.delete().map(|event| vec![event]),
+            (Some(account), Step::Erase) => Ok(account.erase()),
             (Some(account), Step::Debit(amount, currency)) => {
                 account.debit(*amount, *currency).map(|event| vec![event])
             }
@@ -156,6 +171,7 @@ impl Entity for Account {
                 return Some(Self {
                     balance: Balance::new(opened.overdraft),
                     status: AccountStatus::Active,
+                    erased: false,
                     origin: Arc::new(Origin {
                         opened: Opened::clone(opened),
                         sequence: stamp.sequence,
@@ -172,11 +188,66 @@ impl Entity for Account {
             AccountEvent::OverdraftChanged(overdraft) => account.balance.overdraft = *overdraft,
             AccountEvent::Debited(amount) => account.balance = account.balance.debited(*amount),
             AccountEvent::Credited(amount) => account.balance = account.balance.credited(*amount),
+            AccountEvent::PersonalErased(beside) if *beside == account.origin.sequence => {
+                account.erased = true;
+            }
+            AccountEvent::PersonalErased(_) => return None,
         }
         Some(account)
     }
 
     fn money(&self) -> Option<(Currency, Balance)> {
         Some((self.origin.opened.currency, self.balance))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{Metadata, Personal};
+
+    fn stamp(sequence: u64) -> Stamp {
+        let time = Timestamp::from_micros(1);
+        Stamp { sequence, time }
+    }
+
+    fn opened_by(sequence: u64) -> Account {
+        let opened = Opened {
+            number: 256,
+            holder: Personal::Sealed([1; 16]),
+            country: "KE".parse().unwrap(),
+            currency: "USD".parse().unwrap(),
+            overdraft: Overdraft::Limit(0),
+            reference: None,
+            metadata: Metadata::default(),
+        };
+        let opened = AccountEvent::Opened(Box::new(opened));
+        Account::evolve(None, &opened, stamp(sequence)).unwrap()
+    }
+
+    #[test]
+    fn an_account_is_erased_once_whatever_its_status() {
+        for status in AccountStatus::ALL {
+            let changed = AccountEvent::StatusChanged(status);
+            let account = Account::evolve(Some(opened_by(7)), &changed, stamp(8)).unwrap();
+            assert!(!account.is_erased());
+            let events = Account::decide(Some(&account), &Step::Erase).unwrap();
+            assert_eq!(events, [AccountEvent::PersonalErased(7)]);
+            let erased = Account::evolve(Some(account), &events[0], stamp(9)).unwrap();
+            assert!(erased.is_erased());
+            assert_eq!(erased.status(), status);
+            assert_eq!(Account::decide(Some(&erased), &Step::Erase), Ok(vec![]));
+        }
+        let nobody = Account::decide(None, &Step::Erase).unwrap_err();
+        assert_eq!(nobody.code, Code::NotFound);
+    }
+
+    #[test]
+    fn an_erasure_of_another_record_s_values_cannot_follow() {
+        let elsewhere = AccountEvent::PersonalErased(8);
+        assert_eq!(
+            Account::evolve(Some(opened_by(7)), &elsewhere, stamp(9)),
+            None
+        );
     }
 }

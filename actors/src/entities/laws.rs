@@ -104,6 +104,7 @@ fn command() -> impl Strategy<Value = (u8, Command)> {
         1 => (0..8_u8, prop::option::of(prop_oneof![Just(AccountStatus::Active), Just(AccountStatus::Frozen)]), prop::option::of(overdraft()))
             .prop_map(|(index, status, overdraft)| (index, Command::UpdateAccount(UpdateAccount { account: account(index), status, overdraft }))),
         1 => (0..8_u8).prop_map(|index| (index, Command::DeleteAccount(DeleteAccount { account: account(index) }))),
+        1 => (0..8_u8).prop_map(|index| (index, Command::EraseAccount(EraseAccount { account: account(index) }))),
         4 => money.clone().prop_map(|(to, _, amount, currency)| (to, Command::Deposit(Deposit { to: account(to), amount, currency, reference: None, metadata: Metadata::default() }))),
         3 => money.clone().prop_map(|(from, _, amount, currency)| (from, Command::Withdraw(Withdraw { from: account(from), amount, currency, reference: None, metadata: Metadata::default() }))),
         6 => money.prop_map(|(from, to, amount, currency)| (from, Command::Transfer(Transfer { from: account(from), to: account(to), amount, currency, reference: None, metadata: Metadata::default() }))),

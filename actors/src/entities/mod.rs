@@ -27,6 +27,8 @@ pub enum Step {
     Update(Option<AccountStatus>, Option<Overdraft>),
     /// An account: end.
     Delete,
+    /// An account: lose its personal values.
+    Erase,
     /// Give this much of this currency.
     Debit(Amount, Currency),
     /// Take this much of this currency.

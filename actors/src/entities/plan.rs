@@ -85,6 +85,10 @@ pub fn plan(
             known(states, delete.account)?;
             vec![account(delete.account, Step::Delete)]
         }
+        Command::EraseAccount(erase) => {
+            known(states, erase.account)?;
+            vec![account(erase.account, Step::Erase)]
+        }
         Command::Deposit(deposit) => {
             let (kind, own) = known(states, deposit.to)?;
             let currency = deposit.currency.unwrap_or(own);

@@ -27,6 +27,8 @@ pub enum Command {
     Withdraw(Withdraw),
     /// Moves money between two entities.
     Transfer(Transfer),
+    /// Erases an account's personal values; the account stays.
+    EraseAccount(EraseAccount),
     /// Takes an entity's actor out of service: the supervision's own decision.
     Quarantine(Quarantine),
     /// Puts an entity's actor back into service.
@@ -64,6 +66,13 @@ pub struct UpdateAccount {
 /// Deletes an account without holds and without money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeleteAccount {
+    /// The account.
+    pub account: EntityId,
+}
+
+/// Erases the holder's name of an account, whatever its status; everything else stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EraseAccount {
     /// The account.
     pub account: EntityId,
 }
@@ -148,6 +157,8 @@ pub enum CommandKind {
     Withdraw,
     /// Moves money.
     Transfer,
+    /// Erases an account's personal values.
+    EraseAccount,
     /// Takes an actor out of service.
     Quarantine,
     /// Puts an actor back into service.
@@ -156,13 +167,14 @@ pub enum CommandKind {
 
 impl CommandKind {
     /// Every kind, in the order of the commands.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OpenAccount,
         Self::UpdateAccount,
         Self::DeleteAccount,
         Self::Deposit,
         Self::Withdraw,
         Self::Transfer,
+        Self::EraseAccount,
         Self::Quarantine,
         Self::Resume,
     ];
@@ -176,6 +188,7 @@ impl CommandKind {
             Self::Deposit => "deposit",
             Self::Withdraw => "withdrawal",
             Self::Transfer => "transfer",
+            Self::EraseAccount => "erase_account",
             Self::Quarantine => "quarantine",
             Self::Resume => "resume",
         }
@@ -192,6 +205,7 @@ impl Command {
             Self::Deposit(_) => CommandKind::Deposit,
             Self::Withdraw(_) => CommandKind::Withdraw,
             Self::Transfer(_) => CommandKind::Transfer,
+            Self::EraseAccount(_) => CommandKind::EraseAccount,
             Self::Quarantine(_) => CommandKind::Quarantine,
             Self::Resume(_) => CommandKind::Resume,
         }
@@ -207,6 +221,7 @@ impl Command {
             Self::Deposit(command) => Some(command.to),
             Self::Withdraw(command) => Some(command.from),
             Self::Transfer(command) => Some(command.from),
+            Self::EraseAccount(command) => Some(command.account),
             Self::Quarantine(command) => Some(command.entity),
             Self::Resume(command) => Some(command.entity),
         }
@@ -221,6 +236,7 @@ impl Command {
             Self::Transfer(command) => (&command.reference, &command.metadata),
             Self::UpdateAccount(_)
             | Self::DeleteAccount(_)
+            | Self::EraseAccount(_)
             | Self::Quarantine(_)
             | Self::Resume(_) => return (None, None),
         };

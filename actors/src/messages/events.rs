@@ -127,6 +127,8 @@ pub enum AccountEvent {
     Debited(Amount),
     /// Money reached it.
     Credited(Amount),
+    /// Its personal values were erased: those beside this record, the one that opened it.
+    PersonalErased(u64),
 }
 
 /// A fact about an external account.

@@ -15,8 +15,8 @@ mod time;
 
 pub use answers::{AccountView, Balances, Movement};
 pub use commands::{
-    Command, CommandKind, Context, DeleteAccount, Deposit, OpenAccount, Quarantine, Resume,
-    Transfer, UpdateAccount, Withdraw,
+    Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, OpenAccount, Quarantine,
+    Resume, Transfer, UpdateAccount, Withdraw,
 };
 pub use events::{AccountEvent, AccountStatus, Event, ExternalEvent, Kind, NumberingEvent, Opened};
 pub use ids::{EntityId, IdError, OperationId, SHARDS};

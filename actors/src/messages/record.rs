@@ -142,6 +142,15 @@ impl Record {
         })
     }
 
+    /// The records whose personal values this one erases.
+    pub fn erased(&self) -> impl Iterator<Item = u64> {
+        let events = self.changes.iter().flat_map(|change| &change.events);
+        events.filter_map(|event| match event {
+            Event::Account(AccountEvent::PersonalErased(beside)) => Some(*beside),
+            _ => None,
+        })
+    }
+
     /// The account as it was right after, if the command's answer shows one.
     pub fn account(&self) -> Option<AccountView> {
         if let Outcome::Done(Some(view)) = &self.outcome {

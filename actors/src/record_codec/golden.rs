@@ -175,6 +175,11 @@ fn records() -> Vec<Record> {
             refused,
             vec![],
         ),
+        record(
+            Command::EraseAccount(EraseAccount { account: id(1) }),
+            Outcome::Done(None),
+            vec![Event::Account(AccountEvent::PersonalErased(4))],
+        ),
     ]
 }
 

@@ -153,7 +153,9 @@ fn read_entity(
     for record in line.into_iter().rev() {
         apply(&mut present, entity, &record)?;
     }
-    if let Some(State::Account(account)) = &present.state {
+    if let Some(State::Account(account)) = &present.state
+        && !account.is_erased()
+    {
         let opened = account.view(entity, present.version).opened;
         present.holder = read_holder(reader, opened)?;
     }

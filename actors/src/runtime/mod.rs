@@ -9,6 +9,7 @@ mod core;
 mod deadline;
 mod directory;
 mod envelope;
+mod erasing;
 mod guarded_clock;
 mod heads;
 mod host;

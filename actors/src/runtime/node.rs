@@ -13,6 +13,7 @@ use super::beside::Beside;
 use super::clock::Clock;
 use super::core::{Core, Shared};
 use super::deadline;
+use super::erasing::Erasing;
 use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::Index;
@@ -25,7 +26,7 @@ use super::recovery::{Reach, check_views, read_tail};
 use super::sequencing::Sequencer;
 use crate::entities::Stamp;
 use crate::messages::Timestamp;
-use crate::views::{IndexFiles, IndexKind, Projector, Views};
+use crate::views::{Eraser, EraserOptions, IndexFiles, IndexKind, Projector, Views};
 
 /// How often free disk is looked at.
 const DISK_CHECK: Duration = Duration::from_secs(1);
@@ -41,6 +42,7 @@ pub struct Node {
     stop_projector: Arc<AtomicBool>,
     committer: Option<Worker>,
     projector: Option<Worker>,
+    eraser: Option<Erasing>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     failure: watch::Receiver<Option<String>>,
 }
@@ -99,6 +101,7 @@ impl Node {
             !journal.clean_start,
         )?;
         check_views(&reader, head, position)?;
+        views.withhold(&reader)?;
         let files = |kind| {
             IndexFiles::open(
                 Arc::clone(&disk),
@@ -177,6 +180,11 @@ impl Node {
         let sealed = Box::new(move |keys, operations| {
             letters.tell(move |ledger| ledger.sealed(keys, operations));
         });
+        let eraser = EraserOptions {
+            interval: limits.erase_interval,
+            free_bytes_min: limits.free_bytes_min,
+        };
+        let eraser = Eraser::new(Arc::clone(&views), journal.eraser, eraser);
         let projector = Projector::new(
             views,
             reader,
@@ -194,6 +202,7 @@ impl Node {
             stop_projector: Arc::default(),
             committer: None,
             projector: None,
+            eraser: None,
             tasks: Vec::new(),
             failure,
         };
@@ -205,11 +214,17 @@ impl Node {
         ledger.seat_quarantined();
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {
-            Threads::Real(_) => node.start_threads(journal.committer, projector, failed)?,
+            Threads::Real(_) => {
+                node.eraser = Some(Erasing::thread(eraser).map_err(StartError::Index)?);
+                node.start_threads(journal.committer, projector, failed)?;
+            }
             Threads::Simulated {
-                commit, project, ..
+                commit,
+                project,
+                read,
             } => {
                 node.start_tasks(journal.committer, projector, failed, commit, project);
+                node.eraser = Some(Erasing::task(eraser, read));
             }
         }
         Ok(node)
@@ -258,6 +273,9 @@ impl Node {
         }
         self.ledger.sequencer.borrow_mut().flush();
         while self.queue.backlog_records() > 0 && self.failure.borrow().is_none() {
+            tokio::time::sleep(DRAIN_CHECK).await;
+        }
+        while self.eraser.as_ref().is_some_and(|eraser| !eraser.stop()) {
             tokio::time::sleep(DRAIN_CHECK).await;
         }
         self.stop_projector.store(true, Ordering::Release);
@@ -363,6 +381,9 @@ impl Drop for Node {
             if let Worker::Task(task) = worker {
                 task.abort();
             }
+        }
+        if let Some(eraser) = &self.eraser {
+            eraser.stop();
         }
         self.stop_projector.store(true, Ordering::Release);
         self.queue.close();

@@ -61,6 +61,8 @@ pub struct Limits {
     pub clock_jump_max: Duration,
     /// Free bytes below which commands are refused.
     pub free_bytes_min: u64,
+    /// How long recorded erasures gather before they are carried out on the disk.
+    pub erase_interval: Duration,
     /// When actors are started anew, and when no more.
     pub supervision: SupervisionOptions,
     /// When entities leave memory.

@@ -185,7 +185,7 @@ impl<'l> Overlay<'l> {
     fn shown(&self, command: &Command, touched: &[Touched]) -> Option<Box<AccountView>> {
         if !matches!(
             command,
-            Command::UpdateAccount(_) | Command::DeleteAccount(_)
+            Command::UpdateAccount(_) | Command::DeleteAccount(_) | Command::EraseAccount(_)
         ) {
             return None;
         }

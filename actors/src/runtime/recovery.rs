@@ -47,7 +47,7 @@ pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, reco
 }
 
 /// Reads the journal's tail: the last record of every entity changed since the snapshots, and the
-/// index entries that no segment holds. Each frame's link is recomputed on the way.
+/// index entries that no segment holds. Personal values erased since then are withheld. Each frame's link is recomputed on the way.
 ///
 /// # Errors
 /// A damaged tail.
@@ -75,6 +75,7 @@ pub(super) fn read_tail(
                 let record = decode_record(bytes)
                     .map_err(|error| StartError::Damaged(format!("record {sequence}: {error}")))?;
                 if sequence > reach.snapshots {
+                    reader.withhold(record.erased());
                     let changes = record.changes.iter();
                     known
                         .heads

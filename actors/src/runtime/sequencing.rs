@@ -51,6 +51,9 @@ impl Sequencer {
         let personal = personal.map(encode_personal).transpose()?;
         encode_record(record, self.chunk.begin())?;
         self.chunk.end(record.time.as_micros(), personal)?;
+        for beside in record.erased() {
+            self.chunk.withhold(beside);
+        }
         self.last_time = record.time;
         if self.chunk.records() >= CHUNK_RECORDS_MAX {
             self.flush();

@@ -57,6 +57,12 @@ impl Ledger {
             self.conclude_late(envelope, stamp);
             return Turn::Ended;
         }
+        let is_resume = matches!(envelope.command, Command::Resume(_));
+        if !is_resume && !seat.is_readable() {
+            // Not even a repeat can be told from another request: its currency isn't known.
+            self.turn_away(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
+        }
         self.leave_default_currency_away(seat, &mut envelope);
         let mut claim = None;
         if let Some(key) = envelope
@@ -200,8 +206,10 @@ impl Ledger {
             for ((seat, after), change) in seats.into_iter().zip(&record.changes) {
                 let is_new = change.version == 1;
                 let mut present = seat.present.borrow_mut();
-                if is_new && matches!(after, State::Account(_)) {
-                    present.holder.clone_from(&holder);
+                match &after {
+                    State::Account(_) if is_new => present.holder.clone_from(&holder),
+                    State::Account(account) if account.is_erased() => present.holder = None,
+                    _ => {}
                 }
                 present.state = Some(after);
                 present.version = change.version;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
 use serde::{Deserialize, Serialize};
 
-use super::{QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
+use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
 use crate::messages::{AccountEvent, Currency, EntityId, Event, Record};
 use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
@@ -23,6 +23,8 @@ pub(super) struct Memory {
     known: HashMap<EntityId, Present, IdHasher>,
     /// List rows added (true) or removed (false) since then.
     pub(super) rows: BTreeMap<Vec<u8>, bool>,
+    /// Records whose personal values are to be erased, noted since then.
+    erasures: Vec<u64>,
     /// All postings, by currency.
     pub(super) totals: BTreeMap<Currency, Totals>,
     /// The entities out of service by a record, and why.
@@ -52,6 +54,7 @@ impl Memory {
             written: sequence,
             known: HashMap::default(),
             rows: BTreeMap::new(),
+            erasures: Vec::new(),
             totals,
             quarantined_written: quarantined.clone(),
             quarantined,
@@ -101,6 +104,7 @@ impl Memory {
                 self.rows.extend(after.into_iter().map(|row| (row, true)));
             }
         }
+        self.erasures.extend(record.erased());
         for posting in &record.postings {
             let totals = self.totals.entry(posting.currency).or_default();
             let amount = u128::from(posting.amount.unsigned_abs());
@@ -144,6 +148,9 @@ impl Memory {
                     write.remove(ROWS, row)?;
                 }
             }
+            for beside in &self.erasures {
+                write.put(ERASURES, &beside.to_be_bytes(), &[])?;
+            }
             for (currency, totals) in &self.totals {
                 bytes.clear();
                 florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;
@@ -172,6 +179,7 @@ impl Memory {
         self.written = self.sequence;
         self.quarantined_written.clone_from(&self.quarantined);
         self.rows.clear();
+        self.erasures.clear();
     }
 }
 

@@ -6,6 +6,7 @@
 //! memory over store, so they are as new as the projector's position.
 
 mod audit;
+mod eraser;
 mod history;
 mod index_files;
 mod lists;
@@ -22,6 +23,7 @@ use florin_storage::{Disk, Position, ViewError, ViewOptions, ViewStore};
 use tokio::sync::Notify;
 
 pub(crate) use audit::read_all;
+pub use eraser::{Eraser, EraserOptions};
 pub use history::read_movements;
 pub use index_files::{IndexFiles, IndexKind};
 pub use lists::AccountFilter;
@@ -38,6 +40,9 @@ const SCHEMA: u32 = 2;
 const SNAPSHOTS: &str = "snapshots";
 const ROWS: &str = "rows";
 const TOTALS: &str = "totals";
+/// Erasures recorded and not carried out: a row is the sequence of the record whose personal values
+/// are to go.
+const ERASURES: &str = "erasures";
 const QUARANTINED: &str = "quarantined";
 
 /// The views as queries and loads see them.

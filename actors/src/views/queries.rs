@@ -34,7 +34,11 @@ impl Views {
                 continue;
             };
             let view = account.view(entity, present.version);
-            let holder = read_holder(reader, view.opened)?;
+            let holder = if account.is_erased() {
+                None
+            } else {
+                read_holder(reader, view.opened)?
+            };
             last = Some(entity);
             entries.push(Account { view, holder });
         }

@@ -17,7 +17,7 @@ use crate::answer;
 #[serde(untagged)]
 #[schema(as = CommandResult)]
 pub enum ResultBody {
-    /// An account opened, changed or deleted.
+    /// An account opened, changed, deleted or without its personal data.
     Account(Box<AccountBody>),
     /// A deposit or withdrawal.
     Money(MoneyBody),
@@ -102,6 +102,7 @@ enum OperationKind {
     Deposit,
     Withdrawal,
     Transfer,
+    EraseAccount,
     Quarantine,
     Resume,
 }

@@ -49,6 +49,8 @@ pub enum Area {
     Compat,
     /// Accounts themselves.
     Accounts,
+    /// Personal data.
+    Personal,
     /// An account's movements.
     History,
     /// Operations.
@@ -134,11 +136,12 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Money,
         Self::Transfers,
         Self::Compat,
         Self::Accounts,
+        Self::Personal,
         Self::History,
         Self::Operations,
         Self::Ledger,

@@ -104,6 +104,7 @@ const COMMAND: &[ProblemCode] = &[
     ConfirmationTimeout,
 ];
 const OF_ENTITY: &[ProblemCode] = &[InvalidId, NotFound, VersionMismatch, AccountDeleted];
+const OF_ENTITY_EVEN_DELETED: &[ProblemCode] = &[InvalidId, NotFound, VersionMismatch];
 const CREDIT: &[ProblemCode] = &[CurrencyMismatch, BalanceLimitExceeded];
 const DEBIT: &[ProblemCode] = &[
     AccountFrozen,
@@ -263,6 +264,17 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: command::<KeyOnlyRequest>(),
         answers: &[done::<AccountBody>()],
         problems: &[COMMAND, OF_ENTITY, &[HoldsOpen, BalanceNotZero]],
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/accounts/{id}/personal-data",
+        label: "DELETE /accounts/{id}/personal-data",
+        area: Area::Personal,
+        name: "erasePersonalData",
+        summary: "Erases an account's personal data for good: money, number and history stay",
+        purpose: command::<KeyOnlyRequest>(),
+        answers: &[done::<AccountBody>()],
+        problems: &[COMMAND, OF_ENTITY_EVEN_DELETED],
     },
     Endpoint {
         method: Method::GET,

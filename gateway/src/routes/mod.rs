@@ -10,6 +10,7 @@ mod ledger;
 mod money;
 mod operating;
 mod operations;
+mod personal;
 mod transfers;
 
 use std::convert::Infallible;
@@ -33,6 +34,7 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Transfers => transfers::routes(),
         Area::Compat => compat::routes(),
         Area::Accounts => accounts::routes(),
+        Area::Personal => personal::routes(),
         Area::History => history::routes(),
         Area::Operations => operations::routes(),
         Area::Ledger => ledger::routes(),

@@ -3,8 +3,10 @@
 #![allow(dead_code)]
 
 use florin_storage::{
-    Chunk, Error, Head, Journal, Opened, Options, Reader, SimulatedDisk, Verified, verify_chain,
+    Chunk, Disk, Error, Head, Journal, Opened, Options, Reader, SimulatedDisk, Verified,
+    verify_chain,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub const RECORD_BYTES_MAX: usize = 1_000_000;
@@ -37,7 +39,7 @@ pub fn record(sequence: u64) -> Vec<u8> {
 pub fn personal(sequence: u64) -> Option<Vec<u8>> {
     sequence
         .is_multiple_of(7)
-        .then(|| format!("name of {sequence}").into_bytes())
+        .then(|| format!("name of {sequence}.").into_bytes())
 }
 
 /// `count` records from `first` on.
@@ -60,6 +62,11 @@ pub fn append(opened: &mut Opened, count: u64) -> Result<Head, Error> {
 
 /// Asserts that records `1..=last` are there as they were written, and nothing after.
 pub fn assert_holds(reader: &Reader, last: u64) {
+    assert_holds_without(reader, last, &[]);
+}
+
+/// The same, without the personal fields of some records.
+pub fn assert_holds_without(reader: &Reader, last: u64, erased: &[u64]) {
     let sequences: Vec<u64> = (0..=last + 1).collect();
     let found = reader.records(&sequences).unwrap();
     assert_eq!(found[0], None);
@@ -70,8 +77,37 @@ pub fn assert_holds(reader: &Reader, last: u64) {
             Some(record(sequence)),
             "record {sequence}"
         );
-        assert_eq!(reader.personal(sequence).unwrap(), personal(sequence));
+        let name = personal(sequence).filter(|_| !erased.contains(&sequence));
+        assert_eq!(
+            reader.personal(sequence).unwrap(),
+            name,
+            "personal fields of {sequence}"
+        );
     }
+}
+
+/// The records whose personal fields are anywhere in the bytes of any file.
+pub fn named_on_disk(disk: &SimulatedDisk) -> BTreeSet<u64> {
+    const START: &[u8] = b"name of ";
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    let mut named = BTreeSet::new();
+    for file in disk.list("journal").unwrap() {
+        let bytes = disk.contents(&format!("journal/{file}")).unwrap();
+        // Most of a young file is zeros.
+        let pages = bytes.chunks(ZEROS.len()).enumerate();
+        for (page, _) in pages.filter(|(_, page)| !ZEROS.starts_with(page)) {
+            let start = page * ZEROS.len();
+            for at in start..bytes.len().min(start + ZEROS.len()) {
+                if bytes[at] == START[0] && bytes[at..].starts_with(START) {
+                    let rest = &bytes[at + START.len()..];
+                    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+                    let digits: String = digits.map(|byte| char::from(*byte)).collect();
+                    named.extend(digits.parse::<u64>());
+                }
+            }
+        }
+    }
+    named
 }
 
 pub fn verify(reader: &Reader) -> Result<Verified, Error> {
@@ -80,7 +116,6 @@ pub fn verify(reader: &Reader) -> Result<Verified, Error> {
 
 /// The journal's segment files, in order.
 pub fn segments(disk: &SimulatedDisk) -> Vec<String> {
-    use florin_storage::Disk;
     let names = disk.list("journal").unwrap();
     let segments = names.iter().filter(|name| name.ends_with(".redb"));
     segments.map(|name| format!("journal/{name}")).collect()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use florin_actors::messages::{Amount, Command, Deposit, Metadata};
 use florin_actors::runtime::Operation;
 use florin_actors::views::AccountFilter;
+use florin_storage::Disk;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
@@ -43,6 +44,7 @@ pub async fn finish(world: &Rc<World>) {
     repeated(world).await;
     shown(world).await;
     world.judge_now();
+    erased(world).await;
     if !world.judge.borrow().is_done() && world.violation().is_none() {
         world.violated("something that was shown never became durable".to_owned());
     }
@@ -152,10 +154,14 @@ async fn repeated(world: &Rc<World>) {
     };
     for (mut request, sequence) in firsts {
         request.wait = WAIT;
-        if let Some(decided) = client.ask(request.clone()).await
-            && !(decided.replayed && decided.record.sequence == sequence)
-        {
-            world.violated(format!("the key of record {sequence} is not replayed"));
+        // Whether it is the same request can't be told any more once its name was erased.
+        let erased = world.judge.borrow().is_erased(sequence, u64::MAX);
+        if let Some(decided) = client.ask(request.clone()).await {
+            let replayed = decided.replayed && decided.record.sequence == sequence;
+            if replayed == erased {
+                let what = format!("the key of record {sequence} (erased: {erased})");
+                world.violated(format!("{what} is replayed: {replayed}"));
+            }
         }
         let routing = request.command.routing_entity();
         let other = routing.or_else(|| world.book.borrow().accounts.first().copied());
@@ -173,6 +179,60 @@ async fn repeated(world: &Rc<World>) {
             return;
         }
     }
+}
+
+/// Every name that was erased is gone from every byte of the disk, and no other one.
+async fn erased(world: &Rc<World>) {
+    let (gone, kept): (BTreeSet<u32>, BTreeSet<u32>) = {
+        let judge = world.judge.borrow();
+        let numbers = |erased: bool| {
+            let accounts = judge.now().accounts();
+            let accounts = accounts.filter(move |(_, _, account)| account.erased == erased);
+            accounts.filter_map(|(_, _, account)| account.holder.rsplit('#').next()?.parse().ok())
+        };
+        (numbers(true).collect(), numbers(false).collect())
+    };
+    let mut waited = Duration::ZERO;
+    loop {
+        let there = named_on_disk(world);
+        let lost: Vec<_> = kept.difference(&there).collect();
+        if !lost.is_empty() {
+            return world.violated(format!("names are lost that nobody erased: {lost:?}"));
+        }
+        // Two accounts may have the same name.
+        let left = there
+            .iter()
+            .find(|name| gone.contains(name) && !kept.contains(name));
+        let Some(left) = left else { return };
+        if waited > QUIET_MAX {
+            return world.violated(format!("an erased name stays on the disk: #{left}"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        waited += Duration::from_millis(50);
+    }
+}
+
+/// The numbers of all names anywhere in the files.
+fn named_on_disk(world: &World) -> BTreeSet<u32> {
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    let mut named = BTreeSet::new();
+    for folder in ["journal", "views"] {
+        for file in world.disk.list(folder).unwrap() {
+            let bytes = world.disk.contents(&format!("{folder}/{file}")).unwrap();
+            // Most of a young file is zeros.
+            let pages = bytes.chunks(ZEROS.len()).enumerate();
+            for (page, held) in pages.filter(|(_, page)| !ZEROS.starts_with(page)) {
+                let marks = held.iter().enumerate().filter(|(_, byte)| **byte == b'#');
+                for (within, _) in marks {
+                    let at = page * ZEROS.len() + within + 1;
+                    let digits = bytes.get(at..at + 6).unwrap_or_default();
+                    let number = std::str::from_utf8(digits).ok();
+                    named.extend(number.and_then(|digits| digits.parse::<u32>().ok()));
+                }
+            }
+        }
+    }
+    named
 }
 
 /// Every account, its movements, every list and the totals are the model's.

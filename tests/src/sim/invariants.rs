@@ -17,6 +17,8 @@ struct Line {
     last: u64,
     currency: Option<Currency>,
     overdraft: Option<Overdraft>,
+    opened: u64,
+    erased: bool,
     deleted: bool,
     frozen: bool,
     balance: i128,
@@ -87,6 +89,9 @@ impl Walk {
             ensure(!change.events.is_empty(), || {
                 "a change without events".to_owned()
             })?;
+            if change.version == 1 {
+                line.opened = record.sequence;
+            }
             line.version = change.version;
             line.last = record.sequence;
             let before = line.balance;
@@ -155,6 +160,12 @@ impl Line {
                 self.currency = Some(opened.currency);
                 self.overdraft = Some(opened.overdraft);
                 return Ok(Some(opened.number));
+            }
+            Event::Account(AccountEvent::PersonalErased(beside)) => {
+                ensure(*beside == self.opened && !self.erased, || {
+                    format!("the values beside record {beside} are erased, again or by another")
+                })?;
+                self.erased = true;
             }
             Event::Account(_) if self.deleted => return Err("a deleted account changes".to_owned()),
             Event::Account(AccountEvent::StatusChanged(status)) => {

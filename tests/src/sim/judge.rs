@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use florin_actors::messages::{
-    Change, Code, Command, EntityId, Event, Movement, Outcome, PersonalRow, Record,
-};
+use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome, PersonalRow, Record};
 use florin_actors::{decode_personal, decode_record, encode_record};
 use florin_storage::{Reader, verify_chain};
 
 use super::history::{Asked, Fate, History, Observation, Request};
 use super::invariants::Walk;
 use super::model::{Ledger, Verdict};
+use super::names::sealed_name;
 use super::verdict::{check_record, place_of};
 
 /// What the journal holds, and what the model makes of it.
@@ -25,6 +24,10 @@ pub struct Judge {
     pub(super) keys: BTreeMap<(String, String), u64>,
     /// Which record settled a request.
     pub(super) settled: BTreeMap<usize, u64>,
+    /// Records that opened an account, and the one that erased the name beside it.
+    pub(super) erasures: BTreeMap<u64, u64>,
+    /// Records beside which the holder's name wasn't found.
+    pub(super) nameless: BTreeSet<u64>,
     pub(super) movements: BTreeMap<EntityId, Vec<(u64, Movement)>>,
     walk: Walk,
     /// Whether entities may fail.
@@ -45,6 +48,8 @@ impl Judge {
             bytes: Vec::new(),
             keys: BTreeMap::new(),
             settled: BTreeMap::new(),
+            erasures: BTreeMap::new(),
+            nameless: BTreeSet::new(),
             movements: BTreeMap::new(),
             walk: Walk::default(),
             faults,
@@ -112,6 +117,7 @@ impl Judge {
         if let Some(sequence) = difference {
             return Err(format!("record {sequence} is no longer what it was"));
         }
+        self.stay_erased(reader)?;
         self.catch_up(reader, history)
     }
 
@@ -134,6 +140,11 @@ impl Judge {
             self.take(record, row.as_ref(), history)
                 .map_err(|fault| format!("record {sequence}: {fault}"))?;
             self.bytes.push(bytes);
+        }
+        if let Some(sequence) = self.nameless.first() {
+            return Err(format!(
+                "the holder's name is not beside record {sequence} and was not erased"
+            ));
         }
         let ready = self.sequence();
         let (now, later) = std::mem::take(&mut self.waiting)
@@ -217,12 +228,15 @@ impl Judge {
                 }
                 if let Verdict::Done { touched, .. } = &verdict {
                     ledger.apply(touched);
+                    self.note_erasure(&record, touched)?;
                 }
                 self.keys
                     .extend(scope.map(|scope| (scope, record.sequence)));
             }
         }
-        sealed_name(&record, row, &asked.request)?;
+        if !sealed_name(&record, row, &asked.request)? {
+            self.nameless.insert(record.sequence);
+        }
         self.note_movements(&record, &asked.request);
         self.settled.insert(number, record.sequence);
         self.states.push(ledger);
@@ -273,6 +287,7 @@ impl Judge {
         if code == Some(Code::IdempotencyKeyReused) {
             return match self.first_of(&asked.request, history) {
                 Some((_, false)) => Ok(()),
+                Some((first, true)) if self.is_erased(first, record.sequence) => Ok(()),
                 found => Err(format!("its key was not reused: {found:?}")),
             };
         }
@@ -307,7 +322,8 @@ impl Judge {
         Err(fault)
     }
 
-    /// The record that settled the request's key, and whether it was the same request.
+    /// The record that settled the request's key, and whether it was the same request, as far as
+    /// can be told as long as no name was erased.
     pub(super) fn first_of(&self, request: &Request, history: &History) -> Option<(u64, bool)> {
         let sequence = self.key_of(&request.scope()?)?;
         let first = history.find(self.record(sequence).operation_id)?;
@@ -357,7 +373,7 @@ impl Judge {
 }
 
 /// Whether a record says that its command made its actor fail.
-fn is_faulted(record: &Record) -> bool {
+pub(super) fn is_faulted(record: &Record) -> bool {
     matches!(&record.outcome, Outcome::Refused(rejection) if rejection.code == Code::ActorFaulted)
 }
 
@@ -420,30 +436,4 @@ pub fn normal(command: &Command, ledger: &Ledger) -> Command {
         *named = None;
     }
     command
-}
-
-/// The holder's name lies beside the record that opens an account, and is the one asked for.
-fn sealed_name(
-    record: &Record,
-    row: Option<&PersonalRow>,
-    request: &Request,
-) -> Result<(), String> {
-    let opens = |change: &Change| match change.events.first() {
-        Some(Event::Account(florin_actors::messages::AccountEvent::Opened(opened))) => {
-            Some(opened.holder.clone())
-        }
-        _ => None,
-    };
-    match (record.changes.iter().find_map(opens), row) {
-        (None, None) => Ok(()),
-        // Kept to know a repeat of the key again.
-        (None, Some(_)) if is_faulted(record) && record.key.is_some() => Ok(()),
-        (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
-        (Some(florin_actors::messages::Personal::Sealed(hash)), Some(row))
-            if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>
-        {
-            Ok(())
-        }
-        (Some(_), _) => Err("the holder's name is not beside it".to_owned()),
-    }
 }

@@ -23,6 +23,7 @@ mod intruder;
 mod invariants;
 mod judge;
 mod model;
+mod names;
 mod observed;
 mod operations;
 mod settings;

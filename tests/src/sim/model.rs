@@ -30,6 +30,8 @@ pub struct Account {
     pub balance: i128,
     /// How far below zero it may go; `None`: without a floor.
     pub overdraft: Option<i128>,
+    /// Whether the holder's name was erased.
+    pub erased: bool,
 }
 
 /// What an entity is, without its version.
@@ -136,6 +138,14 @@ fn floor(overdraft: Overdraft) -> Option<i128> {
     }
 }
 
+/// Done, and nothing was to be changed.
+fn unchanged(id: EntityId, kept: &Kept) -> Verdict {
+    Verdict::Done {
+        touched: vec![],
+        shown: Some((id, kept.clone())),
+    }
+}
+
 impl Ledger {
     /// An account, if there is one of that id.
     pub fn account(&self, id: EntityId) -> Option<(&Kept, &Rc<Account>)> {
@@ -164,6 +174,9 @@ impl Ledger {
             Command::DeleteAccount(delete) => self
                 .asked(delete.account, request)
                 .and_then(|()| self.delete(delete.account, place)),
+            Command::EraseAccount(erase) => self
+                .found(erase.account, request)
+                .map(|account| self.erase(erase.account, account, place)),
             Command::Deposit(deposit) => {
                 let ends = (None, Some(deposit.to));
                 self.movement(ends, deposit.amount.get(), deposit.currency, request, place)
@@ -219,8 +232,8 @@ impl Ledger {
         }
     }
 
-    /// Not found, then the precondition, then deleted.
-    fn asked(&self, id: EntityId, request: &Request) -> Result<(), Code> {
+    /// Not found, then the precondition.
+    fn found(&self, id: EntityId, request: &Request) -> Result<&Account, Code> {
         let (kept, account) = self.account(id).ok_or(Code::NotFound)?;
         if request
             .if_match
@@ -228,10 +241,15 @@ impl Ledger {
         {
             return Err(Code::VersionMismatch);
         }
-        if account.status == AccountStatus::Deleted {
-            return Err(Code::AccountDeleted);
+        Ok(account)
+    }
+
+    /// The same, then deleted.
+    fn asked(&self, id: EntityId, request: &Request) -> Result<(), Code> {
+        match self.found(id, request)?.status {
+            AccountStatus::Deleted => Err(Code::AccountDeleted),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn open(&self, request: &Request, place: Place) -> Verdict {
@@ -255,6 +273,7 @@ impl Ledger {
             status: AccountStatus::Active,
             balance: 0,
             overdraft: floor(open.overdraft),
+            erased: false,
         }));
         let touched = vec![
             self.touch(counter_id, What::Counter(count), None, place),
@@ -276,13 +295,20 @@ impl Ledger {
         after.status = status.unwrap_or(after.status);
         after.overdraft = overdraft.map_or(after.overdraft, floor);
         if after == **account {
-            let shown = Some((id, kept.clone()));
-            return Ok(Verdict::Done {
-                touched: vec![],
-                shown,
-            });
+            return Ok(unchanged(id, kept));
         }
         Ok(self.changed(id, after, place))
+    }
+
+    fn erase(&self, id: EntityId, account: &Account, place: Place) -> Verdict {
+        match self.kept.get(&id) {
+            Some(kept) if account.erased => unchanged(id, kept),
+            _ => {
+                let mut after = account.clone();
+                after.erased = true;
+                self.changed(id, after, place)
+            }
+        }
     }
 
     fn delete(&self, id: EntityId, place: Place) -> Result<Verdict, Code> {

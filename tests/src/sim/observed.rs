@@ -1,7 +1,7 @@
 //! What was shown, held against the model: each fits some state between what was durable when it
 //! was asked for and what was durable when it came.
 
-use florin_actors::messages::{Code, EntityId, Movement, Outcome};
+use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome};
 use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance};
 use florin_actors::views::AccountFilter;
 
@@ -24,7 +24,7 @@ impl Judge {
                 asked,
                 recorded,
                 found,
-            } => self.looked_up(*asked, *recorded, found.as_ref(), history),
+            } => self.looked_up(*asked, *recorded, found.as_ref(), (*from, *to), history),
             Seen::TrialBalance(shown) => self.totalled(shown, (*from, *to)),
             Seen::Account { id, shown } => self.some_state((*from, *to), |ledger, _| {
                 let right = ledger.account(*id).map(|_| show(ledger, *id));
@@ -36,7 +36,14 @@ impl Judge {
                 limit,
                 page,
             } => self.some_state((*from, *to), |ledger, _| {
-                equal(page, &list(ledger, filter, *after, *limit))
+                let mut right = list(ledger, filter, *after, *limit);
+                // Names are read last: one may be gone a little before the list gets there.
+                for (shown, right) in page.entries.iter().zip(&mut right.entries) {
+                    if shown.holder.is_none() && self.is_erased(right.view.opened, *to) {
+                        right.holder = None;
+                    }
+                }
+                equal(page, &right)
             }),
             Seen::Movements {
                 id,
@@ -95,13 +102,13 @@ impl Judge {
         if record.operation_id != asked.operation {
             return Err("it is the answer to another request".to_owned());
         }
-        self.named(decided)?;
         if decided.stored {
             if !self.is_recorded(record) {
                 return Err("it is not what the journal has".to_owned());
             }
-            return Ok(());
+            return self.named(decided, (record.sequence, record.sequence));
         }
+        self.named(decided, window)?;
         if code == Some(Code::DeadlineExceeded) && request.dry_run {
             return Ok(());
         }
@@ -111,7 +118,8 @@ impl Judge {
         self.unstored_within(window.0..window.1 + 1, request, record)
     }
 
-    /// A repeat of a key: the first answer if the request is the same, otherwise a refusal.
+    /// A repeat of a key: the first answer if the request is the same, otherwise a refusal. Once
+    /// the name is erased that an opening was about, nobody can tell any more: a refusal.
     fn repeated(
         &self,
         request: &Request,
@@ -125,30 +133,40 @@ impl Judge {
         if sequence > window.1 {
             return Err("it rests on a record that was not durable".to_owned());
         }
+        let may_differ = !same || self.is_erased(sequence, window.1);
+        let same = same && !self.is_erased(sequence, window.0);
         match (decided.replayed, same) {
             (true, true) if self.is_recorded(&decided.record) && decided.stored => {
-                self.named(decided)
+                self.named(decided, window)
             }
             (true, true) => Err("the replay is not the first answer".to_owned()),
             (true, false) => Err("another request's answer is replayed".to_owned()),
-            (false, true) => Err("the same request is refused its key".to_owned()),
-            (false, false) if decided.stored => Err("the refusal of a key is stored".to_owned()),
-            (false, false) if !decided.record.changes.is_empty() || decided.holder.is_some() => {
+            (false, true) if !may_differ => Err("the same request is refused its key".to_owned()),
+            (false, _) if decided.stored => Err("the refusal of a key is stored".to_owned()),
+            (false, _) if !decided.record.changes.is_empty() || decided.holder.is_some() => {
                 Err("the refusal shows another request".to_owned())
             }
-            (false, false) => Ok(()),
+            (false, _) => Ok(()),
         }
     }
 
-    /// The name comes with the account.
-    fn named(&self, decided: &Decided) -> Result<(), String> {
+    /// The name comes with the account, until it was erased.
+    fn named(&self, decided: &Decided, (from, to): (u64, u64)) -> Result<(), String> {
         let Some(account) = decided.account() else {
             return Ok(());
         };
+        let shown = decided.holder.as_deref();
+        if matches!(decided.record.command, Command::EraseAccount(_)) {
+            return equal(&shown, &None);
+        }
         let opened = self.now().account(account.id);
         // A dry run's account is never there.
         let right = opened.map(|(_, account)| account.holder.as_str());
-        match (decided.holder.as_deref(), right) {
+        match (shown, right) {
+            (None, Some(_)) if self.is_erased(account.opened, to) => Ok(()),
+            (Some(_), Some(_)) if self.is_erased(account.opened, from) => {
+                Err(format!("the name is shown and was erased: {shown:?}"))
+            }
             (shown, Some(right)) if shown != Some(right) => {
                 Err(format!("the holder is {shown:?}, not {right}"))
             }
@@ -162,6 +180,7 @@ impl Judge {
         number: usize,
         recorded: bool,
         found: Option<&Operation>,
+        window: (u64, u64),
         history: &History,
     ) -> Result<(), String> {
         match found {
@@ -180,7 +199,7 @@ impl Judge {
                 {
                     return Err(format!("the operation's record is {right:?}"));
                 }
-                self.named(decided)
+                self.named(decided, window)
             }
             Some(Operation::Pending { .. }) | None if recorded => {
                 Err("its answer was there already".to_owned())
@@ -257,7 +276,7 @@ fn show(ledger: &Ledger, id: EntityId) -> Option<Account> {
     debug_assert!(matches!(kept.what, What::Account(_)));
     Some(Account {
         view: kept.view(id)?,
-        holder: Some(account.holder.as_str().into()),
+        holder: (!account.erased).then(|| account.holder.as_str().into()),
     })
 }
 

@@ -137,6 +137,7 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
         },
         index_entries_max: pick(rng, &[1, 2, 4, 8, 16, 1_000]),
         free_bytes_min: 1_000,
+        erase_interval: Duration::from_millis(pick(rng, &[1, 20, 400])),
         projector: ProjectorOptions {
             flush_records_max: pick(rng, &[1, 4, 16, 64, 1_000]),
             flush_millis_max: pick(rng, &[5, 50, 1_000]),

@@ -66,6 +66,7 @@ fn limits() -> Limits {
             live_max: 1_000,
         },
         index_entries_max: 8,
+        erase_interval: Duration::from_millis(1),
         free_bytes_min: 0,
         projector: ProjectorOptions {
             flush_records_max: 16,

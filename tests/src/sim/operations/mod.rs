@@ -6,6 +6,7 @@ mod burst;
 mod delete;
 mod deposit;
 mod drop_out;
+mod erase;
 pub mod look_up;
 pub mod movements;
 mod open;
@@ -50,8 +51,9 @@ fn command(client: &mut Client) -> Command {
         0..35 => deposit::command(client),
         35..55 => withdraw::command(client),
         55..84 => transfer::command(client),
-        84..95 => update::command(client),
-        95..98 => delete::command(client),
+        84..94 => update::command(client),
+        94..96 => erase::command(client),
+        96..98 => delete::command(client),
         _ => open::command(client),
     }
 }

@@ -8,9 +8,12 @@ use crate::sim::client::Client;
 /// An account of someone's.
 pub fn command(client: &mut Client) -> Command {
     let names = ["Ada", "Grace", "Linus", "Édouard"];
+    let name = names[client.rng.random_range(0..names.len())];
+    // Told apart wherever it lies on the disk.
+    let number: u32 = client.rng.random_range(100_000..1_000_000);
     let countries = ["KE", "US", "JP"];
     Command::OpenAccount(Box::new(OpenAccount {
-        holder: Personal::Plain(names[client.rng.random_range(0..names.len())].into()),
+        holder: Personal::Plain(format!("{name} #{number}").into()),
         country: countries[client.rng.random_range(0..countries.len())]
             .parse()
             .unwrap(),

@@ -1,0 +1,93 @@
+//! What becomes of the holders' names: beside the record that opens an account, and from its erasure
+//! on nowhere.
+
+use florin_actors::messages::{
+    AccountEvent, Change, Command, Event, Personal, PersonalRow, Record,
+};
+use florin_storage::Reader;
+
+use super::history::Request;
+use super::judge::{Judge, is_faulted};
+use super::model::{Touch, What};
+
+impl Judge {
+    /// Notes that a record erases a name, which only an erasure that changes something does.
+    ///
+    /// # Errors
+    /// What it erases is not what the model does.
+    pub(super) fn note_erasure(
+        &mut self,
+        record: &Record,
+        touched: &[Touch],
+    ) -> Result<(), String> {
+        let right: Vec<u64> = match (&record.command, touched) {
+            (Command::EraseAccount(_), [touch]) => match &touch.after.what {
+                What::Account(account) => vec![account.opened],
+                _ => vec![],
+            },
+            _ => vec![],
+        };
+        let erased: Vec<u64> = record.erased().collect();
+        if erased != right {
+            return Err(format!("it erases {erased:?}, the model {right:?}"));
+        }
+        for opened in right {
+            self.nameless.remove(&opened);
+            self.erasures.insert(opened, record.sequence);
+        }
+        Ok(())
+    }
+
+    /// Whether the name beside record `opened` was erased by a record up to `sequence`.
+    pub(super) fn is_erased(&self, opened: u64, sequence: u64) -> bool {
+        let erased = self.erasures.get(&opened);
+        erased.is_some_and(|erased| *erased <= sequence)
+    }
+
+    /// What was erased stays so, also after a restart.
+    ///
+    /// # Errors
+    /// A name that is back.
+    pub(super) fn stay_erased(&self, reader: &Reader) -> Result<(), String> {
+        for opened in self.erasures.keys() {
+            match reader.personal(*opened) {
+                Ok(None) => {}
+                found => {
+                    return Err(format!(
+                        "the name beside record {opened} is back: {found:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the holder's name lies beside the record that opens an account, if it opens one; it must
+/// be the one asked for.
+///
+/// # Errors
+/// Another name, or one where there is none to be.
+pub(super) fn sealed_name(
+    record: &Record,
+    row: Option<&PersonalRow>,
+    request: &Request,
+) -> Result<bool, String> {
+    let opens = |change: &Change| match change.events.first() {
+        Some(Event::Account(AccountEvent::Opened(opened))) => Some(opened.holder.clone()),
+        _ => None,
+    };
+    match (record.changes.iter().find_map(opens), row) {
+        (None, None) => Ok(true),
+        (Some(_), None) => Ok(false),
+        // Kept to know a repeat of the key again.
+        (None, Some(_)) if is_faulted(record) && record.key.is_some() => Ok(true),
+        (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
+        (Some(Personal::Sealed(hash)), Some(row))
+            if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>
+        {
+            Ok(true)
+        }
+        (Some(_), Some(_)) => Err("another name is beside it".to_owned()),
+    }
+}

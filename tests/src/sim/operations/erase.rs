@@ -1,0 +1,11 @@
+//! Erases an account's personal data, whatever its status.
+
+use florin_actors::messages::{Command, EraseAccount};
+
+use crate::sim::client::Client;
+
+/// An erasure.
+pub fn command(client: &mut Client) -> Command {
+    let account = client.account();
+    Command::EraseAccount(EraseAccount { account })
+}
