@@ -23,7 +23,7 @@ mod shelf;
 #[cfg(feature = "simulation")]
 mod simulated;
 mod sorted_segment;
-mod sync;
+pub mod sync;
 mod view_access;
 mod view_store;
 mod watermark;
