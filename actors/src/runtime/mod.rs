@@ -48,4 +48,6 @@ pub use self::reply::{
 };
 
 #[cfg(test)]
+mod actix_pins;
+#[cfg(test)]
 mod tests;
