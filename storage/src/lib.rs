@@ -33,7 +33,7 @@ pub use chunk::Chunk;
 pub use codec::{ENCODED_BYTES_MAX, decode, encode};
 pub use committer::Committer;
 #[cfg(feature = "simulation")]
-pub use crash_model::CrashMode;
+pub use crash_model::{CrashMode, Fault};
 pub use disk::{Disk, DiskFile, OpenHow};
 pub use error::Error;
 pub use file_disk::FileDisk;
