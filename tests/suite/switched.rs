@@ -76,3 +76,10 @@ pub fn withdraw(id: &str, amount: i64) -> Request {
         &json!({"amount": amount}),
     )
 }
+
+/// A deposit whose record is long: some hundreds fill a small segment.
+pub fn long_deposit(id: &str) -> Request {
+    let metadata = json!({"note": "a".repeat(3_500)});
+    let body = json!({"amount": 1, "metadata": metadata});
+    Request::post(&format!("/accounts/{id}/deposit"), &body)
+}
