@@ -1,50 +1,24 @@
 //! The primitives of the lock-free pieces: the standard ones, or loom's under `florin_loom`, so
 //! that the models run the very code that serves.
 
-#[cfg(not(florin_loom))]
-mod kinds {
-    pub(crate) use atomic_waker::AtomicWaker;
-    pub(crate) use std::sync::Mutex;
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-}
+pub(crate) use florin_storage::sync::{AtomicU8, AtomicUsize, AtomicWaker, Mutex, Ordering};
 
-#[cfg(florin_loom)]
-mod kinds {
-    pub(crate) use loom::sync::Mutex;
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-
-    /// loom's waker, called as the real one is.
-    #[derive(Debug)]
-    pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
-
-    impl AtomicWaker {
-        pub(crate) fn new() -> Self {
-            Self(loom::future::AtomicWaker::new())
-        }
-
-        pub(crate) fn register(&self, waker: &std::task::Waker) {
-            self.0.register_by_ref(waker);
-        }
-
-        pub(crate) fn wake(&self) {
-            self.0.wake();
-        }
-    }
-}
-
-pub(crate) use kinds::{AtomicU8, AtomicUsize, AtomicWaker, Mutex, Ordering};
-
-/// Every interleaving of the real code, by loom.
+/// Every interleaving of the real code, by loom; each model with the mutations that it catches.
 #[cfg(all(test, florin_loom))]
 mod models {
     use std::future::poll_fn;
     use std::sync::Arc;
 
+    use florin_storage::sync::modelled::How::{Late, Relaxed, Skipped, Torn};
+    use florin_storage::sync::modelled::{check, mutation};
+    use loom::sync::atomic::AtomicU64;
+
     use crate::runtime::{Inbox, Left, Permits, Slot};
+    use crate::sync::Ordering;
 
     #[test]
     fn a_filled_slot_wakes_its_caller() {
-        loom::model(|| {
+        let model = || {
             let slot = Arc::new(Slot::new());
             let filler = {
                 let slot = Arc::clone(&slot);
@@ -58,12 +32,18 @@ mod models {
                 7
             );
             filler.join().unwrap();
-        });
+        };
+        let mutations = [
+            mutation("confirmation.rs", "wake", Skipped),
+            mutation("confirmation.rs", "register", Skipped),
+            mutation("confirmation.rs", "register", Late),
+        ];
+        check(model, &mutations);
     }
 
     #[test]
     fn a_value_reaches_its_caller_or_comes_back_never_both_never_neither() {
-        loom::model(|| {
+        let model = || {
             let slot = Arc::new(Slot::new());
             let filler = {
                 let slot = Arc::clone(&slot);
@@ -77,12 +57,16 @@ mod models {
                 Some(value) => assert_eq!((value, filled), (7, Ok(()))),
                 None => assert_eq!(filled, Err(Left::TimedOut(7))),
             }
-        });
+        };
+        check(
+            model,
+            &[mutation("confirmation.rs", "compare_exchange", Torn)],
+        );
     }
 
     #[test]
     fn there_are_never_more_permits_out_than_there_are() {
-        loom::model(|| {
+        let model = || {
             let permits = Permits::new(1);
             let other = {
                 let permits = Arc::clone(&permits);
@@ -94,28 +78,78 @@ mod models {
             drop((own, other));
             assert_eq!(permits.taken(), 0);
             assert!(permits.take().is_some());
-        });
+        };
+        let mutations = [
+            mutation("permits.rs", "fetch_add", Torn),
+            mutation("permits.rs", "fetch_add", Skipped),
+            mutation("permits.rs", "fetch_sub", Skipped),
+        ];
+        check(model, &mutations);
+    }
+
+    #[test]
+    fn permits_given_back_at_the_same_time_are_all_there_again() {
+        let model = || {
+            let permits = Permits::new(2);
+            let (one, two) = (permits.take().unwrap(), permits.take().unwrap());
+            let other = loom::thread::spawn(move || drop(one));
+            drop(two);
+            other.join().unwrap();
+            assert_eq!(permits.taken(), 0);
+        };
+        check(model, &[mutation("permits.rs", "fetch_sub", Torn)]);
+    }
+
+    #[test]
+    fn who_gets_a_permit_sees_what_its_last_holder_did() {
+        let model = || {
+            let permits = Permits::new(1);
+            let done = Arc::new(AtomicU64::new(0));
+            let permit = permits.take().unwrap();
+            let holder = {
+                let done = Arc::clone(&done);
+                loom::thread::spawn(move || {
+                    done.store(1, Ordering::Relaxed);
+                    drop(permit);
+                })
+            };
+            if let Some(_permit) = permits.take() {
+                assert_eq!(done.load(Ordering::Relaxed), 1);
+            }
+            holder.join().unwrap();
+        };
+        let mutations = [
+            mutation("permits.rs", "fetch_add", Relaxed),
+            mutation("permits.rs", "fetch_sub", Relaxed),
+        ];
+        check(model, &mutations);
     }
 
     #[test]
     fn no_letter_is_left_in_an_inbox() {
-        loom::model(|| {
+        let model = || {
             let inbox = Arc::new(Inbox::new());
             let writer = {
                 let inbox = Arc::clone(&inbox);
                 loom::thread::spawn(move || {
                     inbox.push(1);
-                    inbox.push(2);
+                    inbox.append(&mut vec![2, 3]);
                 })
             };
             let mut all = Vec::new();
-            while all.len() < 2 {
+            while all.len() < 3 {
                 let mut batch = Vec::new();
                 loom::future::block_on(inbox.take(&mut batch));
                 all.append(&mut batch);
             }
-            assert_eq!(all, [1, 2]);
+            assert_eq!(all, [1, 2, 3]);
             writer.join().unwrap();
-        });
+        };
+        let mutations = [
+            mutation("inbox.rs", "wake", Skipped),
+            mutation("inbox.rs", "register", Skipped),
+            mutation("inbox.rs", "register", Late),
+        ];
+        check(model, &mutations);
     }
 }

@@ -31,6 +31,7 @@ mod routes;
 mod run;
 mod serve;
 mod server;
+mod stopping;
 mod verify;
 
 pub use cli::{Arguments, Task};

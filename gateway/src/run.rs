@@ -6,7 +6,7 @@ use std::sync::Arc;
 use florin_actors::runtime::{Intercept, StartError};
 use florin_actors::verify::VerifyError;
 use florin_config::{ConfigError, Settings};
-use florin_storage::Disk;
+use florin_storage::{Disk, ViewError};
 
 use crate::cli::Task;
 use crate::exit::Exit;
@@ -82,6 +82,10 @@ impl RunError {
             | Self::Verify {
                 source: VerifyError::Journal(source),
                 ..
+            }
+            | Self::Start {
+                source: StartError::Views(ViewError::Disk(source)),
+                ..
             } => of_storage(source),
             Self::Start {
                 source: StartError::Views(_) | StartError::Damaged(_),
@@ -100,7 +104,7 @@ fn of_storage(error: &florin_storage::Error) -> Exit {
     use florin_storage::Error;
     match error {
         Error::Locked { .. } => Exit::DataInUse,
-        Error::Damaged { .. } | Error::Decode(_) | Error::Store { .. } => Exit::DataDamaged,
+        error if error.is_damage() => Exit::DataDamaged,
         _ => Exit::Failed,
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use florin_actors::runtime::{Intercept, Node};
 use florin_config::{LogFormat, Settings};
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::gateway::{Gateway, Limits};
@@ -16,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::node;
 use crate::run::{OpenDisk, RunError, tell};
 use crate::server::{Bounds, Server, Serving};
+use crate::stopping::{Start, Stop};
 
 /// Threads of the runtime beside the ledger's: lists, documents, large bodies.
 const BESIDE_THREADS: usize = 2;
@@ -70,6 +70,8 @@ async fn serve(
     let listen = |source| RunError::Listen { address, source };
     let server = Server::bind(address, Bounds::new(settings, cores)).map_err(listen)?;
     let address = server.address().map_err(listen)?;
+    let mut told_to_stop = Stop::listen()?;
+    let start = Start::watched(beside)?;
     let metrics = Arc::new(Metrics::new());
     let disk = open_disk(settings).map_err(|source| RunError::Data {
         directory: directory.clone(),
@@ -81,10 +83,14 @@ async fn serve(
             what: "randomness",
             source: io::Error::other(error),
         })?;
+    tracing::info!(data_dir = directory, "recovery begins");
     let node = Node::start(options).map_err(|source| RunError::Start {
         directory: directory.clone(),
         source,
     })?;
+    if !start.done() {
+        return Ok(());
+    }
     let core = node.core().clone();
     let gateway = Gateway::new(core, limits, metrics, beside.handle().clone());
     let gateway = Arc::new(gateway);
@@ -93,7 +99,7 @@ async fn serve(
     greet(settings, address, &directory);
     let failure = tokio::select! {
         failure = node.failed() => Some(failure),
-        stop = told_to_stop() => stop.map(|()| None)?,
+        () = told_to_stop.told() => None,
     };
     match failure {
         Some(reason) => {
@@ -102,23 +108,6 @@ async fn serve(
         }
         None => stop(settings, serving, node).await,
     }
-}
-
-/// Waits for SIGTERM or SIGINT.
-async fn told_to_stop() -> Result<(), RunError> {
-    let of = |kind| {
-        signal(kind).map_err(|source| RunError::System {
-            what: "signals",
-            source,
-        })
-    };
-    let (mut terminate, mut interrupt) =
-        (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 async fn stop(settings: &Settings, serving: Serving, node: Node) -> Result<(), RunError> {

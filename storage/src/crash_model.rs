@@ -18,11 +18,52 @@ pub enum CrashMode {
     Torn,
 }
 
+/// How a disk fails from some I/O on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// That I/O and all after it fail.
+    Broken,
+    /// That I/O fails, and none after it.
+    Once,
+    /// The first write from there on is done in part, and fails.
+    ShortWrite,
+    /// The first sync from there on fails. As on Linux, what it should have written stays in the
+    /// page cache, counts as written, and is not on the disk.
+    LostSync,
+    /// There is no room from there on: files that are made, and writes beyond what the file
+    /// already takes, fail; the latter are done in part.
+    NoRoom,
+}
+
+/// What an I/O does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Write { grows: bool },
+    SetLen,
+    Sync,
+    Create,
+    Name,
+}
+
+/// Why an I/O failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: io::Error,
+    /// Whether a part of a write is done.
+    pub(crate) in_part: bool,
+}
+
+impl From<Failed> for io::Error {
+    fn from(failed: Failed) -> io::Error {
+        failed.error
+    }
+}
+
 pub(crate) struct State {
     pub(crate) generation: u64,
     pub(crate) io_count: u64,
-    pub(crate) fail_at: Option<u64>,
-    pub(crate) fail_next_sync: bool,
+    /// The fault, and the number of the I/O from which on it strikes.
+    pub(crate) fault: Option<(Fault, u64)>,
     pub(crate) free_bytes: u64,
     pub(crate) inodes: Vec<Inode>,
     /// What the running system sees.
@@ -62,8 +103,7 @@ impl Default for State {
         State {
             generation: 0,
             io_count: 0,
-            fail_at: None,
-            fail_next_sync: false,
+            fault: None,
             free_bytes: 1 << 40,
             inodes: Vec::new(),
             names: BTreeMap::new(),
@@ -100,26 +140,47 @@ impl State {
 
     pub(crate) fn restart(&mut self) {
         self.generation += 1;
-        self.fail_at = None;
-        self.fail_next_sync = false;
+        self.fault = None;
     }
 
     /// Counts an I/O; fails if it is to fail.
-    pub(crate) fn io(&mut self) -> io::Result<()> {
+    pub(crate) fn io(&mut self, deed: Deed) -> Result<(), Failed> {
         let number = self.io_count;
         self.io_count += 1;
-        match self.fail_at {
-            Some(fail_at) if number >= fail_at => Err(fault()),
-            _ => Ok(()),
+        let Some((fault, from)) = self.fault else {
+            return Ok(());
+        };
+        let struck = number >= from
+            && match fault {
+                Fault::Broken | Fault::Once => true,
+                Fault::ShortWrite => matches!(deed, Deed::Write { .. }),
+                Fault::LostSync => deed == Deed::Sync,
+                Fault::NoRoom => matches!(deed, Deed::Write { grows: true } | Deed::Create),
+            };
+        if !struck {
+            return Ok(());
         }
+        if !matches!(fault, Fault::Broken | Fault::NoRoom) {
+            self.fault = None;
+        }
+        Err(Failed {
+            error: match fault {
+                Fault::NoRoom => io::ErrorKind::StorageFull.into(),
+                _ => io::Error::other("simulated disk fault"),
+            },
+            in_part: matches!(fault, Fault::ShortWrite | Fault::NoRoom),
+        })
     }
 
     /// Changes a name, then syncs the folder.
     pub(crate) fn change_name(&mut self, change: NameChange) -> io::Result<()> {
-        self.io()?;
+        self.io(match change {
+            NameChange::Create(..) => Deed::Create,
+            NameChange::Rename(..) | NameChange::Remove(_) => Deed::Name,
+        })?;
         apply_name(&mut self.names, &change);
         self.pending_names.push(change);
-        self.io()?;
+        self.io(Deed::Name)?;
         self.pending_names.clear();
         self.durable_names = self.names.clone();
         Ok(())
@@ -132,22 +193,20 @@ impl State {
     }
 
     pub(crate) fn sync(&mut self, inode: usize) -> io::Result<()> {
-        self.io()?;
-        let failing = std::mem::take(&mut self.fail_next_sync);
+        let loses = matches!(self.fault, Some((Fault::LostSync, _)));
+        let synced = self.io(Deed::Sync);
         let inode = &mut self.inodes[inode];
-        let changes = std::mem::take(&mut inode.pending);
-        if failing {
-            return Err(fault());
+        if let Err(failed) = synced {
+            if loses {
+                inode.pending.clear();
+            }
+            return Err(failed.into());
         }
-        for change in &changes {
+        for change in &std::mem::take(&mut inode.pending) {
             apply(&mut inode.durable, change);
         }
         Ok(())
     }
-}
-
-fn fault() -> io::Error {
-    io::Error::other("simulated disk fault")
 }
 
 fn apply_name(names: &mut BTreeMap<String, usize>, change: &NameChange) {

@@ -87,6 +87,23 @@ impl Error {
         }
     }
 
+    /// Whether the data is not what it was; otherwise the system refused, or something is asked
+    /// that can't be.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Damaged { .. } | Error::Decode(_) => true,
+            Error::Store { source, .. } => match source.as_ref() {
+                redb::Error::Io(source) => matches!(
+                    source.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ),
+                redb::Error::PreviousIo => false,
+                _ => true,
+            },
+            _ => false,
+        }
+    }
+
     pub(crate) fn store(file: &str, source: impl Into<redb::Error>) -> Error {
         Error::Store {
             file: file.to_owned(),

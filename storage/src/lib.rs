@@ -24,7 +24,7 @@ mod shelf;
 #[cfg(feature = "simulation")]
 mod simulated;
 mod sorted_segment;
-mod sync;
+pub mod sync;
 mod tables;
 mod view_access;
 mod view_store;
@@ -36,7 +36,7 @@ pub use chunk::Chunk;
 pub use codec::{ENCODED_BYTES_MAX, decode, encode};
 pub use committer::Committer;
 #[cfg(feature = "simulation")]
-pub use crash_model::CrashMode;
+pub use crash_model::{CrashMode, Fault};
 pub use disk::{Disk, DiskFile, OpenHow};
 pub use eraser::{Eraser, Erasure};
 pub use error::Error;

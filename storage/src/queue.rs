@@ -203,11 +203,13 @@ mod tests {
     }
 }
 
-/// Every interleaving of the real code, by loom.
+/// Every interleaving of the real code, by loom; each model with the mutations that it catches.
 #[cfg(test)]
 #[cfg(florin_loom)]
 mod models {
     use super::*;
+    use crate::sync::modelled::How::{Late, Relaxed, Skipped, Torn};
+    use crate::sync::modelled::{check, mutation};
     use crate::watermark::Watermark;
     use std::sync::Arc;
     use std::time::Duration;
@@ -221,7 +223,7 @@ mod models {
 
     #[test]
     fn no_pushed_chunk_is_left_and_no_waiter_sleeps_on() {
-        loom::model(|| {
+        let model = || {
             let queue = Arc::new(Queue::new());
             let watermark = Arc::new(Watermark::new(0));
             let committer = {
@@ -240,13 +242,24 @@ mod models {
             assert_eq!(watermark.wait_past(1, Duration::MAX), 2);
             queue.close();
             committer.join().unwrap();
-            assert_eq!(queue.backlog_records() + queue.backlog_bytes(), 0);
-        });
+            assert_eq!((queue.backlog_records(), queue.backlog_bytes()), (0, 0));
+        };
+        let mutations = [
+            mutation("queue.rs", "notify_one", Skipped),
+            mutation("queue.rs", "fetch_add", Torn),
+            mutation("queue.rs", "fetch_add", Skipped),
+            mutation("queue.rs", "fetch_sub", Torn),
+            mutation("queue.rs", "fetch_sub", Skipped),
+            mutation("watermark.rs", "store", Skipped),
+            mutation("watermark.rs", "pass", Skipped),
+            mutation("watermark.rs", "notify_all", Skipped),
+        ];
+        check(model, &mutations);
     }
 
     #[test]
     fn no_listener_misses_a_commit() {
-        loom::model(|| {
+        let model = || {
             let watermark = Arc::new(Watermark::new(0));
             let mut listener = watermark.subscribe();
             let committer = {
@@ -255,12 +268,43 @@ mod models {
             };
             assert_eq!(loom::future::block_on(listener.changed(0)), 1);
             committer.join().unwrap();
-        });
+        };
+        let mutations = [
+            mutation("watermark.rs", "wake", Skipped),
+            mutation("watermark.rs", "register", Skipped),
+            mutation("watermark.rs", "register", Late),
+            mutation("watermark.rs", "store", Late),
+        ];
+        check(model, &mutations);
+    }
+
+    #[test]
+    fn what_is_told_durable_can_be_read() {
+        let model = || {
+            let watermark = Arc::new(Watermark::new(0));
+            let written = Arc::new(loom::sync::atomic::AtomicU64::new(0));
+            let committer = {
+                let (watermark, written) = (watermark.clone(), written.clone());
+                loom::thread::spawn(move || {
+                    written.store(1, Ordering::Relaxed);
+                    watermark.advance(1);
+                })
+            };
+            if watermark.durable() == 1 {
+                assert_eq!(written.load(Ordering::Relaxed), 1);
+            }
+            committer.join().unwrap();
+        };
+        let mutations = [
+            mutation("watermark.rs", "store", Relaxed),
+            mutation("watermark.rs", "load", Relaxed),
+        ];
+        check(model, &mutations);
     }
 
     #[test]
     fn no_push_is_missed_by_a_waiting_task() {
-        loom::model(|| {
+        let model = || {
             let queue = Arc::new(Queue::new());
             let pusher = {
                 let queue = queue.clone();
@@ -269,6 +313,12 @@ mod models {
             assert!(loom::future::block_on(queue.filled()));
             assert_eq!(queue.take().len(), 1);
             pusher.join().unwrap();
-        });
+        };
+        let mutations = [
+            mutation("queue.rs", "wake", Skipped),
+            mutation("queue.rs", "register", Skipped),
+            mutation("queue.rs", "register", Late),
+        ];
+        check(model, &mutations);
     }
 }

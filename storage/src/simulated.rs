@@ -1,7 +1,7 @@
 //! A disk in memory that crashes, tears and fails on command, the same way for the same seed.
 //! It keeps what a machine's crash would leave apart from what the page cache shows.
 
-use crate::crash_model::{Change, CrashMode, Inode, NameChange, PAGE, State, apply};
+use crate::crash_model::{Change, CrashMode, Deed, Fault, Inode, NameChange, PAGE, State, apply};
 use crate::disk::{Disk, DiskFile, OpenHow, check_name};
 use std::fmt;
 use std::io;
@@ -47,13 +47,17 @@ impl SimulatedDisk {
 
     /// Lets the I/O of that number, and all after it, fail.
     pub fn fail_at(&self, io_index: u64) {
-        self.lock().fail_at = Some(io_index);
+        self.fault_at(io_index, Fault::Broken);
     }
 
-    /// Lets the next sync of a file fail once. As on Linux, what it should have written stays
-    /// in the page cache, counts as written, and is not on the disk.
+    /// Lets the next sync of a file fail once, see [`Fault::LostSync`].
     pub fn fail_next_sync(&self) {
-        self.lock().fail_next_sync = true;
+        self.fault_at(0, Fault::LostSync);
+    }
+
+    /// Lets I/Os fail from the one of that number on. The last fault set is in effect.
+    pub fn fault_at(&self, io_index: u64, fault: Fault) {
+        self.lock().fault = Some((fault, io_index));
     }
 
     /// Sets what [`Disk::free_bytes`] says.
@@ -184,19 +188,38 @@ impl SimulatedFile {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let mut state = self.lock()?;
-        state.io()?;
+        let deed = match &change {
+            Change::SetLen(_) => Deed::SetLen,
+            Change::Write(offset, data) => {
+                let allocated = &state.inodes[self.inode].allocated;
+                let mut pages = pages(*offset, data.len());
+                let grows = pages.any(|page| !allocated.contains(&page));
+                Deed::Write { grows }
+            }
+        };
+        let done = state.io(deed);
+        let (change, done) = match (change, done) {
+            (Change::Write(offset, mut data), Err(failed)) if failed.in_part => {
+                data.truncate(data.len() / 2);
+                (Change::Write(offset, data), Err(failed))
+            }
+            (change, Ok(())) => (change, Ok(())),
+            (_, Err(failed)) => return Err(failed.into()),
+        };
         let inode = &mut state.inodes[self.inode];
         apply(&mut inode.current, &change);
         match &change {
-            Change::Write(offset, data) => {
-                let end = (offset + data.len()).div_ceil(PAGE);
-                inode.allocated.extend(offset / PAGE..end);
-            }
+            Change::Write(offset, data) => inode.allocated.extend(pages(*offset, data.len())),
             Change::SetLen(len) => drop(inode.allocated.split_off(&len.div_ceil(PAGE))),
         }
         inode.pending.push(change);
-        Ok(())
+        Ok(done?)
     }
+}
+
+/// The pages that so many bytes from `offset` on are in.
+fn pages(offset: usize, len: usize) -> std::ops::Range<usize> {
+    offset / PAGE..(offset + len).div_ceil(PAGE)
 }
 
 impl DiskFile for SimulatedFile {

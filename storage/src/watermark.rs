@@ -1,7 +1,7 @@
 //! How far the journal is durable, for everyone who may speak only of what is: tasks and plain
 //! threads wait here, and each is woken once a commit.
 
-use crate::sync::{AtomicU64, AtomicWaker, Condvar, Mutex, Ordering, lock, wait_while};
+use crate::sync::{AtomicU64, AtomicWaker, Condvar, Mutex, Ordering, lock, pass, wait_while};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -56,7 +56,7 @@ impl Watermark {
             listener.wake();
         }
         // A thread between its look and its sleep holds the lock: it is not missed.
-        drop(lock(&self.moving));
+        pass(&self.moving);
         self.moved.notify_all();
     }
 }

@@ -59,7 +59,21 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
 /// When it doesn't end.
 #[track_caller]
 pub fn run_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
-    let mut child = command(florin(), folder)
+    run_launched(&[], folder, arguments, variables)
+}
+
+/// Runs `florin` as [`run_in`] does, by way of a command that becomes it, as `prlimit` does.
+///
+/// # Panics
+/// When it doesn't end.
+#[track_caller]
+pub fn run_launched(
+    launcher: &[String],
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Finished {
+    let mut child = launched(launcher, florin(), folder)
         .args(arguments)
         .envs(variables.iter().copied())
         .spawn()
@@ -97,6 +111,18 @@ pub(crate) fn command(executable: &Path, folder: &Path) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// A command as [`command`] makes it, by way of one that becomes it.
+pub(crate) fn launched(launcher: &[String], executable: &Path, folder: &Path) -> Command {
+    match launcher.split_first() {
+        None => command(executable, folder),
+        Some((first, rest)) => {
+            let mut command = command(Path::new(first), folder);
+            command.args(rest).arg(executable);
+            command
+        }
+    }
 }
 
 /// Ends a child at once.

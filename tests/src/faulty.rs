@@ -24,8 +24,10 @@ pub enum Switch {
     FailJournal,
     /// Writes of the views' files wait until it is off again: nothing is projected past them.
     HoldViews,
-    /// There is no room on the disk.
+    /// There is no room on the disk, as far as it says.
     NoRoom,
+    /// There is room on the disk, as far as it says.
+    MuchRoom,
 }
 
 impl Switch {
@@ -35,6 +37,7 @@ impl Switch {
             Self::FailJournal => "fail-journal",
             Self::HoldViews => "hold-views",
             Self::NoRoom => "no-room",
+            Self::MuchRoom => "much-room",
         }
     }
 
@@ -178,6 +181,9 @@ impl Disk for FaultyDisk {
     fn free_bytes(&self) -> io::Result<u64> {
         if self.switches.is_on(Switch::NoRoom) {
             return Ok(0);
+        }
+        if self.switches.is_on(Switch::MuchRoom) {
+            return Ok(u64::MAX);
         }
         self.inner.free_bytes()
     }

@@ -17,4 +17,5 @@ pub mod poll;
 pub mod schema;
 pub mod server;
 pub mod sim;
+pub mod small_disk;
 mod watchdog;

@@ -26,6 +26,8 @@ const LINES_SHOWN: usize = 100;
 #[derive(Debug)]
 pub struct Server {
     executable: PathBuf,
+    /// What starts the executable, and becomes it: a command and its arguments.
+    launcher: Vec<String>,
     folder: PathBuf,
     variables: Vec<(String, String)>,
     process: Process,
@@ -77,10 +79,11 @@ impl Server {
         let folder = watchdog::folder("server");
         copy_folder(data_dir, &folder.join("data"));
         let executable = executable::florin().to_owned();
-        let mut process = Process::start(&executable, &folder, &[]);
+        let mut process = Process::start(&executable, &[], &folder, &[]);
         let client = process.try_ready()?;
         Ok(Self {
             executable,
+            launcher: Vec::new(),
             folder,
             variables: Vec::new(),
             process,
@@ -94,11 +97,26 @@ impl Server {
     /// When it doesn't get ready.
     #[track_caller]
     pub fn of(executable: &Path, variables: Vec<(String, String)>) -> Self {
-        let folder = watchdog::folder("server");
-        let mut process = Process::start(executable, &folder, &variables);
+        Self::launched(executable, &[], watchdog::folder("server"), variables)
+    }
+
+    /// Starts an executable that is used like `florin` by way of a command that becomes it, as
+    /// `prlimit` does, in a folder that the caller made.
+    ///
+    /// # Panics
+    /// When it doesn't get ready.
+    #[track_caller]
+    pub fn launched(
+        executable: &Path,
+        launcher: &[String],
+        folder: PathBuf,
+        variables: Vec<(String, String)>,
+    ) -> Self {
+        let mut process = Process::start(executable, launcher, &folder, &variables);
         let client = process.ready();
         Self {
             executable: executable.to_owned(),
+            launcher: launcher.to_vec(),
             folder,
             variables,
             process,
@@ -112,9 +130,23 @@ impl Server {
     /// When it doesn't get ready.
     #[track_caller]
     pub fn start_again(&mut self) {
-        assert!(self.process.ended().is_some(), "it still runs");
-        self.process = Process::start(&self.executable, &self.folder, &self.variables);
+        self.begin();
         self.client = self.process.ready();
+    }
+
+    /// Starts it anew on the same data, after it has ended, without waiting for anything.
+    ///
+    /// # Panics
+    /// When it still runs.
+    #[track_caller]
+    pub fn begin(&mut self) {
+        assert!(self.process.ended().is_some(), "it still runs");
+        self.process = Process::start(
+            &self.executable,
+            &self.launcher,
+            &self.folder,
+            &self.variables,
+        );
     }
 
     /// Starts it and ends it at once, so many looks later: somewhere in its start.
@@ -123,8 +155,7 @@ impl Server {
     /// When it still ran.
     #[track_caller]
     pub fn false_start(&mut self, looks: u32) {
-        assert!(self.process.ended().is_some(), "it still runs");
-        self.process = Process::start(&self.executable, &self.folder, &self.variables);
+        self.begin();
         for _ in 0..looks {
             thread::yield_now();
         }
@@ -208,6 +239,11 @@ impl Server {
         self.folder.join("data")
     }
 
+    /// The id of the present process.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
     /// All it has written since it was last started.
     pub fn log(&self) -> String {
         self.process.log()
@@ -223,8 +259,13 @@ impl Deref for Server {
 }
 
 impl Process {
-    fn start(executable: &Path, folder: &Path, variables: &[(String, String)]) -> Self {
-        let mut child = executable::command(executable, folder)
+    fn start(
+        executable: &Path,
+        launcher: &[String],
+        folder: &Path,
+        variables: &[(String, String)],
+    ) -> Self {
+        let mut child = executable::launched(launcher, executable, folder)
             .args(["serve", "--port", "0", "--data-dir"])
             .arg(folder.join("data"))
             .envs(variables.iter().map(|(name, value)| (name, value)))

@@ -1,20 +1,16 @@
 //! No answer leaves before what it rests on is durable; tried with a disk that the test holds up
 //! and breaks.
 
-use std::path::{Path, PathBuf};
-
 use florin_tests::bank::text;
 use florin_tests::executable::STOP_BOUND;
-use florin_tests::faulty::{SWITCHES, Switch};
+use florin_tests::faulty::Switch;
 use florin_tests::http::{Connection, Request, Response};
 use florin_tests::poll::eventually;
 use florin_tests::server::Server;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// The exit code of a journal that can't be written.
-const JOURNAL_FAILED: i32 = 3;
+use crate::switched::{Faulty, JOURNAL_FAILED, begin, deposit, under_way, withdraw};
 
 #[test]
 fn many_commands_of_one_account_wait_for_one_sync_and_are_answered_in_order() {
@@ -416,49 +412,6 @@ fn a_process_that_was_stopped_and_goes_on_answers_what_it_took() {
     assert_eq!(server.balance(&id), 20);
 }
 
-/// A server on a disk with switches.
-struct Faulty {
-    server: Server,
-    switches: TempDir,
-}
-
-impl Faulty {
-    #[track_caller]
-    fn start(settings: &[(&str, &str)]) -> Self {
-        let switches = tempfile::tempdir().unwrap();
-        let executable = PathBuf::from(env!("CARGO_BIN_EXE_florin-faulty"));
-        let mut variables = Server::variables(settings);
-        variables.push((
-            SWITCHES.to_owned(),
-            switches.path().to_str().unwrap().to_owned(),
-        ));
-        Self {
-            server: Server::of(&executable, variables),
-            switches,
-        }
-    }
-
-    fn switches(&self) -> &Path {
-        self.switches.path()
-    }
-}
-
-/// Sends a request without waiting for its answer.
-fn begin(server: &Server, request: &Request) -> Connection {
-    let mut connection = server.connect();
-    connection.write(&request.bytes()).unwrap();
-    connection
-}
-
-/// Waits until at least so many commands are under way.
-#[track_caller]
-fn under_way(server: &Server, count: i64) {
-    eventually("the commands are under way", || {
-        let health = server.get("/health").ok();
-        (health["commands_in_flight"].as_i64().unwrap() >= count).then_some(())
-    });
-}
-
 /// How many commits the journal has made.
 fn commits(server: &Server) -> f64 {
     let metrics = server.get("/metrics").text();
@@ -466,18 +419,4 @@ fn commits(server: &Server) -> f64 {
         .lines()
         .filter_map(|line| line.strip_prefix("florin_journal_commit_records_count "));
     lines.next().expect("a histogram").parse().unwrap()
-}
-
-fn deposit(id: &str, amount: i64) -> Request {
-    Request::post(
-        &format!("/accounts/{id}/deposit"),
-        &json!({"amount": amount}),
-    )
-}
-
-fn withdraw(id: &str, amount: i64) -> Request {
-    Request::post(
-        &format!("/accounts/{id}/withdraw"),
-        &json!({"amount": amount}),
-    )
 }

@@ -16,8 +16,10 @@ const DATA_IN_USE: i32 = 4;
 
 #[test]
 fn a_stop_under_load_keeps_all_that_was_acknowledged() {
-    let mut server = Server::start();
+    // Half a request may still be sent whole: it is waited for, this long.
+    let mut server = Server::with(&[("server.shutdown_seconds_max", "6")]);
     let id = server.account();
+    let bystanders = bystanders(&server, &id);
     let (clients, enough) = (8, 400);
     let acknowledged = AtomicU64::new(0);
     let client = server.client().clone();
@@ -44,6 +46,7 @@ fn a_stop_under_load_keeps_all_that_was_acknowledged() {
         .ended_within(STOP_BOUND)
         .expect("it ends within its bound");
     assert_eq!(status.code(), Some(0), "{}", server.log());
+    drop(bystanders);
     server.start_again();
     let mut count = 0;
     for (key, first) in acknowledgements.iter().flatten() {
@@ -141,6 +144,25 @@ fn a_port_that_is_taken_stops_the_start_with_its_name() {
     assert_eq!(second.code(), Some(FAILED), "{second:?}");
     assert!(second.output().contains(&port), "{second:?}");
     assert!(!second.output().contains("panicked"), "{second:?}");
+}
+
+/// Connections that idle, and some that have sent half a request.
+fn bystanders(server: &Server, id: &str) -> Vec<Connection> {
+    let whole = deposit(id).bytes();
+    let bystander = |n: usize| {
+        let mut connection = server.connect();
+        match n % 4 {
+            0 => connection.write(&whole[..whole.len() / 3]).unwrap(),
+            1 => connection.write(&whole[..whole.len() - 1]).unwrap(),
+            2 => {
+                let live = connection.send(&Request::get("/health/live")).unwrap();
+                assert_eq!(live.status, 200);
+            }
+            _ => {}
+        }
+        connection
+    };
+    (0..200).map(bystander).collect()
 }
 
 fn deposit_until_stopped(

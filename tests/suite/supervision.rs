@@ -9,10 +9,16 @@ use serde_json::{Value, json};
 use crate::switched::{Faulty, deposit};
 
 /// No pauses worth waiting for, and the sixth fault is the one too many.
-const SETTINGS: &[(&str, &str)] = &[("actors.backoff_ms_min", "1"), ("actors.backoff_ms_max", "2")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("actors.backoff_ms_min", "1"),
+    ("actors.backoff_ms_max", "2"),
+];
 
 fn actor(faulty: &Faulty, id: &str) -> Value {
-    let page = faulty.server.get("/admin/actors?kind=account&limit=1000").ok();
+    let page = faulty
+        .server
+        .get("/admin/actors?kind=account&limit=1000")
+        .ok();
     let actors = page["data"].as_array().unwrap();
     let found = actors.iter().find(|actor| actor["id"] == *id);
     found.cloned().unwrap_or_default()
@@ -42,7 +48,10 @@ fn a_fault_of_one_account_is_told_and_harms_nobody_else() {
         (actor["state"] == "live" && actor["restarts"] == 1).then_some(())
     });
     let fault = actor(&faulty, &sick)["last_fault"].clone();
-    assert!(fault.as_str().unwrap().contains("the test asked for it"), "{fault}");
+    assert!(
+        fault.as_str().unwrap().contains("the test asked for it"),
+        "{fault}"
+    );
     assert_eq!(actor(&faulty, &well)["last_fault"], Value::Null);
     // The same request is refused without being run; without a key it runs.
     let again = faulty.server.send(&poison);
@@ -73,7 +82,11 @@ fn the_sixth_fault_in_a_minute_takes_an_account_out_of_service_until_it_is_resum
     }
     heal(faulty.switches(), &sick);
     let out_of_service = |faulty: &Faulty| {
-        for request in [deposit(&sick, 1), transfer(&well, &sick), transfer(&sick, &well)] {
+        for request in [
+            deposit(&sick, 1),
+            transfer(&well, &sick),
+            transfer(&sick, &well),
+        ] {
             let refused = faulty.server.send(&request);
             refused.problem(503, "actor_quarantined");
             assert!(refused.header("Retry-After").is_some());
@@ -91,7 +104,10 @@ fn the_sixth_fault_in_a_minute_takes_an_account_out_of_service_until_it_is_resum
     let resumed = faulty.server.send(&resume(&sick).key("resume")).ok();
     assert_eq!(resumed["status"], "completed");
     let done = faulty.server.send(&deposit(&sick, 1)).ok();
-    assert_eq!((&done["balance"], &done["version"]), (&json!(11), &json!(3)));
+    assert_eq!(
+        (&done["balance"], &done["version"]),
+        (&json!(11), &json!(3))
+    );
     assert!(faulty.server.send(&resume(&sick).key("resume")).replayed());
     faulty.server.crash();
     faulty.server.send(&deposit(&sick, 1)).ok();
@@ -103,7 +119,10 @@ fn what_there_is_not_cannot_be_resumed() {
     let faulty = Faulty::start(SETTINGS);
     let id = faulty.server.account();
     let unknown = "01901234-5678-7fff-bfff-ffffffffffa5";
-    faulty.server.send(&resume(unknown)).problem(404, "not_found");
+    faulty
+        .server
+        .send(&resume(unknown))
+        .problem(404, "not_found");
     faulty.server.send(&resume("7")).problem(400, "invalid_id");
     let other_kind = Request::post(&format!("/admin/actors/external/{id}/resume"), &json!({}));
     faulty.server.send(&other_kind).problem(404, "not_found");

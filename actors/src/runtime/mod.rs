@@ -61,4 +61,6 @@ pub use self::supervision::SupervisionOptions;
 pub use self::tree::{ACTOR_STATES, ActorFilter};
 
 #[cfg(test)]
+mod actix_pins;
+#[cfg(test)]
 mod tests;

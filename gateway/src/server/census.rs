@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// Connections past the limit that are still read, so that they can be told so, and so that health
 /// checks are answered.
-const SPARE: usize = 64;
+pub(super) const SPARE: usize = 64;
 
 /// Counts open connections.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod accept;
 mod census;
 mod connection;
+mod descriptors;
 mod lane;
 mod vigil;
 
@@ -40,11 +41,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Takes them from the settings, on a machine with `cores` cores.
+    /// Takes them from the settings, on a machine with `cores` cores; fewer connections where the
+    /// process has fewer file descriptors.
     pub fn new(settings: &Settings, cores: usize) -> Self {
         let gateway = &settings.gateway;
         Self {
-            connections_max: gateway.connections_max,
+            connections_max: descriptors::connections_max(gateway.connections_max),
             head_read: Duration::from_secs(gateway.header_read_seconds_max),
             idle: Duration::from_secs(gateway.keep_alive_idle_seconds_max),
             drained_bytes_max: gateway.body_bytes_drained_max,

@@ -1,0 +1,254 @@
+//! Every I/O of a workload is tried as the point of every fault, and every fault is followed by
+//! every end: the process alone, or the machine. Journal, views and index: what was told durable
+//! is there afterwards, whole, and nothing says that it is damaged.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
+
+mod common;
+
+use common::{append, assert_holds, chunk, open, segments, verify};
+use florin_storage::{
+    CrashMode, Disk, Error, Fault, Opened, Position, SimulatedDisk, SortedSegment, ViewError,
+    ViewOptions, ViewStore,
+};
+
+const FAULTS: [Fault; 5] = [
+    Fault::Broken,
+    Fault::Once,
+    Fault::ShortWrite,
+    Fault::LostSync,
+    Fault::NoRoom,
+];
+
+/// How what runs on a disk ends after a fault.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Process,
+    Machine(CrashMode),
+}
+
+const ENDS: [End; 3] = [
+    End::Process,
+    End::Machine(CrashMode::LoseAll),
+    End::Machine(CrashMode::Torn),
+];
+
+/// Runs the workload with every fault at every I/O and every end; says how many that were. The
+/// workload's outcome goes to the check, which sees a disk that works again.
+fn try_all<T>(
+    name: &str,
+    faults: &[Fault],
+    workload: impl Fn(&SimulatedDisk) -> T,
+    check: impl Fn(&SimulatedDisk, T, &str),
+) {
+    let whole = SimulatedDisk::new();
+    workload(&whole);
+    let mut tried = 0;
+    for point in 0..whole.io_count() {
+        for &fault in faults {
+            for end in ENDS {
+                let disk = SimulatedDisk::new();
+                disk.fault_at(point, fault);
+                let outcome = workload(&disk);
+                match end {
+                    End::Process => disk.kill(),
+                    End::Machine(mode) => disk.crash(point, mode),
+                }
+                let what = format!("{name}: {fault:?} at I/O {point}, then the end: {end:?}");
+                check(&disk, outcome, &what);
+                tried += 1;
+            }
+        }
+    }
+    println!("{name}: {tried} faults tried, at {} I/Os", whole.io_count());
+    assert!(tried > 500, "{tried}");
+}
+
+/// Commits until the disk refuses, and sees that nothing is written from then on.
+fn journal(disk: &SimulatedDisk) -> u64 {
+    let mut acknowledged = 0;
+    let mut run = |disk: &SimulatedDisk| -> Result<(), Error> {
+        let mut opened = open(disk)?;
+        for commit in 0..6 {
+            if let Err(error) = append(&mut opened, 50 + commit) {
+                assert_stopped(disk, &mut opened);
+                return Err(error);
+            }
+            acknowledged = opened.watermark.durable();
+        }
+        opened.committer.finish()?;
+        append(&mut open(disk)?, 50)?;
+        acknowledged += 50;
+        Ok(())
+    };
+    // How it ended shows in what is there afterwards.
+    let _ = run(disk);
+    acknowledged
+}
+
+/// After a failure nothing more is told durable, though the disk may work again.
+fn assert_stopped(disk: &SimulatedDisk, opened: &mut Opened) {
+    let (durable, io_count) = (opened.watermark.durable(), disk.io_count());
+    let first = opened.committer.head().sequence + 1;
+    opened.queue.push(chunk(first, 1));
+    let again = opened.committer.run_pending();
+    assert!(matches!(again, Err(Error::Stopped)), "{again:?}");
+    assert_eq!(opened.watermark.durable(), durable);
+    assert_eq!(disk.io_count(), io_count, "something was written");
+}
+
+#[test]
+fn no_fault_of_the_disk_costs_the_journal_what_it_told_durable() {
+    let whole = SimulatedDisk::new();
+    journal(&whole);
+    assert!(segments(&whole).len() > 2);
+    // A disk that breaks for good is tried in `crash_points.rs`.
+    try_all(
+        "journal",
+        &FAULTS[1..],
+        journal,
+        |disk, acknowledged, what| {
+            let mut opened = open(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let last = opened.head.sequence;
+            assert!(
+                last >= acknowledged,
+                "{what}: {acknowledged} told, {last} there"
+            );
+            assert_holds(&opened.reader, last);
+            let verified = verify(&opened.reader).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(verified.head, opened.head, "{what}");
+            append(&mut opened, 3).unwrap_or_else(|error| panic!("{what}: {error}"));
+        },
+    );
+}
+
+#[test]
+fn a_start_without_room_says_so_and_harms_nothing() {
+    let mut tried = 0;
+    for before in (0..200).step_by(13) {
+        let disk = SimulatedDisk::new();
+        disk.fault_at(before, Fault::Broken);
+        let acknowledged = journal(&disk);
+        disk.crash(before, CrashMode::Torn);
+        for after in 0..12 {
+            disk.fault_at(disk.io_count() + after, Fault::NoRoom);
+            match open(&disk) {
+                Ok(_) => {}
+                Err(error) => assert!(!error.is_damage(), "{before}, {after}: {error}"),
+            }
+            disk.kill();
+            tried += 1;
+        }
+        let opened = open(&disk).unwrap();
+        assert!(opened.head.sequence >= acknowledged);
+        assert_holds(&opened.reader, opened.head.sequence);
+    }
+    println!("{tried} starts without room tried");
+}
+
+const VIEW: &str = "views/entities.redb";
+const ROWS: u64 = 40;
+
+fn open_view(disk: &SimulatedDisk) -> Result<ViewStore, ViewError> {
+    ViewStore::open(disk, VIEW, 1, ViewOptions::default())
+}
+
+/// Writes rows and position, again and again; the last position that was told durable, and
+/// whether the file was made.
+fn view(disk: &SimulatedDisk) -> (u64, bool) {
+    let Ok(store) = open_view(disk) else {
+        return (0, false);
+    };
+    for sequence in 1..8u64 {
+        let written = store.write(|write| {
+            for row in 0..ROWS {
+                // Longer each time, so that the file grows.
+                let value = [sequence as u8; 40].repeat(sequence as usize);
+                write.put("rows", &row.to_be_bytes(), &value)?;
+            }
+            let link = [sequence as u8; 32];
+            write.set_position(Position { sequence, link })
+        });
+        if written.is_err() {
+            return (sequence - 1, true);
+        }
+    }
+    (7, true)
+}
+
+#[test]
+fn no_fault_of_the_disk_parts_a_views_rows_from_its_position() {
+    try_all("views", &FAULTS, view, |disk, (told, made), what| {
+        let store = match open_view(disk) {
+            Ok(store) => store,
+            // A file whose making was cut short is rebuilt like any other.
+            Err(ViewError::Unusable { .. }) if !made => return,
+            Err(error) => panic!("{what}: {error}"),
+        };
+        let position = store.position().unwrap();
+        let reached = position.map_or(0, |position| position.sequence);
+        assert!(reached >= told, "{what}: {told} told, {reached} there");
+        let read = store.read().unwrap();
+        for row in 0..ROWS {
+            let value = read.get("rows", &row.to_be_bytes()).unwrap();
+            let wanted = [reached as u8; 40].repeat(reached as usize);
+            assert_eq!(value.unwrap_or_default(), wanted, "{what}");
+        }
+    });
+}
+
+const SEGMENTS: u64 = 12;
+
+fn segment(number: u64) -> (String, Vec<(u128, u64)>) {
+    let key = |of: u64| u128::from(of + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    let entries = (0..60).map(|entry| (key(number * 100 + entry), entry));
+    (format!("views/keys-{number}"), entries.collect())
+}
+
+/// Writes segments, then merges the first two and removes them; how many were told durable.
+fn index(disk: &SimulatedDisk) -> (u64, bool) {
+    for number in 0..SEGMENTS {
+        let (name, entries) = segment(number);
+        if SortedSegment::write(disk, &name, entries, (1, 9), true).is_err() {
+            return (number, false);
+        }
+    }
+    let merged = merged();
+    if SortedSegment::write(disk, "views/keys-merged", merged, (1, 9), true).is_err() {
+        return (SEGMENTS, false);
+    }
+    let removed = (0..2).try_for_each(|number| disk.remove(&segment(number).0));
+    drop(removed);
+    (SEGMENTS, true)
+}
+
+fn merged() -> Vec<(u128, u64)> {
+    let mut merged = segment(0).1;
+    merged.extend(segment(1).1);
+    merged
+}
+
+#[test]
+fn no_fault_of_the_disk_leaves_half_an_index_segment_under_its_name() {
+    try_all("index", &FAULTS, index, |disk, (told, is_merged), what| {
+        let assert_whole = |name: &str, entries: Vec<(u128, u64)>| {
+            let found = SortedSegment::open(disk, name)
+                .and_then(|segment| segment.verify().map(|()| segment))
+                .unwrap_or_else(|error| panic!("{what}: {name}: {error}"));
+            for (key, value) in entries {
+                assert_eq!(found.find(key).unwrap(), Some(value), "{what}: {name}");
+            }
+        };
+        for number in 0..SEGMENTS {
+            let (name, entries) = segment(number);
+            match disk.exists(&name).unwrap() {
+                true => assert_whole(&name, entries),
+                false if is_merged && number < 2 => {}
+                false => assert!(number >= told, "{what}: {name} was told and is gone"),
+            }
+        }
+        match disk.exists("views/keys-merged").unwrap() {
+            true => assert_whole("views/keys-merged", merged()),
+            false => assert!(!is_merged, "{what}"),
+        }
+    });
+}
