@@ -66,7 +66,7 @@ fn an_erased_name_is_gone_from_every_answer_and_everything_else_stays() {
     assert_eq!(server.read(&id), erased);
     let listed = server.list("/accounts").into_iter();
     let listed: Vec<Value> = listed.filter(|account| account["id"] == *id).collect();
-    assert_eq!(listed, [erased.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&erased));
     assert_eq!(server.list(&format!("{path}/transactions")), movements);
 
     // Old keys: an answer that showed the name shows it no more; whether an opening is the same
