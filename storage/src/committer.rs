@@ -194,3 +194,46 @@ impl Committer {
         self.live.stop();
     }
 }
+
+#[cfg(test)]
+#[cfg(not(florin_loom))]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::journal::Journal;
+    use crate::simulated::SimulatedDisk;
+
+    fn chunk(first: u64, records: u64) -> Chunk {
+        let mut chunk = Chunk::new(first, 10);
+        for _ in 0..records {
+            chunk.begin().push(1);
+            chunk.end(1, None).unwrap();
+        }
+        chunk
+    }
+
+    #[test]
+    fn the_live_segment_is_sealed_only_for_a_record_that_it_holds() {
+        let disk = SimulatedDisk::new();
+        let options = Options::new([9; 16]);
+        let opened = Journal::open(Arc::new(disk.clone()), options, 0).unwrap();
+        let (queue, mut committer) = (opened.queue, opened.committer);
+        let mut segments_after = |chunk: Option<Chunk>, sealed: u64| {
+            chunk.into_iter().for_each(|chunk| queue.push(chunk));
+            queue.seal(sealed);
+            let ios = disk.io_count();
+            committer.run_pending().unwrap();
+            let names = disk.list("journal").unwrap();
+            let segments = names.iter().filter(|name| name.ends_with(".redb"));
+            (segments.count(), disk.io_count() > ios)
+        };
+        // Nothing is there yet, or nothing so far.
+        assert_eq!(segments_after(None, 1), (1, false));
+        assert_eq!(segments_after(Some(chunk(1, 3)), 4), (1, true));
+        assert_eq!(segments_after(None, 2), (2, true));
+        // Asked too late: it is sealed, and the live one is empty, or holds others.
+        assert_eq!(segments_after(None, 2), (2, false));
+        assert_eq!(segments_after(Some(chunk(4, 1)), 3), (2, true));
+        assert_eq!(segments_after(Some(chunk(5, 1)), 5), (3, true));
+    }
+}
