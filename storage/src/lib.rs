@@ -22,7 +22,9 @@ mod segment;
 mod shelf;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod sorted_layout;
 mod sorted_segment;
+mod sorted_writer;
 mod sync;
 mod view_access;
 mod view_store;
@@ -43,7 +45,9 @@ pub use queue::Queue;
 pub use reader::{Frames, Reader};
 #[cfg(feature = "simulation")]
 pub use simulated::SimulatedDisk;
+pub use sorted_layout::Extent;
 pub use sorted_segment::SortedSegment;
+pub use sorted_writer::SegmentWriter;
 pub use view_access::{ViewRange, ViewRead, ViewWrite};
 pub use view_store::{Position, ViewError, ViewOptions, ViewStore};
 pub use watermark::{Listener, Watermark};

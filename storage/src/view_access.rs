@@ -1,5 +1,6 @@
 //! The two sides of a view's file: the changes of one transaction, and the view as it was at
-//! one moment.
+//! one moment. Every row ends in a check of its key and value, so that one that is no longer as it
+//! was written is never served.
 
 use crate::codec;
 use crate::view_store::{Position, ViewError, guard, unusable};
@@ -22,12 +23,15 @@ type Row = (Vec<u8>, Vec<u8>);
 const META: &str = "meta";
 const SCHEMA_ROW: &[u8] = b"schema";
 const POSITION_ROW: &[u8] = b"position";
+/// What ends a row's value: so many bytes of BLAKE3.
+const CHECK: usize = 8;
 
 /// The changes of one [`crate::ViewStore::write`].
 pub struct ViewWrite<'t> {
     file: &'t str,
     transaction: &'t WriteTransaction,
     tables: HashMap<String, Rows<'t>>,
+    checked: Vec<u8>,
 }
 
 impl std::fmt::Debug for ViewWrite<'_> {
@@ -44,6 +48,7 @@ impl<'t> ViewWrite<'t> {
             file,
             transaction,
             tables: HashMap::new(),
+            checked: Vec::new(),
         }
     }
 
@@ -53,8 +58,16 @@ impl<'t> ViewWrite<'t> {
     /// [`ViewError`], if the disk refused.
     pub fn put(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
         let file = self.file;
+        let mut checked = std::mem::take(&mut self.checked);
+        checked.clear();
+        checked.extend_from_slice(value);
+        checked.extend_from_slice(&check(key, value));
         let table = self.table(table)?;
-        guard(file, || Ok(table.insert(key, value).map(drop)?))
+        let put = guard(file, || {
+            Ok(table.insert(key, checked.as_slice()).map(drop)?)
+        });
+        self.checked = checked;
+        put
     }
 
     /// Removes a row, if it is there.
@@ -74,7 +87,8 @@ impl<'t> ViewWrite<'t> {
     pub fn get(&mut self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         let file = self.file;
         let table = self.table(table)?;
-        guard(file, || Ok(table.get(key)?.map(|row| row.value().to_vec())))
+        let row = guard(file, || Ok(table.get(key)?.map(|row| row.value().to_vec())))?;
+        row.map(|row| unchecked(file, key, row)).transpose()
     }
 
     /// Notes how far the view reaches with this transaction.
@@ -92,9 +106,11 @@ impl<'t> ViewWrite<'t> {
     }
 
     fn put_own(&mut self, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
+        let mut checked = value.to_vec();
+        checked.extend_from_slice(&check(key, value));
         guard(self.file, || {
             let mut table = self.transaction.open_table(Definition::new(META))?;
-            table.insert(key, value)?;
+            table.insert(key, checked.as_slice())?;
             Ok(())
         })
     }
@@ -175,12 +191,13 @@ impl ViewRead {
     }
 
     fn get_in(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        guard(&self.file, || {
+        let row = guard(&self.file, || {
             let Some(table) = self.table(table)? else {
                 return Ok(None);
             };
             Ok(table.get(key)?.map(|row| row.value().to_vec()))
-        })
+        })?;
+        row.map(|row| unchecked(&self.file, key, row)).transpose()
     }
 
     fn table(&self, kept: &str) -> Result<Option<ReadRows>, redb::Error> {
@@ -219,6 +236,10 @@ impl ViewRange {
             let (key, value) = row?;
             Ok(Some((key.value().to_vec(), value.value().to_vec())))
         });
+        let row = row.and_then(|row| {
+            row.map(|(key, value)| unchecked(&self.file, &key, value).map(|value| (key, value)))
+                .transpose()
+        });
         if row.is_err() {
             self.rows = None;
         }
@@ -238,6 +259,27 @@ impl DoubleEndedIterator for ViewRange {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.take(DoubleEndedIterator::next_back)
     }
+}
+
+/// What ends a row.
+fn check(key: &[u8], value: &[u8]) -> [u8; CHECK] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_le_bytes());
+    hasher.update(key);
+    hasher.update(value);
+    let mut check = [0; CHECK];
+    check.copy_from_slice(&hasher.finalize().as_bytes()[..CHECK]);
+    check
+}
+
+/// A row's value without its check, which must hold.
+fn unchecked(file: &str, key: &[u8], mut value: Vec<u8>) -> Result<Vec<u8>, ViewError> {
+    let place = value.len().saturating_sub(CHECK);
+    if value.get(place..) != Some(check(key, &value[..place]).as_slice()) {
+        return Err(unusable(file, "a row is not as it was written"));
+    }
+    value.truncate(place);
+    Ok(value)
 }
 
 fn kept_name(table: &str) -> String {

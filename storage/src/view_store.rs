@@ -10,6 +10,7 @@ use redb::{Database, Durability, ReadableDatabase};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What can go wrong with a view.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,8 @@ pub struct ViewStore {
 }
 
 impl ViewStore {
-    /// Opens a view's file, or makes an empty one.
+    /// Opens a view's file, or makes an empty one. Every page of it is checked: after a crash by
+    /// the embedded store's own recovery, else here.
     ///
     /// # Errors
     /// [`ViewError::Unusable`] if the file is damaged or was written with another
@@ -81,12 +83,22 @@ impl ViewStore {
             disk.forget_cached(name).map_err(io)?;
         }
         let file: Arc<dyn DiskFile> = Arc::from(disk.open(name, OpenHow::Create).map_err(io)?);
+        let is_new = file.is_empty().map_err(io)?;
         let backend = RedbFile::new(file, Arc::new(WriteState::default()));
-        let database = guard(name, || {
+        let recovered = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&recovered);
+        let mut database = guard(name, || {
             let mut builder = Database::builder();
             builder.set_cache_size(options.cache_bytes);
+            builder.set_repair_callback(move |_| noted.store(true, Ordering::Relaxed));
             Ok(builder.create_with_backend(backend)?)
         })?;
+        if !is_new && !recovered.load(Ordering::Relaxed) {
+            let whole = guard(name, || Ok(database.check_integrity()?));
+            if !whole? {
+                return Err(unusable(name, "its pages are not as they were written"));
+            }
+        }
         let store = ViewStore {
             file: name.to_owned(),
             database: Some(database),
