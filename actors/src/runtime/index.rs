@@ -10,6 +10,7 @@ use florin_storage::SortedSegment;
 
 use super::id_hasher::IdHasher;
 use crate::messages::{Caller, OperationId};
+use crate::views::IndexMemory;
 
 /// The index key of an idempotency key: 128 bits of a hash of caller and key.
 pub fn key_hash(caller: &Caller, key: &str) -> u128 {
@@ -39,19 +40,26 @@ pub struct Index {
     last: u64,
     generation_entries: usize,
     sealed: Vec<Arc<SortedSegment>>,
+    memory: Arc<IndexMemory>,
 }
 
 impl Index {
     /// An index with the segments that are on disk, oldest first. A generation takes
     /// `generation_entries`, which is also what its memory is sized for from the start, so that
-    /// it never grows under a command.
-    pub fn new(generation_entries: usize, sealed: Vec<Arc<SortedSegment>>) -> Self {
+    /// it never grows under a command. What it takes is counted in `memory`.
+    pub fn new(
+        generation_entries: usize,
+        sealed: Vec<Arc<SortedSegment>>,
+        memory: Arc<IndexMemory>,
+    ) -> Self {
+        memory.add_generation(generation_bytes(generation_entries));
         Self {
             newest: HashMap::with_capacity_and_hasher(generation_entries, IdHasher::default()),
             older: VecDeque::new(),
             last: 0,
             generation_entries,
             sealed,
+            memory,
         }
     }
 
@@ -60,6 +68,8 @@ impl Index {
         if self.newest.len() >= self.generation_entries {
             let fresh =
                 HashMap::with_capacity_and_hasher(self.generation_entries, IdHasher::default());
+            self.memory
+                .add_generation(generation_bytes(self.generation_entries));
             let full = std::mem::replace(&mut self.newest, fresh);
             self.older.push_back((self.last, full));
         }
@@ -93,6 +103,8 @@ impl Index {
         self.sealed = segments;
         while self.older.front().is_some_and(|(last, _)| *last <= covered) {
             self.older.pop_front();
+            self.memory
+                .drop_generation(generation_bytes(self.generation_entries));
         }
     }
 
@@ -102,6 +114,13 @@ impl Index {
             self.newest.len() + self.older.iter().map(|(_, held)| held.len()).sum::<usize>();
         memory as u64 + self.sealed.iter().map(|segment| segment.len()).sum::<u64>()
     }
+}
+
+/// What a generation's map takes of memory: a power of two of places, an eighth of them free, each
+/// of an entry and a byte.
+fn generation_bytes(entries: usize) -> u64 {
+    let places = (entries as u64).saturating_mul(8).div_ceil(7).next_power_of_two();
+    places.saturating_mul(size_of::<(u128, u64)>() as u64 + 1)
 }
 
 /// Looks an entry up in segments, newest first; reads the disk.

@@ -42,6 +42,10 @@ impl Ledger {
                         envelope.key_searched = Some(found);
                         Ok(())
                     }
+                    // The projector writes it anew meanwhile.
+                    Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+                        Err(Unavailable::ViewBehind)
+                    }
                     Some(Err(error)) => {
                         tracing::error!(%error, "the index of keys can't be read");
                         Err(Unavailable::Quarantined)

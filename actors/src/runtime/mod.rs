@@ -37,6 +37,8 @@ pub use self::deadline::{SLACK, within};
 pub use self::directory::Present;
 pub(crate) use self::id_hasher::IdHasher;
 pub use self::inbox::Inbox;
+#[cfg(test)]
+pub(crate) use self::index::search;
 pub(crate) use self::index::{key_hash, operation_entry};
 pub(crate) use self::loading::{apply, read_record};
 pub use self::node::Node;

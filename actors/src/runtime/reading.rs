@@ -13,8 +13,8 @@ use super::ledger::Ledger;
 use super::reply::{Account, ActorView, Health, Operation, Page, TrialBalance, Unavailable};
 use super::waiting::Held;
 use crate::entities::State;
-use crate::messages::{EntityId, Kind, Movement, OperationId};
-use crate::views::{AccountFilter, read_movements};
+use crate::messages::{EntityId, Kind, Movement, OperationId, Timestamp};
+use crate::views::{AccountFilter, Period, Standing, as_of, read_movements};
 
 impl Core {
     /// An account as it is now. `None`: no such account.
@@ -63,18 +63,62 @@ impl Core {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
-        let head = self
-            .seated(account, |seat| {
-                let present = seat.present.borrow();
-                matches!(present.state, Some(State::Account(_))).then_some(present.last)
-            })
-            .await?;
-        let Some(head) = head else { return Ok(None) };
-        let from = before.map_or(head, |before| before.min(head));
-        let reader = self.0.reader.clone();
-        self.blocking(move || read_movements(&reader, account, from, limit))
+        self.movements_in(account, Period::ALWAYS, before, limit)
             .await
-            .map(Some)
+    }
+
+    /// Movements of an account in a period, newest first; `before`: the `next` of the page before.
+    /// `None`: no such account.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn movements_in(
+        &self,
+        account: EntityId,
+        period: Period,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
+        let head = self.head_of_account(account).await?;
+        let Some(head) = head else { return Ok(None) };
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || {
+            let from = match before {
+                Some(before) => Some(before),
+                None if period == Period::ALWAYS => None,
+                None => views.begin(account, period)?,
+            };
+            let from = from.map_or(head, |from| from.min(head));
+            read_movements(&reader, account, from, period, limit)
+        })
+        .await
+        .map(Some)
+    }
+
+    /// An account's money right after its last record at `time` or earlier. `None`: there is no
+    /// such account, or it was opened later.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn balance_at(
+        &self,
+        account: EntityId,
+        time: Timestamp,
+    ) -> Result<Option<Standing>, Unavailable> {
+        let head = self.head_of_account(account).await?;
+        let Some(head) = head else { return Ok(None) };
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || as_of(&views, &reader, account, head, time))
+            .await
+    }
+
+    /// An account's last record. `None`: no such account.
+    async fn head_of_account(&self, account: EntityId) -> Result<Option<u64>, Unavailable> {
+        self.seated(account, |seat| {
+            let present = seat.present.borrow();
+            matches!(present.state, Some(State::Account(_))).then_some(present.last)
+        })
+        .await
     }
 
     /// What became of a command. `None`: it never took effect and never will.

@@ -1,4 +1,4 @@
-//! What changed since the view was last written: entities, list rows, totals. States stay here after
+//! What changed since the view was last written: entities, list rows, milestones, totals. States stay here after
 //! they were written, up to a number, so that the next change of a busy entity needs no read.
 
 use std::collections::hash_map::Entry;
@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
 use serde::{Deserialize, Serialize};
 
+use super::milestones::Milestones;
 use super::{ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
 use crate::messages::{AccountEvent, Currency, EntityId, Event, Record};
@@ -23,6 +24,8 @@ pub(super) struct Memory {
     known: HashMap<EntityId, Present, IdHasher>,
     /// List rows added (true) or removed (false) since then.
     pub(super) rows: BTreeMap<Vec<u8>, bool>,
+    /// Milestones since then.
+    pub(super) milestones: Milestones,
     /// All postings, by currency.
     pub(super) totals: BTreeMap<Currency, Totals>,
 }
@@ -42,6 +45,7 @@ impl Memory {
             written: sequence,
             known: HashMap::default(),
             rows: BTreeMap::new(),
+            milestones: Milestones::default(),
             totals,
         }
     }
@@ -50,8 +54,14 @@ impl Memory {
         self.known.get(&entity)
     }
 
-    /// Takes a record in. `read` is the store as it is.
-    pub(super) fn take(&mut self, read: &ViewRead, record: &Record) -> Result<(), String> {
+    /// Takes a record in. `read` is the store as it is; each `milestone_records`-th record of an
+    /// entity is a milestone.
+    pub(super) fn take(
+        &mut self,
+        read: &ViewRead,
+        record: &Record,
+        milestone_records: u64,
+    ) -> Result<(), String> {
         for change in &record.changes {
             let entity = change.entity;
             let present = match self.known.entry(entity) {
@@ -72,6 +82,8 @@ impl Memory {
                 vec![]
             };
             apply(present, entity, record)?;
+            self.milestones
+                .take(entity, present, record.time, milestone_records);
             if listed {
                 let after = lists::rows(entity, present.state.as_ref());
                 self.rows.extend(before.into_iter().map(|row| (row, false)));
@@ -120,6 +132,7 @@ impl Memory {
                     write.remove(ROWS, row)?;
                 }
             }
+            self.milestones.write(write)?;
             for (currency, totals) in &self.totals {
                 bytes.clear();
                 florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;
@@ -139,6 +152,7 @@ impl Memory {
         }
         self.written = self.sequence;
         self.rows.clear();
+        self.milestones.clear();
     }
 }
 

@@ -5,11 +5,15 @@
 //! it writes all of it, sorted, with the position it reaches, in one transaction. Queries see
 //! memory over store, so they are as new as the projector's position.
 
+mod as_of;
 mod audit;
 mod history;
 mod index_files;
+mod index_job;
+mod indexes;
 mod lists;
 mod memory;
+mod milestones;
 mod projector;
 mod queries;
 
@@ -20,20 +24,30 @@ use std::thread::Thread;
 use florin_storage::{Disk, Position, ViewError, ViewOptions, ViewStore};
 use tokio::sync::Notify;
 
+pub use as_of::as_of;
 pub(crate) use audit::read_all;
-pub use history::read_movements;
-pub use index_files::{IndexFiles, IndexKind};
+pub use history::{Period, read_movements};
+pub use index_job::Crew;
+pub use indexes::{IndexMemory, Indexes};
 pub use lists::AccountFilter;
+pub use milestones::Standing;
 pub use projector::{Projector, ProjectorOptions};
 
 use crate::messages::EntityId;
 use crate::runtime::Present;
 use memory::Memory;
 
+#[cfg(test)]
+mod as_of_tests;
+#[cfg(test)]
+mod index_tests;
+#[cfg(test)]
+mod sample;
+
 /// The file of the entities' view.
 const FILE: &str = "views/entities.redb";
 /// Raised when the rows' form changes: the view is then rebuilt.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const SNAPSHOTS: &str = "snapshots";
 const ROWS: &str = "rows";
 const TOTALS: &str = "totals";
@@ -48,6 +62,7 @@ pub struct Views {
     moved: Notify,
     projector: OnceLock<Thread>,
     running: AtomicBool,
+    index_memory: Arc<IndexMemory>,
 }
 
 impl Views {
@@ -90,6 +105,7 @@ impl Views {
             moved: Notify::new(),
             projector: OnceLock::new(),
             running: AtomicBool::new(true),
+            index_memory: Arc::default(),
         };
         Ok((Arc::new(views), position))
     }
@@ -97,6 +113,11 @@ impl Views {
     /// The last record that queries see.
     pub fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
+    }
+
+    /// What the indexes of keys and operations take of memory.
+    pub fn index_memory(&self) -> Arc<IndexMemory> {
+        Arc::clone(&self.index_memory)
     }
 
     /// Whether the projector still follows the journal.

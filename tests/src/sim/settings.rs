@@ -127,6 +127,8 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
             states_kept_max: pick(rng, &[0, 2, 1_000]),
             keys_max: 1_000_000,
             keys_millis_max: 1_000_000_000_000,
+            index_memory_bytes_max: pick(rng, &[0, 200, 1 << 30]),
+            milestone_records: pick(rng, &[2, 3, 64]),
         },
     }
 }
