@@ -26,9 +26,7 @@ pub fn open_disk(settings: &Settings) -> Result<Arc<dyn Disk>, florin_storage::E
 ///
 /// # Errors
 /// As [`open_disk`].
-pub fn open_existing(
-    settings: &Settings,
-) -> Result<Option<Arc<dyn Disk>>, florin_storage::Error> {
+pub fn open_existing(settings: &Settings) -> Result<Option<Arc<dyn Disk>>, florin_storage::Error> {
     if settings.server.data_dir.join("journal").is_dir() {
         open_disk(settings).map(Some)
     } else {

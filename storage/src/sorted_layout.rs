@@ -124,11 +124,7 @@ pub(crate) fn parse_block(bytes: &[u8], out: &mut Vec<Entry>) -> io::Result<()> 
 }
 
 /// A filter over the low halves of these keys; its bytes, after the first key and its length.
-pub(crate) fn append_filter(
-    first: u128,
-    mut keys: Vec<u64>,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
+pub(crate) fn append_filter(first: u128, mut keys: Vec<u64>, out: &mut Vec<u8>) -> io::Result<()> {
     keys.sort_unstable();
     keys.dedup();
     let filter = BinaryFuse16::try_from(&keys)
@@ -153,9 +149,7 @@ pub(crate) fn parse_filters(mut bytes: &[u8]) -> io::Result<Vec<(u128, BinaryFus
             .split_first_chunk::<{ 16 + 8 + DESCRIPTOR }>()
             .ok_or_else(cut)?;
         let length = usize::try_from(u64_at(head, 16)).unwrap_or(usize::MAX);
-        let fingerprints = rest
-            .get(..length.saturating_mul(2))
-            .ok_or_else(cut)?;
+        let fingerprints = rest.get(..length.saturating_mul(2)).ok_or_else(cut)?;
         bytes = &rest[fingerprints.len()..];
         let first = u128::from_le_bytes(array_at(head, 0));
         filters.push((first, parse_filter(&head[24..], fingerprints)?));

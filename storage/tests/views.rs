@@ -199,7 +199,9 @@ fn a_row_rotten_while_it_is_open_is_never_served() {
         let store = ViewStore::open(&disk, NAME, 1, options).unwrap();
         assert!(disk.rot(NAME, at, 0x11));
         for row in (0..300u64).step_by(7) {
-            let read = store.read().and_then(|read| read.get("rows", &row.to_be_bytes()));
+            let read = store
+                .read()
+                .and_then(|read| read.get("rows", &row.to_be_bytes()));
             match read {
                 Ok(Some(value)) => {
                     assert_eq!(value, [3; 40], "byte {at}");
@@ -211,7 +213,10 @@ fn a_row_rotten_while_it_is_open_is_never_served() {
         }
         if let Ok(range) = store.read().and_then(|read| read.range("rows", ..)) {
             let values = range.map_while(Result::ok);
-            assert!(values.map(|row| row.1).all(|value| value == [3; 40]), "byte {at}");
+            assert!(
+                values.map(|row| row.1).all(|value| value == [3; 40]),
+                "byte {at}"
+            );
         }
     }
     assert!(refused > 0 && served > 0);

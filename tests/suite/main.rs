@@ -11,6 +11,7 @@
 mod accounts;
 mod confirmation;
 mod crash;
+mod export;
 mod history;
 mod hostile_connections;
 mod http;
@@ -25,3 +26,4 @@ mod settings;
 mod shutdown;
 mod transfers;
 mod verify;
+mod views;

@@ -32,6 +32,24 @@ pub enum Found {
     Perhaps(Vec<Arc<SortedSegment>>),
 }
 
+/// What a search of the segments on disk said, and how far these went.
+#[derive(Debug, Clone, Copy)]
+pub struct Searched {
+    /// The record with this sequence settled the entry.
+    pub found: Option<u64>,
+    /// The last record whose entry was in a segment.
+    pub through: u64,
+}
+
+impl Searched {
+    /// Whether it still says all there is to know when these segments may hold the entry. One that
+    /// was written since may: the entry left memory for it meanwhile.
+    pub fn holds(&self, segments: &[Arc<SortedSegment>]) -> bool {
+        let mut segments = segments.iter();
+        self.found.is_some() || segments.all(|segment| segment.covers().1 <= self.through)
+    }
+}
+
 /// One of the two indexes.
 #[derive(Debug)]
 pub struct Index {
@@ -97,10 +115,15 @@ impl Index {
         }
     }
 
+    /// The last record whose entry is in a segment.
+    pub fn covered(&self) -> u64 {
+        self.sealed.last().map_or(0, |segment| segment.covers().1)
+    }
+
     /// Takes the segments on disk as they are now, and forgets the generations they hold.
     pub fn sealed(&mut self, segments: Vec<Arc<SortedSegment>>) {
-        let covered = segments.last().map_or(0, |segment| segment.covers().1);
         self.sealed = segments;
+        let covered = self.covered();
         while self.older.front().is_some_and(|(last, _)| *last <= covered) {
             self.older.pop_front();
             self.memory
@@ -119,7 +142,10 @@ impl Index {
 /// What a generation's map takes of memory: a power of two of places, an eighth of them free, each
 /// of an entry and a byte.
 fn generation_bytes(entries: usize) -> u64 {
-    let places = (entries as u64).saturating_mul(8).div_ceil(7).next_power_of_two();
+    let places = (entries as u64)
+        .saturating_mul(8)
+        .div_ceil(7)
+        .next_power_of_two();
     places.saturating_mul(size_of::<(u128, u64)>() as u64 + 1)
 }
 

@@ -8,7 +8,7 @@ use florin_storage::Reader;
 use super::answering::read_holder;
 use super::directory::{Phase, Present, Seat};
 use super::envelope::Envelope;
-use super::index::{Found, search};
+use super::index::{Found, Searched, search};
 use super::ledger::Ledger;
 use super::reply::Unavailable;
 use super::turn::Need;
@@ -33,13 +33,14 @@ impl Ledger {
             }
             Need::Entity(entity) => self.settled(entity).await.map(drop),
             Need::Key(hash) => {
+                let through = self.keys.borrow().covered();
                 let Found::Perhaps(segments) = self.keys.borrow().find(hash) else {
                     return Ok(());
                 };
                 let searched = self.beside.run(move || search(&segments, hash)).await;
                 match searched {
                     Some(Ok(found)) => {
-                        envelope.key_searched = Some(found);
+                        envelope.key_searched = Some(Searched { found, through });
                         Ok(())
                     }
                     // The projector writes it anew meanwhile.

@@ -102,8 +102,7 @@ impl Node {
             Crew::new(matches!(threads, Threads::Real(_))),
         )?;
         let (of_keys, of_operations) = indexes.segments();
-        let index =
-            |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
+        let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
         let (mut keys, mut operations) = (index(of_keys), index(of_operations));
         let snapshots = views.position();
         let heads = read_tail(&reader, snapshots, &mut indexes, &mut keys, &mut operations)?;

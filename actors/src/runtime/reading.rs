@@ -221,6 +221,11 @@ impl Core {
         .await
     }
 
+    /// What the index of keys and operations takes of memory.
+    pub fn index_memory_bytes(&self) -> u64 {
+        self.0.views.index_memory().bytes()
+    }
+
     /// The chain's link of the frame that holds a durable record.
     ///
     /// # Errors

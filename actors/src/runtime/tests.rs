@@ -11,6 +11,8 @@ use super::*;
 use crate::messages::*;
 use crate::views::{AccountFilter, ProjectorOptions};
 
+mod views;
+
 #[derive(Debug)]
 struct TestClock {
     start: tokio::time::Instant,

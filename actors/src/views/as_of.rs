@@ -3,12 +3,10 @@
 
 use florin_storage::Reader;
 
+use super::Views;
 use super::history::read_change;
 use super::milestones::Standing;
-use super::Views;
-use crate::messages::{
-    AccountEvent, EntityId, Event, ExternalEvent, Overdraft, Record, Timestamp,
-};
+use crate::messages::{AccountEvent, EntityId, Event, ExternalEvent, Overdraft, Record, Timestamp};
 
 /// What an entity's money was right after its last record at `time` or earlier; `head` is its last
 /// record now. `None`: it came into being later. Blocks on the disk.

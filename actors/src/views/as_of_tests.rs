@@ -25,8 +25,15 @@ fn project(disk: &SimulatedDisk, reader: &Reader, options: ProjectorOptions) -> 
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let (views, _) = Views::open(disk, 1 << 20, false).unwrap();
     let memory = views.index_memory();
-    let indexes =
-        Indexes::open(&shared, reader.clone(), 1_000, options, memory, Crew::new(false)).unwrap();
+    let indexes = Indexes::open(
+        &shared,
+        reader.clone(),
+        1_000,
+        options,
+        memory,
+        Crew::new(false),
+    )
+    .unwrap();
     let (clock, sealed) = (Arc::new(Still), Box::new(|_| {}));
     let mut projector = Projector::new(
         Arc::clone(&views),
@@ -54,7 +61,10 @@ fn walk(sample: &Sample, entity: EntityId, time: Timestamp) -> Option<Standing> 
                 overdraft: Overdraft::Unlimited,
                 version: 0,
             });
-            let posting = record.postings.iter().find(|one| one.change as usize == place);
+            let posting = record
+                .postings
+                .iter()
+                .find(|one| one.change as usize == place);
             let overdraft = change.events.iter().find_map(|event| match event {
                 Event::Account(AccountEvent::Opened(opened)) => Some(opened.overdraft),
                 Event::Account(AccountEvent::OverdraftChanged(limit)) => Some(*limit),

@@ -202,11 +202,7 @@ impl IndexFiles {
     ///
     /// # Errors
     /// What the disk refused.
-    pub(super) fn expire(
-        &mut self,
-        entries_max: u64,
-        oldest: Timestamp,
-    ) -> std::io::Result<u64> {
+    pub(super) fn expire(&mut self, entries_max: u64, oldest: Timestamp) -> std::io::Result<u64> {
         let mut left: u64 = self.pieces.iter().map(|piece| piece.segment.len()).sum();
         let mut gone = 0;
         let mut count = 0;

@@ -198,8 +198,14 @@ impl Merge {
         );
         Extent {
             covers: (
-                extents().map(|segment| segment.covers().0).min().unwrap_or(1),
-                extents().map(|segment| segment.covers().1).max().unwrap_or(0),
+                extents()
+                    .map(|segment| segment.covers().0)
+                    .min()
+                    .unwrap_or(1),
+                extents()
+                    .map(|segment| segment.covers().1)
+                    .max()
+                    .unwrap_or(0),
             ),
             times: (times.0.unwrap_or(0), times.1.unwrap_or(0)),
         }

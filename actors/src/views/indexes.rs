@@ -91,7 +91,8 @@ impl Indexes {
             merged_entries_max: entries.saturating_mul(MERGED_SEGMENTS_MAX),
             merged_micros_max: i64::MAX,
         };
-        let open = |kind, options| IndexFiles::open(Arc::clone(disk), kind, options, reader.durable());
+        let open =
+            |kind, options| IndexFiles::open(Arc::clone(disk), kind, options, reader.durable());
         let mut indexes = Self {
             keys: open(IndexKind::Keys, of_keys)?,
             operations: open(IndexKind::Operations, of_operations)?,
@@ -216,7 +217,11 @@ impl Indexes {
         if !self.crew.is_idle() {
             return Ok(());
         }
-        let newest = self.keys.segments().last().map(|last| last.extent().times.1);
+        let newest = self
+            .keys
+            .segments()
+            .last()
+            .map(|last| last.extent().times.1);
         let Some(newest) = newest else { return Ok(()) };
         let kept = i64::try_from(self.options.keys_millis_max).unwrap_or(i64::MAX);
         let oldest = Timestamp::from_micros(newest.saturating_sub(kept.saturating_mul(1_000)));
@@ -232,7 +237,10 @@ impl Indexes {
     fn fit(&mut self) -> bool {
         let generations = self.memory.generations.load(Ordering::Relaxed);
         self.fitted_beside = generations;
-        let room = self.options.index_memory_bytes_max.saturating_sub(generations);
+        let room = self
+            .options
+            .index_memory_bytes_max
+            .saturating_sub(generations);
         let filters = self.keys.fit(room);
         self.memory.filters.swap(filters, Ordering::Relaxed) != filters
     }

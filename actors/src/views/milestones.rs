@@ -123,8 +123,7 @@ impl Views {
         let unwritten = end(&mut unwritten).transpose()?;
         let read = self.store.read().map_err(|error| error.to_string())?;
         drop(memory);
-        let stored = stored(&read, &keys)
-            .and_then(|mut rows| end(&mut rows).transpose())?;
+        let stored = stored(&read, &keys).and_then(|mut rows| end(&mut rows).transpose())?;
         Ok(match (unwritten, stored) {
             (Some(one), Some(other)) if is_nearer(&one, &other) => Some(one),
             (one, other) => other.or(one),

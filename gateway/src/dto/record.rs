@@ -120,12 +120,24 @@ struct ChangeLine<'a> {
 enum EventLine<'a> {
     Opened(Box<OpenedLine<'a>>),
     #[serde(rename = "opened")]
-    OpenedExternal { currency: &'a str },
-    StatusChanged { status: &'static str },
-    OverdraftChanged { overdraft_limit: OverdraftLimit },
-    Debited { amount: u64 },
-    Credited { amount: u64 },
-    Issued { count: u64 },
+    OpenedExternal {
+        currency: &'a str,
+    },
+    StatusChanged {
+        status: &'static str,
+    },
+    OverdraftChanged {
+        overdraft_limit: OverdraftLimit,
+    },
+    Debited {
+        amount: u64,
+    },
+    Credited {
+        amount: u64,
+    },
+    Issued {
+        count: u64,
+    },
 }
 
 #[derive(Debug, Serialize)]
