@@ -15,6 +15,7 @@ mod file_disk;
 mod frame;
 mod journal;
 mod overlay;
+mod page_sums;
 mod queue;
 mod reader;
 mod redb_file;

@@ -1,15 +1,15 @@
 //! The two sides of a view's file: the changes of one transaction, and the view as it was at
-//! one moment. Every row ends in a check of its key and value, so that one that is no longer as it
-//! was written is never served.
+//! one moment.
 
 use crate::codec;
-use crate::view_store::{Position, ViewError, guard, unusable};
+use crate::view_store::{Position, ViewError, ViewFile};
 use redb::{
     AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable, StorageError, Table,
     TableDefinition, TableError, WriteTransaction,
 };
 use std::collections::HashMap;
 use std::ops::RangeBounds;
+use std::sync::Arc;
 
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
@@ -23,15 +23,12 @@ type Row = (Vec<u8>, Vec<u8>);
 const META: &str = "meta";
 const SCHEMA_ROW: &[u8] = b"schema";
 const POSITION_ROW: &[u8] = b"position";
-/// What ends a row's value: so many bytes of BLAKE3.
-const CHECK: usize = 8;
 
 /// The changes of one [`crate::ViewStore::write`].
 pub struct ViewWrite<'t> {
-    file: &'t str,
+    file: &'t ViewFile,
     transaction: &'t WriteTransaction,
     tables: HashMap<String, Rows<'t>>,
-    checked: Vec<u8>,
 }
 
 impl std::fmt::Debug for ViewWrite<'_> {
@@ -43,12 +40,11 @@ impl std::fmt::Debug for ViewWrite<'_> {
 }
 
 impl<'t> ViewWrite<'t> {
-    pub(crate) fn new(file: &'t str, transaction: &'t WriteTransaction) -> ViewWrite<'t> {
+    pub(crate) fn new(file: &'t ViewFile, transaction: &'t WriteTransaction) -> ViewWrite<'t> {
         ViewWrite {
             file,
             transaction,
             tables: HashMap::new(),
-            checked: Vec::new(),
         }
     }
 
@@ -58,16 +54,8 @@ impl<'t> ViewWrite<'t> {
     /// [`ViewError`], if the disk refused.
     pub fn put(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
         let file = self.file;
-        let mut checked = std::mem::take(&mut self.checked);
-        checked.clear();
-        checked.extend_from_slice(value);
-        checked.extend_from_slice(&check(key, value));
         let table = self.table(table)?;
-        let put = guard(file, || {
-            Ok(table.insert(key, checked.as_slice()).map(drop)?)
-        });
-        self.checked = checked;
-        put
+        file.guard(|| Ok(table.insert(key, value).map(drop)?))
     }
 
     /// Removes a row, if it is there.
@@ -77,7 +65,7 @@ impl<'t> ViewWrite<'t> {
     pub fn remove(&mut self, table: &str, key: &[u8]) -> Result<(), ViewError> {
         let file = self.file;
         let table = self.table(table)?;
-        guard(file, || Ok(table.remove(key).map(drop)?))
+        file.guard(|| Ok(table.remove(key).map(drop)?))
     }
 
     /// A row as this transaction left it.
@@ -87,8 +75,7 @@ impl<'t> ViewWrite<'t> {
     pub fn get(&mut self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         let file = self.file;
         let table = self.table(table)?;
-        let row = guard(file, || Ok(table.get(key)?.map(|row| row.value().to_vec())))?;
-        row.map(|row| unchecked(file, key, row)).transpose()
+        file.guard(|| Ok(table.get(key)?.map(|row| row.value().to_vec())))
     }
 
     /// Notes how far the view reaches with this transaction.
@@ -106,11 +93,9 @@ impl<'t> ViewWrite<'t> {
     }
 
     fn put_own(&mut self, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
-        let mut checked = value.to_vec();
-        checked.extend_from_slice(&check(key, value));
-        guard(self.file, || {
+        self.file.guard(|| {
             let mut table = self.transaction.open_table(Definition::new(META))?;
-            table.insert(key, checked.as_slice())?;
+            table.insert(key, value)?;
             Ok(())
         })
     }
@@ -118,26 +103,26 @@ impl<'t> ViewWrite<'t> {
     fn table(&mut self, name: &str) -> Result<&mut Rows<'t>, ViewError> {
         if !self.tables.contains_key(name) {
             let kept = kept_name(name);
-            let table = guard(self.file, || {
-                Ok(self.transaction.open_table(Definition::new(&kept))?)
-            })?;
+            let table = self
+                .file
+                .guard(|| Ok(self.transaction.open_table(Definition::new(&kept))?))?;
             self.tables.insert(name.to_owned(), table);
         }
         self.tables
             .get_mut(name)
-            .ok_or_else(|| unusable(self.file, "a table vanished"))
+            .ok_or_else(|| self.file.unusable("a table vanished"))
     }
 }
 
 /// A view as it was when [`crate::ViewStore::read`] was called.
 #[derive(Debug)]
 pub struct ViewRead {
-    file: String,
+    file: Arc<ViewFile>,
     transaction: ReadTransaction,
 }
 
 impl ViewRead {
-    pub(crate) fn new(file: String, transaction: ReadTransaction) -> ViewRead {
+    pub(crate) fn new(file: Arc<ViewFile>, transaction: ReadTransaction) -> ViewRead {
         ViewRead { file, transaction }
     }
 
@@ -158,12 +143,12 @@ impl ViewRead {
         table: &str,
         keys: impl RangeBounds<&'k [u8]> + 'k,
     ) -> Result<ViewRange, ViewError> {
-        let rows = guard(&self.file, || match self.table(&kept_name(table))? {
+        let rows = self.file.guard(|| match self.table(&kept_name(table))? {
             Some(table) => Ok(Some(table.range(keys)?)),
             None => Ok(None),
         })?;
         Ok(ViewRange {
-            file: self.file.clone(),
+            file: Arc::clone(&self.file),
             rows,
         })
     }
@@ -178,7 +163,7 @@ impl ViewRead {
         };
         codec::decode(&row)
             .map(Some)
-            .map_err(|error| unusable(&self.file, error.to_string()))
+            .map_err(|error| self.file.unusable(error.to_string()))
     }
 
     pub(crate) fn schema(&self) -> Result<Option<u32>, ViewError> {
@@ -187,17 +172,16 @@ impl ViewRead {
         };
         let row = <[u8; 4]>::try_from(row.as_slice());
         row.map(|row| Some(u32::from_le_bytes(row)))
-            .map_err(|_| unusable(&self.file, "its schema is not a number"))
+            .map_err(|_| self.file.unusable("its schema is not a number"))
     }
 
     fn get_in(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        let row = guard(&self.file, || {
+        self.file.guard(|| {
             let Some(table) = self.table(table)? else {
                 return Ok(None);
             };
             Ok(table.get(key)?.map(|row| row.value().to_vec()))
-        })?;
-        row.map(|row| unchecked(&self.file, key, row)).transpose()
+        })
     }
 
     fn table(&self, kept: &str) -> Result<Option<ReadRows>, redb::Error> {
@@ -211,7 +195,7 @@ impl ViewRead {
 
 /// Rows of a table, see [`ViewRead::range`]. Ends after an error.
 pub struct ViewRange {
-    file: String,
+    file: Arc<ViewFile>,
     rows: Option<RowRange>,
 }
 
@@ -229,16 +213,12 @@ impl ViewRange {
         next: impl FnOnce(&mut RowRange) -> Option<Result<(Cell, Cell), StorageError>>,
     ) -> Option<Result<Row, ViewError>> {
         let rows = self.rows.as_mut()?;
-        let row = guard(&self.file, || {
+        let row = self.file.guard(|| {
             let Some(row) = next(rows) else {
                 return Ok(None);
             };
             let (key, value) = row?;
             Ok(Some((key.value().to_vec(), value.value().to_vec())))
-        });
-        let row = row.and_then(|row| {
-            row.map(|(key, value)| unchecked(&self.file, &key, value).map(|value| (key, value)))
-                .transpose()
         });
         if row.is_err() {
             self.rows = None;
@@ -259,27 +239,6 @@ impl DoubleEndedIterator for ViewRange {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.take(DoubleEndedIterator::next_back)
     }
-}
-
-/// What ends a row.
-fn check(key: &[u8], value: &[u8]) -> [u8; CHECK] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(key.len() as u64).to_le_bytes());
-    hasher.update(key);
-    hasher.update(value);
-    let mut check = [0; CHECK];
-    check.copy_from_slice(&hasher.finalize().as_bytes()[..CHECK]);
-    check
-}
-
-/// A row's value without its check, which must hold.
-fn unchecked(file: &str, key: &[u8], mut value: Vec<u8>) -> Result<Vec<u8>, ViewError> {
-    let place = value.len().saturating_sub(CHECK);
-    if value.get(place..) != Some(check(key, &value[..place]).as_slice()) {
-        return Err(unusable(file, "a row is not as it was written"));
-    }
-    value.truncate(place);
-    Ok(value)
 }
 
 fn kept_name(table: &str) -> String {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use florin_storage::SortedSegment;
 
 use super::id_hasher::IdHasher;
+use super::reply::Unavailable;
 use crate::messages::{Caller, OperationId};
 use crate::views::IndexMemory;
 
@@ -160,6 +161,15 @@ pub fn search(segments: &[Arc<SortedSegment>], entry: u128) -> std::io::Result<O
         }
     }
     Ok(None)
+}
+
+/// Why a search that failed can't be answered. What is damaged is written anew meanwhile.
+pub fn unreadable(error: &std::io::Error) -> Unavailable {
+    if error.kind() == std::io::ErrorKind::InvalidData {
+        return Unavailable::ViewBehind;
+    }
+    tracing::error!(%error, "the index can't be read");
+    Unavailable::Quarantined
 }
 
 /// The index entry of an operation: its id.

@@ -8,7 +8,7 @@ use florin_storage::Reader;
 use super::answering::read_holder;
 use super::directory::{Phase, Present, Seat};
 use super::envelope::Envelope;
-use super::index::{Found, Searched, search};
+use super::index::{Found, Searched, search, unreadable};
 use super::ledger::Ledger;
 use super::reply::Unavailable;
 use super::turn::Need;
@@ -43,14 +43,7 @@ impl Ledger {
                         envelope.key_searched = Some(Searched { found, through });
                         Ok(())
                     }
-                    // The projector writes it anew meanwhile.
-                    Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
-                        Err(Unavailable::ViewBehind)
-                    }
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "the index of keys can't be read");
-                        Err(Unavailable::Quarantined)
-                    }
+                    Some(Err(error)) => Err(unreadable(&error)),
                     None => Err(Unavailable::ShuttingDown),
                 }
             }
@@ -75,10 +68,18 @@ impl Ledger {
     pub(super) async fn load(self: Rc<Self>, seat: Rc<Seat>) {
         let head = self.heads.borrow().get(&seat.entity).copied();
         let (reader, views, entity) = (self.reader.clone(), Arc::clone(&self.views), seat.entity);
-        let read = self
-            .beside
-            .run(move || read_entity(&reader, &views, entity, head))
-            .await;
+        let read = loop {
+            self.views.whole().await;
+            let (reader, views) = (reader.clone(), Arc::clone(&views));
+            let read = self
+                .beside
+                .run(move || read_entity(&reader, &views, entity, head))
+                .await;
+            let again = self.views.is_rebuilding() && self.views.is_running();
+            if !again || !matches!(read, Some(Err(_))) {
+                break read;
+            }
+        };
         match read {
             Some(Ok(present)) => {
                 self.heads.borrow_mut().remove(&entity);

@@ -87,11 +87,7 @@ impl Node {
         let journal = Journal::open(Arc::clone(&disk), journal_options, now.as_micros())?;
         let (head, reader) = (journal.head, journal.reader);
 
-        let (views, position) = Views::open(
-            disk.as_ref(),
-            limits.views_cache_bytes,
-            !journal.clean_start,
-        )?;
+        let (views, position) = Views::open(&disk, limits.views_cache_bytes, !journal.clean_start)?;
         check_views(&reader, head, position)?;
         let mut indexes = Indexes::open(
             &disk,

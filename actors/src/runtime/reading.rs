@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::answering::read_decided;
 use super::core::{Core, OperationAt, phase_named};
 use super::directory::Seat;
-use super::index::{Found, operation_entry, search};
+use super::index::{Found, operation_entry, search, unreadable};
 use super::ledger::Ledger;
 use super::reply::{Account, ActorView, Health, Operation, Page, TrialBalance, Unavailable};
 use super::waiting::Held;
@@ -147,19 +147,21 @@ impl Core {
             }
             OperationAt::Perhaps(segments) => segments,
         };
+        let entry = operation_entry(id);
+        let searched = self.0.beside.run(move || search(&segments, entry)).await;
+        let sequence = match searched {
+            None => return Err(Unavailable::ShuttingDown),
+            Some(Err(error)) => return Err(unreadable(&error)),
+            Some(Ok(None)) => return Ok(None),
+            Some(Ok(Some(sequence))) => sequence,
+        };
         let reader = self.0.reader.clone();
-        let found = self
-            .blocking(move || {
-                let entry = operation_entry(id);
-                match search(&segments, entry).map_err(|error| error.to_string())? {
-                    Some(sequence) => read_decided(&reader, sequence).map(Some),
-                    None => Ok(None),
-                }
-            })
+        let (decided, _) = self
+            .blocking(move || read_decided(&reader, sequence))
             .await?;
         // A hit is checked against the record itself.
-        let found = found.filter(|(decided, _)| decided.record.operation_id == id);
-        Ok(found.map(|(decided, _)| Operation::Decided(Box::new(decided))))
+        let is_own = decided.record.operation_id == id;
+        Ok(is_own.then(|| Operation::Decided(Box::new(decided))))
     }
 
     /// All postings of the ledger; shows everything that was durable when the call came.

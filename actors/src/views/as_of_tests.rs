@@ -23,7 +23,7 @@ fn options(flush_records_max: u64, milestone_records: u64) -> ProjectorOptions {
 
 fn project(disk: &SimulatedDisk, reader: &Reader, options: ProjectorOptions) -> Arc<Views> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let (views, _) = Views::open(disk, 1 << 20, false).unwrap();
+    let (views, _) = Views::open(&shared, 1 << 20, false).unwrap();
     let memory = views.index_memory();
     let indexes = Indexes::open(
         &shared,

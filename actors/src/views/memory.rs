@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use crate::runtime::{IdHasher, Present, Totals, apply};
 /// The projector's unwritten work, over what the store holds.
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// What was written.
+    pub(super) store: Arc<ViewStore>,
     /// The last record in here.
     pub(super) sequence: u64,
     /// The last record that the store holds.
@@ -30,6 +33,17 @@ pub(super) struct Memory {
     pub(super) totals: BTreeMap<Currency, Totals>,
 }
 
+/// Why a record can't be taken in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The store.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The record.
+    #[error("{0}")]
+    Record(String),
+}
+
 /// A snapshot as the store keeps it.
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
@@ -39,8 +53,13 @@ struct Snapshot {
 }
 
 impl Memory {
-    pub(super) fn new(sequence: u64, totals: BTreeMap<Currency, Totals>) -> Self {
+    pub(super) fn new(
+        store: Arc<ViewStore>,
+        sequence: u64,
+        totals: BTreeMap<Currency, Totals>,
+    ) -> Self {
         Self {
+            store,
             sequence,
             written: sequence,
             known: HashMap::default(),
@@ -61,7 +80,7 @@ impl Memory {
         read: &ViewRead,
         record: &Record,
         milestone_records: u64,
-    ) -> Result<(), String> {
+    ) -> Result<(), Fault> {
         for change in &record.changes {
             let entity = change.entity;
             let present = match self.known.entry(entity) {
@@ -70,7 +89,7 @@ impl Memory {
                     let stored = if change.previous == 0 {
                         None
                     } else {
-                        read_snapshot(read, entity).map_err(|error| error.to_string())?
+                        read_snapshot(read, entity)?
                     };
                     place.insert(stored.unwrap_or_default())
                 }
@@ -81,7 +100,7 @@ impl Memory {
             } else {
                 vec![]
             };
-            apply(present, entity, record)?;
+            apply(present, entity, record).map_err(Fault::Record)?;
             self.milestones
                 .take(entity, present, record.time, milestone_records);
             if listed {
@@ -104,12 +123,12 @@ impl Memory {
     }
 
     /// Writes every change, sorted, in one transaction. To be followed by [`Self::written`].
-    pub(super) fn write(&self, store: &ViewStore, link: [u8; 32]) -> Result<(), ViewError> {
+    pub(super) fn write(&self, link: [u8; 32]) -> Result<(), ViewError> {
         let changed = |present: &Present| present.last > self.written;
         let known = self.known.iter();
         let mut dirty: Vec<_> = known.filter(|(_, present)| changed(present)).collect();
         dirty.sort_unstable_by_key(|(entity, _)| **entity);
-        store.write(|write| {
+        self.store.write(|write| {
             let mut bytes = Vec::new();
             for (entity, present) in dirty {
                 let Some(state) = &present.state else {

@@ -116,14 +116,16 @@ impl Views {
         &self,
         keys: RangeInclusive<Key>,
         is_nearer: impl Fn(&(Key, Standing), &(Key, Standing)) -> bool,
-        end: impl Fn(&mut dyn Ends) -> Option<Result<(Key, Standing), String>>,
+        end: impl Fn(&mut dyn Ends) -> Option<Result<(Key, Standing), ViewError>>,
     ) -> Result<Option<(Key, Standing)>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let mut unwritten = memory.milestones.0.range(keys.clone());
-        let unwritten = end(&mut unwritten).transpose()?;
-        let read = self.store.read().map_err(|error| error.to_string())?;
+        let unwritten = end(&mut unwritten).transpose();
+        let unwritten = unwritten.map_err(|error| self.fault(error))?;
+        let read = memory.store.read().map_err(|error| self.fault(error))?;
         drop(memory);
-        let stored = stored(&read, &keys).and_then(|mut rows| end(&mut rows).transpose())?;
+        let stored = stored(&read, &keys).and_then(|mut rows| end(&mut rows).transpose());
+        let stored = stored.map_err(|error| self.fault(error))?;
         Ok(match (unwritten, stored) {
             (Some(one), Some(other)) if is_nearer(&one, &other) => Some(one),
             (one, other) => other.or(one),
@@ -133,26 +135,26 @@ impl Views {
 
 /// Rows that can be taken from either end.
 trait Ends {
-    fn next(&mut self) -> Option<Result<(Key, Standing), String>>;
-    fn next_back(&mut self) -> Option<Result<(Key, Standing), String>>;
+    fn next(&mut self) -> Option<Result<(Key, Standing), ViewError>>;
+    fn next_back(&mut self) -> Option<Result<(Key, Standing), ViewError>>;
 }
 
 impl Ends for std::collections::btree_map::Range<'_, Key, Standing> {
-    fn next(&mut self) -> Option<Result<(Key, Standing), String>> {
+    fn next(&mut self) -> Option<Result<(Key, Standing), ViewError>> {
         Iterator::next(self).map(|(key, standing)| Ok((*key, *standing)))
     }
 
-    fn next_back(&mut self) -> Option<Result<(Key, Standing), String>> {
+    fn next_back(&mut self) -> Option<Result<(Key, Standing), ViewError>> {
         DoubleEndedIterator::next_back(self).map(|(key, standing)| Ok((*key, *standing)))
     }
 }
 
 impl Ends for florin_storage::ViewRange {
-    fn next(&mut self) -> Option<Result<(Key, Standing), String>> {
+    fn next(&mut self) -> Option<Result<(Key, Standing), ViewError>> {
         Iterator::next(self).map(parse)
     }
 
-    fn next_back(&mut self) -> Option<Result<(Key, Standing), String>> {
+    fn next_back(&mut self) -> Option<Result<(Key, Standing), ViewError>> {
         DoubleEndedIterator::next_back(self).map(parse)
     }
 }
@@ -160,20 +162,20 @@ impl Ends for florin_storage::ViewRange {
 fn stored(
     read: &ViewRead,
     keys: &RangeInclusive<Key>,
-) -> Result<florin_storage::ViewRange, String> {
+) -> Result<florin_storage::ViewRange, ViewError> {
     let bounds = (
         Bound::Included(keys.start().as_slice()),
         Bound::Included(keys.end().as_slice()),
     );
     read.range(MILESTONES, bounds)
-        .map_err(|error| error.to_string())
 }
 
-fn parse(row: Result<(Vec<u8>, Vec<u8>), ViewError>) -> Result<(Key, Standing), String> {
-    let (key, value) = row.map_err(|error| error.to_string())?;
-    let key = Key::try_from(key).map_err(|_| "a milestone without time".to_owned())?;
-    let standing = florin_storage::decode(&value).map_err(|error| error.to_string())?;
-    Ok((key, standing))
+fn parse(row: Result<(Vec<u8>, Vec<u8>), ViewError>) -> Result<(Key, Standing), ViewError> {
+    let (key, value) = row?;
+    let key = Key::try_from(key).map_err(|_| {
+        florin_storage::Error::Decode("a milestone's key has another length".to_owned())
+    })?;
+    Ok((key, florin_storage::decode(&value)?))
 }
 
 const EARLIEST: Timestamp = Timestamp::from_micros(i64::MIN);

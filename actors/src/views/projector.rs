@@ -8,6 +8,7 @@ use florin_storage::{Frame, Reader, Watermark};
 
 use super::Views;
 use super::indexes::{Indexes, Segments};
+use super::memory::Fault;
 use crate::messages::Timestamp;
 use crate::record_codec::decode_record;
 use crate::runtime::Clock;
@@ -94,6 +95,30 @@ impl Projector {
     /// # Errors
     /// What can't be read or written, as a sentence: the views stop there.
     pub fn step(&mut self) -> Result<bool, String> {
+        if self.views.damaged.load(Ordering::Acquire) {
+            self.begin_anew()?;
+        }
+        match self.advance() {
+            // The next step makes them anew.
+            Err(_) if self.views.damaged.load(Ordering::Acquire) => Ok(true),
+            advanced => advanced,
+        }
+    }
+
+    /// The views turned out to be damaged: they are made anew from the first record on.
+    fn begin_anew(&mut self) -> Result<(), String> {
+        tracing::error!(
+            position = self.views.position(),
+            "the views are damaged and are made anew from the journal"
+        );
+        let begun = self.views.begin_anew();
+        begun.map_err(|error| error.to_string())?;
+        self.indexes.forget_taken();
+        (self.next, self.flushed) = (1, 0);
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<bool, String> {
         let frames = if self.next <= self.reader.durable() {
             self.reader
                 .scan(self.next, SCAN_BYTES)
@@ -129,8 +154,8 @@ impl Projector {
                 return Ok(());
             }
             memory
-                .write(&views.store, self.link)
-                .map_err(|error| error.to_string())?;
+                .write(self.link)
+                .map_err(|error| views.fault(error))?;
             self.flushed = memory.sequence;
         }
         views
@@ -177,15 +202,19 @@ impl Projector {
 
     fn take(&mut self, frames: &[Frame]) -> Result<(), String> {
         let views = Arc::clone(&self.views);
-        let read = views.store.read().map_err(|error| error.to_string())?;
         let mut memory = views.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let read = memory.store.read().map_err(|error| views.fault(error))?;
         let mut time = Timestamp::default();
         for frame in frames {
             for (sequence, bytes) in frame.iter().filter(|(sequence, _)| *sequence >= self.next) {
                 let record =
                     decode_record(bytes).map_err(|error| format!("record {sequence}: {error}"))?;
                 if sequence > memory.sequence {
-                    memory.take(&read, &record, self.options.milestone_records)?;
+                    let taken = memory.take(&read, &record, self.options.milestone_records);
+                    taken.map_err(|fault| match fault {
+                        Fault::View(error) => views.fault(error),
+                        Fault::Record(fault) => fault,
+                    })?;
                 }
                 self.indexes.take(&record);
                 time = record.time;
