@@ -1,6 +1,7 @@
 //! Florin's core: pure entities, the actors that own them, and the views that follow the journal.
 
 pub mod entities;
+pub mod export;
 pub mod messages;
 mod record_codec;
 pub mod runtime;

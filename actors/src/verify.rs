@@ -70,13 +70,7 @@ pub struct Report {
 /// # Errors
 /// The first thing found wrong.
 pub fn verify(disk: Arc<dyn Disk>, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {
-    let segments = disk
-        .list("journal")
-        .map_err(|source| florin_storage::Error::Io {
-            file: "journal".to_owned(),
-            source,
-        })?;
-    if !segments.iter().any(|name| name.ends_with(".redb")) {
+    if !has_journal(disk.as_ref())? {
         return Err(VerifyError::NoJournal);
     }
     let opened = Journal::open(Arc::clone(&disk), Options::new([0; 16]), 0)?;
@@ -84,6 +78,17 @@ pub fn verify(disk: Arc<dyn Disk>, noted: Option<[u8; 32]>) -> Result<Report, Ve
     // The journal was opened with care and nothing was written: the mark is right either way.
     opened.committer.finish()?;
     report
+}
+
+/// Whether a data directory has a journal: opening would make one.
+pub(crate) fn has_journal(disk: &dyn Disk) -> Result<bool, florin_storage::Error> {
+    let segments = disk
+        .list("journal")
+        .map_err(|source| florin_storage::Error::Io {
+            file: "journal".to_owned(),
+            source,
+        })?;
+    Ok(segments.iter().any(|name| name.ends_with(".redb")))
 }
 
 fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {

@@ -199,6 +199,9 @@ settings! {
         /// How many records the views may be behind the journal; past it commands are answered
         /// 503 `view_behind`, so that memory and restart time stay bounded.
         lag_records_max: u64 = 3_000_000, integer(1, 100_000_000);
+        /// Of so many records of an entity one is a milestone: its history can be entered there by
+        /// time.
+        milestone_records: u64 = 64, integer(2, 65_536);
         /// Entries of the index of ids and keys held in memory before they become a sorted file.
         index_segment_entries: usize = 917_000, integer(1_000, 14_680_064);
     }
@@ -206,6 +209,10 @@ settings! {
     idempotency: Idempotency {
         /// Keys kept; past it the oldest go.
         keys_max: u64 = 50_000_000, integer(1_000, 1_000_000_000);
+        /// Memory for the index of keys and operations. Past it the filters of the oldest segments
+        /// go, and those segments are looked up on disk; the newest entries, about 35 MB each
+        /// `views.index_segment_entries`, stay in memory in any case.
+        memory_bytes_max: u64 = 256 << 20, integer(0, 1 << 40);
         /// Days after which a key goes.
         retention_days: u64 = 7, integer(1, 3_650);
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
 use florin_config::Overrides;
 
@@ -27,6 +28,8 @@ pub enum Task {
     Serve(Serve),
     /// Check the hash chain, the balances and that no money came from nowhere
     Verify(Verify),
+    /// Print the journal as JSON lines, one a record
+    Export(Export),
     /// Print the settings in effect
     Config(Serve),
 }
@@ -52,6 +55,26 @@ pub struct Verify {
     pub head: Option<String>,
     #[command(flatten)]
     common: Common,
+}
+
+/// Flags of `florin export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The first record
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 1, value_parser = sequence())]
+    pub from: u64,
+    /// The last record; without it, the journal's last
+    #[arg(long, value_name = "SEQUENCE", default_value_t = u64::MAX, hide_default_value = true, value_parser = sequence())]
+    pub to: u64,
+    /// Print personal values too, as holders' names
+    #[arg(long)]
+    pub personal: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn sequence() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..)
 }
 
 #[derive(Debug, Default, Args)]
@@ -85,6 +108,7 @@ impl Task {
                 (serve.host.clone(), serve.port.clone(), &serve.common)
             }
             Self::Verify(verify) => (None, None, &verify.common),
+            Self::Export(export) => (None, None, &export.common),
         };
         Overrides {
             config_file: common.config.clone(),

@@ -15,6 +15,7 @@ mod cursor;
 mod dto;
 mod endpoints;
 mod exit;
+mod export;
 mod gate;
 mod gateway;
 mod headers;

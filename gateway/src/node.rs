@@ -24,6 +24,19 @@ pub fn open_disk(settings: &Settings) -> Result<Arc<dyn Disk>, florin_storage::E
     Ok(Arc::new(FileDisk::open(&settings.server.data_dir)?))
 }
 
+/// Opens the data directory and locks it, if there is a journal: opening makes what is missing,
+/// and who only reads must not.
+///
+/// # Errors
+/// As [`open_disk`].
+pub fn open_existing(settings: &Settings) -> Result<Option<Arc<dyn Disk>>, florin_storage::Error> {
+    if settings.server.data_dir.join("journal").is_dir() {
+        open_disk(settings).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 /// What a node starts with.
 ///
 /// # Errors
@@ -84,6 +97,8 @@ fn limits(settings: &Settings) -> Limits {
             states_kept_max: views.states_kept_max,
             keys_max: settings.idempotency.keys_max,
             keys_millis_max: settings.idempotency.retention_days * DAY_MS,
+            index_memory_bytes_max: settings.idempotency.memory_bytes_max,
+            milestone_records: views.milestone_records,
         },
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use florin_actors::export::ExportError;
 use florin_actors::runtime::{Intercept, StartError};
 use florin_actors::verify::VerifyError;
 use florin_config::{ConfigError, Settings};
@@ -10,7 +11,7 @@ use florin_storage::{Disk, ViewError};
 
 use crate::cli::Task;
 use crate::exit::Exit;
-use crate::{log, node, serve, verify};
+use crate::{export, log, node, serve, verify};
 
 /// Why a task ended otherwise than it should.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,22 @@ pub enum RunError {
         /// What is wrong with it.
         source: VerifyError,
     },
+    /// The export.
+    #[error("data directory {directory}: {source}")]
+    Export {
+        /// The directory, as it was given.
+        directory: String,
+        /// What is wrong with it.
+        source: ExportError,
+    },
+    /// The range of an export.
+    #[error("--from {from} is past --to {to}")]
+    Range {
+        /// Where it was to start.
+        from: u64,
+        /// Where it was to end.
+        to: u64,
+    },
     /// The address to listen on.
     #[error("{address} can't be listened on: {source}")]
     Listen {
@@ -72,7 +89,7 @@ impl RunError {
     /// How the process ends by this.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Settings(_) | Self::Head => Exit::Misconfigured,
+            Self::Settings(_) | Self::Head | Self::Range { .. } => Exit::Misconfigured,
             Self::Journal(_) => Exit::JournalFailed,
             Self::Data { source, .. }
             | Self::Start {
@@ -86,6 +103,10 @@ impl RunError {
             | Self::Start {
                 source: StartError::Views(ViewError::Disk(source)),
                 ..
+            }
+            | Self::Export {
+                source: ExportError::Journal(source),
+                ..
             } => of_storage(source),
             Self::Start {
                 source: StartError::Views(_) | StartError::Damaged(_),
@@ -93,6 +114,10 @@ impl RunError {
             } => Exit::DataDamaged,
             Self::Verify { source, .. } => match source {
                 VerifyError::NoJournal => Exit::Failed,
+                _ => Exit::DataDamaged,
+            },
+            Self::Export { source, .. } => match source {
+                ExportError::NoJournal => Exit::Failed,
                 _ => Exit::DataDamaged,
             },
             Self::Start { .. } | Self::Listen { .. } | Self::System { .. } => Exit::Failed,
@@ -144,6 +169,7 @@ fn attempt(
             serve::run(&settings, open_disk, intercept)
         }
         Task::Verify(verify) => verify::run(&settings, verify.head.as_deref()),
+        Task::Export(task) => export::run(&settings, task),
         Task::Config(_) => tell(&settings.effective()),
     }
 }

@@ -13,20 +13,16 @@ use crate::run::{RunError, tell};
 pub fn run(settings: &Settings, head: Option<&str>) -> Result<(), RunError> {
     let head = head.map(|text| blake3::Hash::from_hex(text).map(|hash| *hash.as_bytes()));
     let head = head.transpose().map_err(|_| RunError::Head)?;
-    let data_dir = &settings.server.data_dir;
-    let directory = data_dir.display().to_string();
-    // Opening makes what is missing; a verification must not.
-    if !data_dir.join("journal").is_dir() {
-        return Err(RunError::Verify {
-            directory,
-            source: VerifyError::NoJournal,
-        });
-    }
-    let disk = node::open_disk(settings).map_err(|source| RunError::Data {
+    let directory = settings.server.data_dir.display().to_string();
+    let disk = node::open_existing(settings).map_err(|source| RunError::Data {
         directory: directory.clone(),
         source,
     })?;
-    let report = verify(disk, head).map_err(|source| RunError::Verify { directory, source })?;
+    let report = match disk {
+        Some(disk) => verify(disk, head),
+        None => Err(VerifyError::NoJournal),
+    };
+    let report = report.map_err(|source| RunError::Verify { directory, source })?;
     tell(&told(&report))
 }
 

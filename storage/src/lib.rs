@@ -16,6 +16,7 @@ mod file_disk;
 mod frame;
 mod journal;
 mod overlay;
+mod page_sums;
 mod queue;
 mod reader;
 mod redb_file;
@@ -23,7 +24,9 @@ mod segment;
 mod shelf;
 #[cfg(feature = "simulation")]
 mod simulated;
+mod sorted_layout;
 mod sorted_segment;
+mod sorted_writer;
 pub mod sync;
 mod tables;
 mod view_access;
@@ -47,7 +50,9 @@ pub use queue::Queue;
 pub use reader::{Frames, Reader};
 #[cfg(feature = "simulation")]
 pub use simulated::SimulatedDisk;
+pub use sorted_layout::Extent;
 pub use sorted_segment::SortedSegment;
+pub use sorted_writer::SegmentWriter;
 pub use view_access::{ViewRange, ViewRead, ViewWrite};
 pub use view_store::{Position, ViewError, ViewOptions, ViewStore};
 pub use watermark::{Listener, Watermark};

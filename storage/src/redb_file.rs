@@ -2,6 +2,7 @@
 //! writes nothing more: what the disk holds is then for the next start to find out.
 
 use crate::disk::DiskFile;
+use crate::page_sums::PageSums;
 use redb::StorageBackend;
 use std::io;
 use std::sync::Arc;
@@ -30,11 +31,24 @@ impl WriteState {
 pub(crate) struct RedbFile {
     file: Arc<dyn DiskFile>,
     state: Arc<WriteState>,
+    sums: Option<PageSums>,
 }
 
 impl RedbFile {
     pub(crate) fn new(file: Arc<dyn DiskFile>, state: Arc<WriteState>) -> RedbFile {
-        RedbFile { file, state }
+        RedbFile {
+            file,
+            state,
+            sums: None,
+        }
+    }
+
+    /// Refuses pages that change on the disk while the file is open.
+    pub(crate) fn with_sums(self) -> RedbFile {
+        RedbFile {
+            sums: Some(PageSums::default()),
+            ..self
+        }
     }
 
     fn guarded(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
@@ -51,10 +65,16 @@ impl StorageBackend for RedbFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, out)
+        self.file.read_at(offset, out)?;
+        self.sums
+            .as_ref()
+            .map_or(Ok(()), |sums| sums.read(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        if let Some(sums) = &self.sums {
+            sums.cut(len);
+        }
         self.guarded(|| self.file.set_len(len))
     }
 
@@ -63,6 +83,9 @@ impl StorageBackend for RedbFile {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if let Some(sums) = &self.sums {
+            sums.write(offset, data);
+        }
         self.guarded(|| self.file.write_at(offset, data))
     }
 }

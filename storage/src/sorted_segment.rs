@@ -1,58 +1,41 @@
-//! A segment of an index from 128-bit keys to sequences: sorted once, written once, then read
-//! by interpolation. Layout, all integers little-endian:
-//!
-//! | header, 128 bytes | entries, 24 bytes each: key, sequence | filter | BLAKE3 of header and filter | BLAKE3 of all before |
-//! |---|---|---|---|---|
-//!
-//! What is kept in memory (header and filter) is checked at every opening; the entries only by
-//! [`SortedSegment::verify`].
+//! A segment of an index from 128-bit keys to sequences: sorted, written once, then read by
+//! interpolation. The bytes are those of `sorted_layout.rs`; every block that is read is checked.
 
 use crate::disk::{Disk, DiskFile, OpenHow};
+use crate::sorted_layout::{
+    BLOCK, BLOCK_ENTRIES, CHECK, ENTRY, Entry, Extent, HASH, HEADER, SegmentHead, damaged,
+    parse_block, parse_filters,
+};
+use crate::sorted_writer::SegmentWriter;
 use std::io;
-use xorf::{BinaryFuse16, DmaSerializable, Filter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use xorf::{BinaryFuse16, Filter};
 
-const MAGIC: [u8; 8] = *b"florinix";
-const VERSION: u16 = 1;
-const HEADER: usize = 128;
-const ENTRY: usize = 24;
-const HASH: usize = 32;
-/// Entries read at a time, just below 4 KiB.
-const WINDOW: u64 = 170;
-/// Seed, segment length, its mask, count of segments times length.
-const DESCRIPTOR: usize = 20;
 /// Guesses before a search goes by halves, for keys that are far from evenly spread.
 const GUESSES_MAX: u32 = 4;
 
-/// A sorted segment of an index.
+/// A sorted segment of an index. Clones share the file and the filters.
+#[derive(Clone)]
 pub struct SortedSegment {
-    file: Box<dyn DiskFile>,
+    file: Arc<dyn DiskFile>,
     head: SegmentHead,
-    filter: Option<BinaryFuse16>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SegmentHead {
-    count: u64,
-    covers: (u64, u64),
-    key_min: u128,
-    key_max: u128,
-    filter_bytes: u64,
+    filters: Option<Arc<Vec<(u128, BinaryFuse16)>>>,
+    damaged: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for SortedSegment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SortedSegment")
             .field("head", &self.head)
-            .field("filter", &self.filter.is_some())
+            .field("filters", &self.filters.is_some())
             .finish_non_exhaustive()
     }
 }
 
 impl SortedSegment {
-    /// Sorts and writes a segment, durable under its name when this returns. `covers` are the
-    /// first and last sequence whose keys are in it. With `filter`, absent keys cost no read:
-    /// right for random keys, useless for time-ordered ones. The low 64 bits of keys must be as
-    /// good as random then.
+    /// Sorts and writes a segment, durable under its name when this returns; see
+    /// [`SegmentWriter::create`].
     ///
     /// # Errors
     /// `InvalidInput` if no filter can be built, or what the disk refused.
@@ -60,37 +43,18 @@ impl SortedSegment {
         disk: &dyn Disk,
         name: &str,
         mut entries: Vec<(u128, u64)>,
-        covers: (u64, u64),
+        extent: Extent,
         filter: bool,
     ) -> io::Result<()> {
         entries.sort_unstable();
-        let filter = if filter {
-            build_filter(&entries)?
-        } else {
-            Vec::new()
-        };
-        let head = SegmentHead {
-            count: entries.len() as u64,
-            covers,
-            key_min: entries.first().map_or(0, |entry| entry.0),
-            key_max: entries.last().map_or(0, |entry| entry.0),
-            filter_bytes: filter.len() as u64,
-        };
-        let header = head.bytes();
-        let mut bytes = Vec::with_capacity(head.file_bytes() as usize);
-        bytes.extend_from_slice(&header);
-        for (key, sequence) in &entries {
-            bytes.extend_from_slice(&key.to_le_bytes());
-            bytes.extend_from_slice(&sequence.to_le_bytes());
+        let mut writer = SegmentWriter::create(disk, name, extent, filter)?;
+        for entry in entries {
+            writer.push(entry)?;
         }
-        bytes.extend_from_slice(&filter);
-        bytes.extend_from_slice(&memory_hash(&header, &filter));
-        let hash = *blake3::hash(&bytes).as_bytes();
-        bytes.extend_from_slice(&hash);
-        crate::disk::write_whole(disk, name, &bytes)
+        writer.finish(disk)
     }
 
-    /// Opens a segment and reads its filter.
+    /// Opens a segment, without its filters.
     ///
     /// # Errors
     /// `InvalidData` if it is damaged or of another version: the index has to be rebuilt; or
@@ -103,19 +67,53 @@ impl SortedSegment {
         if file.len()? != head.file_bytes() {
             return Err(damaged("it is not as long as its header says"));
         }
-        let mut filter = vec![0; head.filter_bytes as usize];
-        read(file.as_ref(), head.filter_at(), &mut filter)?;
+        Ok(SortedSegment {
+            file: Arc::from(file),
+            head,
+            filters: None,
+            damaged: Arc::default(),
+        })
+    }
+
+    /// The same segment with its filters in memory, if it was written with any: absent keys cost
+    /// no read then.
+    ///
+    /// # Errors
+    /// `InvalidData` if they are damaged, or what the disk refused.
+    pub fn with_filters(&self) -> io::Result<SortedSegment> {
+        let mut bytes = vec![0; self.head.filter_bytes as usize];
+        read(self.file.as_ref(), self.head.filter_at(), &mut bytes)?;
         let mut hash = [0; HASH];
-        read(
-            file.as_ref(),
-            head.filter_at() + head.filter_bytes,
-            &mut hash,
-        )?;
-        if hash != memory_hash(&header, &filter) {
-            return Err(damaged("its header or filter is not as it was written"));
+        let hash_at = self.head.filter_at() + self.head.filter_bytes;
+        read(self.file.as_ref(), hash_at, &mut hash)?;
+        if hash != *blake3::hash(&bytes).as_bytes() {
+            return Err(self.noted(damaged("its filters are not as they were written")));
         }
-        let filter = parse_filter(&filter)?;
-        Ok(SortedSegment { file, head, filter })
+        let filters = parse_filters(&bytes).map_err(|error| self.noted(error))?;
+        let filters = (!filters.is_empty()).then(|| Arc::new(filters));
+        Ok(SortedSegment {
+            filters,
+            ..self.clone()
+        })
+    }
+
+    /// The same segment without filters in memory.
+    pub fn without_filters(&self) -> SortedSegment {
+        SortedSegment {
+            filters: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether its filters are in memory.
+    pub fn has_filters(&self) -> bool {
+        self.filters.is_some()
+    }
+
+    /// What its filters take of memory when they are there, in bytes; 0 if it was written
+    /// without.
+    pub fn filter_bytes(&self) -> u64 {
+        self.head.filter_bytes
     }
 
     /// How many entries.
@@ -128,33 +126,40 @@ impl SortedSegment {
         self.head.count == 0
     }
 
-    /// The first and last sequence whose keys are in it.
-    pub fn covers(&self) -> (u64, u64) {
-        self.head.covers
+    /// What it speaks of.
+    pub fn extent(&self) -> Extent {
+        self.head.extent
     }
 
-    /// What it takes of memory, in bytes.
-    pub fn memory_bytes(&self) -> usize {
-        let filter = self.filter.as_ref();
-        size_of::<SortedSegment>() + filter.map_or(0, |filter| filter.len() * 2)
+    /// The first and last sequence whose keys are in it.
+    pub fn covers(&self) -> (u64, u64) {
+        self.head.extent.covers
+    }
+
+    /// Whether something read from it was not as it was written.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Whether the key may be in it, from memory alone: never false for one that is; true for
-    /// one in 65,000 others with a filter, for all between the first and last key without.
+    /// one in 65,000 others with filters, for all between the first and last key without.
     pub fn maybe(&self, key: u128) -> bool {
         let head = &self.head;
-        head.count > 0
-            && (head.key_min..=head.key_max).contains(&key)
-            && self
-                .filter
-                .as_ref()
-                .is_none_or(|filter| filter.contains(&(key as u64)))
+        if head.count == 0 || !(head.key_min..=head.key_max).contains(&key) {
+            return false;
+        }
+        let Some(filters) = &self.filters else {
+            return true;
+        };
+        let after = filters.partition_point(|(first, _)| *first <= key);
+        let filter = after.checked_sub(1).and_then(|place| filters.get(place));
+        filter.is_some_and(|(_, filter)| filter.contains(&(key as u64)))
     }
 
     /// The highest sequence under a key.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// `InvalidData` for a block that is not as it was written, or what the disk refused.
     pub fn find(&self, key: u128) -> io::Result<Option<u64>> {
         if !self.maybe(key) {
             return Ok(None);
@@ -163,45 +168,52 @@ impl SortedSegment {
         Ok(last.filter(|entry| entry.0 == key).map(|entry| entry.1))
     }
 
-    /// Every entry, in order, in blocks: to merge segments.
-    ///
-    /// # Errors
-    /// Each block what the disk refused.
-    pub fn blocks(&self) -> impl Iterator<Item = io::Result<Vec<(u128, u64)>>> + '_ {
-        const BLOCK: u64 = 64 * WINDOW;
-        (0..self.head.count.div_ceil(BLOCK)).map(|block| {
-            let start = block * BLOCK;
-            self.entries(start, self.head.count.min(start + BLOCK))
-        })
+    /// How many blocks it has.
+    pub fn blocks(&self) -> u64 {
+        self.head.blocks()
     }
 
-    /// Checks the whole file against its hash, and the order of its entries.
+    /// The entries of the blocks from `first` on, at most `count` blocks, in order.
+    ///
+    /// # Errors
+    /// As [`SortedSegment::find`].
+    pub fn read_blocks(&self, first: u64, count: u64) -> io::Result<Vec<(u128, u64)>> {
+        let end = self.blocks().min(first.saturating_add(count));
+        let entries = self.head.count.min(end * BLOCK_ENTRIES);
+        let entries = entries.saturating_sub(first * BLOCK_ENTRIES);
+        let blocks = end.saturating_sub(first);
+        let mut bytes = vec![0; entries as usize * ENTRY + blocks as usize * CHECK];
+        let at = HEADER as u64 + first * BLOCK as u64;
+        read(self.file.as_ref(), at, &mut bytes).map_err(|error| self.noted(error))?;
+        let mut all = Vec::with_capacity(entries as usize);
+        for block in bytes.chunks(BLOCK) {
+            parse_block(block, &mut all).map_err(|error| self.noted(error))?;
+        }
+        Ok(all)
+    }
+
+    /// Checks the whole file, and the order of its entries.
     ///
     /// # Errors
     /// `InvalidData` if it is not as it was written, or what the disk refused.
     pub fn verify(&self) -> io::Result<()> {
-        let mut hasher = blake3::Hasher::new();
-        let hashed = self.head.file_bytes() - HASH as u64;
-        let mut block = vec![0; 256 * 1024];
-        let mut at = 0;
-        while at < hashed {
-            let part = (hashed - at).min(block.len() as u64) as usize;
-            self.file.read_at(at, &mut block[..part])?;
-            hasher.update(&block[..part]);
-            at += part as u64;
-        }
-        let mut hash = [0; HASH];
-        self.file.read_at(hashed, &mut hash)?;
-        if hash != *hasher.finalize().as_bytes() {
-            return Err(damaged("its entries are not as they were written"));
+        self.with_filters()?;
+        let mut last = None;
+        for block in 0..self.blocks() {
+            for entry in self.read_blocks(block, 1)? {
+                if last.is_some_and(|last| last > entry) {
+                    return Err(self.noted(damaged("its entries are out of order")));
+                }
+                last = Some(entry);
+            }
         }
         Ok(())
     }
 
-    /// The last entry whose key is at most `key`: the position where keys get higher lies
-    /// between `low` and `high`, which close in by windows around a guess.
-    fn last_not_above(&self, key: u128) -> io::Result<Option<(u128, u64)>> {
-        let (mut low, mut high) = (0, self.head.count);
+    /// The last entry whose key is at most `key`: the block where keys get higher lies between
+    /// `low` and `high`, which close in around guesses.
+    fn last_not_above(&self, key: u128) -> io::Result<Option<Entry>> {
+        let (mut low, mut high) = (0, self.blocks());
         let (mut low_key, mut high_key) = (self.head.key_min, self.head.key_max);
         let mut last = None;
         let mut guesses = 0;
@@ -212,19 +224,17 @@ impl SortedSegment {
             } else {
                 low + (high - low) / 2
             };
-            let start = middle.saturating_sub(WINDOW / 2).clamp(low, high - 1);
-            let end = high.min(start + WINDOW);
-            let window = self.entries(start, end)?;
-            let above = window.partition_point(|entry| entry.0 <= key);
+            let block = self.read_blocks(middle, 1)?;
+            let above = block.partition_point(|entry| entry.0 <= key);
             if above > 0 {
-                last = Some(window[above - 1]);
+                last = Some(block[above - 1]);
             }
-            if above == window.len() {
-                low = end;
-                low_key = window[above - 1].0;
+            if above == block.len() {
+                low = middle + 1;
+                low_key = last.map_or(low_key, |entry| entry.0);
             } else if above == 0 {
-                high = start;
-                high_key = window[0].0;
+                high = middle;
+                high_key = block[0].0;
             } else {
                 break;
             }
@@ -232,122 +242,19 @@ impl SortedSegment {
         Ok(last)
     }
 
-    /// Entries `start..end`.
-    fn entries(&self, start: u64, end: u64) -> io::Result<Vec<(u128, u64)>> {
-        let mut bytes = vec![0; (end - start) as usize * ENTRY];
-        let at = HEADER as u64 + start * ENTRY as u64;
-        self.file.read_at(at, &mut bytes)?;
-        let entries = bytes.chunks_exact(ENTRY);
-        let entry = |bytes: &[u8]| (u128::from_le_bytes(array_at(bytes, 0)), u64_at(bytes, 16));
-        Ok(entries.map(entry).collect())
+    /// An error on its way out; what says that the file is damaged is noted.
+    fn noted(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::InvalidData {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        error
     }
 }
 
-/// Where among `count` evenly spread entries the key would be.
+/// Where among `count` evenly spread blocks the key would be.
 fn guess(key: u128, low: u128, high: u128, count: u64) -> u64 {
     let share = key.saturating_sub(low) as f64 / (high.saturating_sub(low) as f64).max(1.0);
     ((share * count as f64) as u64).min(count - 1)
-}
-
-impl SegmentHead {
-    fn bytes(&self) -> [u8; HEADER] {
-        let mut bytes = [0; HEADER];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.count.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.covers.0.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.covers.1.to_le_bytes());
-        bytes[40..56].copy_from_slice(&self.key_min.to_le_bytes());
-        bytes[56..72].copy_from_slice(&self.key_max.to_le_bytes());
-        bytes[72..80].copy_from_slice(&self.filter_bytes.to_le_bytes());
-        bytes
-    }
-
-    fn parse(bytes: &[u8; HEADER]) -> io::Result<SegmentHead> {
-        if bytes[..8] != MAGIC {
-            return Err(damaged("it is no sorted segment"));
-        }
-        if bytes[8..10] != VERSION.to_le_bytes() {
-            return Err(damaged("it is of another version"));
-        }
-        let head = SegmentHead {
-            count: u64_at(bytes, 16),
-            covers: (u64_at(bytes, 24), u64_at(bytes, 32)),
-            key_min: u128::from_le_bytes(array_at(bytes, 40)),
-            key_max: u128::from_le_bytes(array_at(bytes, 56)),
-            filter_bytes: u64_at(bytes, 72),
-        };
-        // Far above any real segment, far below an overflow.
-        if head.count > 1 << 40 || head.filter_bytes > 1 << 40 {
-            return Err(damaged("its header has impossible sizes"));
-        }
-        Ok(head)
-    }
-
-    fn filter_at(&self) -> u64 {
-        HEADER as u64 + self.count * ENTRY as u64
-    }
-
-    fn file_bytes(&self) -> u64 {
-        self.filter_at() + self.filter_bytes + 2 * HASH as u64
-    }
-}
-
-fn build_filter(entries: &[(u128, u64)]) -> io::Result<Vec<u8>> {
-    let mut keys: Vec<u64> = entries.iter().map(|entry| entry.0 as u64).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let filter = BinaryFuse16::try_from(&keys)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let mut bytes = vec![0; DESCRIPTOR];
-    filter.dma_copy_descriptor_to(&mut bytes);
-    for fingerprint in &filter.fingerprints {
-        bytes.extend_from_slice(&fingerprint.to_le_bytes());
-    }
-    Ok(bytes)
-}
-
-fn parse_filter(bytes: &[u8]) -> io::Result<Option<BinaryFuse16>> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let Some((descriptor, fingerprints)) = bytes.split_at_checked(DESCRIPTOR) else {
-        return Err(damaged("its filter is cut"));
-    };
-    let fingerprints: Box<[u16]> = fingerprints
-        .chunks_exact(2)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-        .collect();
-    let u32_at = |at| u32::from_le_bytes(array_at(descriptor, at));
-    // A filter can only be built; so a small one is, and gets what was kept.
-    let mut filter = BinaryFuse16::try_from(&[0][..]).map_err(damaged)?;
-    filter.descriptor.seed = u64_at(descriptor, 0);
-    filter.descriptor.segment_length = u32_at(8);
-    filter.descriptor.segment_length_mask = u32_at(12);
-    filter.descriptor.segment_count_length = u32_at(16);
-    filter.fingerprints = fingerprints;
-    let layout = &filter.descriptor;
-    // A look-up reaches up to two segments past the count, so these bounds keep it inside.
-    let reach = u64::from(layout.segment_count_length) + 2 * u64::from(layout.segment_length);
-    let masked = layout.segment_length.checked_sub(1) == Some(layout.segment_length_mask);
-    if !masked || reach > filter.fingerprints.len() as u64 {
-        return Err(damaged("its filter is impossible"));
-    }
-    Ok(Some(filter))
-}
-
-fn memory_hash(header: &[u8; HEADER], filter: &[u8]) -> [u8; HASH] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(header);
-    hasher.update(filter);
-    *hasher.finalize().as_bytes()
-}
-
-fn damaged(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// Reads; a file too short is a damaged one.
@@ -356,14 +263,4 @@ fn read(file: &dyn DiskFile, at: u64, out: &mut [u8]) -> io::Result<()> {
         io::ErrorKind::UnexpectedEof => damaged("it is cut"),
         _ => error,
     })
-}
-
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(array_at(bytes, at))
 }

@@ -2,13 +2,14 @@
 //! one moment.
 
 use crate::codec;
-use crate::view_store::{Position, ViewError, guard, unusable};
+use crate::view_store::{Position, ViewError, ViewFile};
 use redb::{
     AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable, StorageError, Table,
     TableDefinition, TableError, WriteTransaction,
 };
 use std::collections::HashMap;
 use std::ops::RangeBounds;
+use std::sync::Arc;
 
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 type Rows<'t> = Table<'t, &'static [u8], &'static [u8]>;
@@ -25,7 +26,7 @@ const POSITION_ROW: &[u8] = b"position";
 
 /// The changes of one [`crate::ViewStore::write`].
 pub struct ViewWrite<'t> {
-    file: &'t str,
+    file: &'t ViewFile,
     transaction: &'t WriteTransaction,
     tables: HashMap<String, Rows<'t>>,
 }
@@ -39,7 +40,7 @@ impl std::fmt::Debug for ViewWrite<'_> {
 }
 
 impl<'t> ViewWrite<'t> {
-    pub(crate) fn new(file: &'t str, transaction: &'t WriteTransaction) -> ViewWrite<'t> {
+    pub(crate) fn new(file: &'t ViewFile, transaction: &'t WriteTransaction) -> ViewWrite<'t> {
         ViewWrite {
             file,
             transaction,
@@ -54,7 +55,7 @@ impl<'t> ViewWrite<'t> {
     pub fn put(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
         let file = self.file;
         let table = self.table(table)?;
-        guard(file, || Ok(table.insert(key, value).map(drop)?))
+        file.guard(|| Ok(table.insert(key, value).map(drop)?))
     }
 
     /// Removes a row, if it is there.
@@ -64,7 +65,7 @@ impl<'t> ViewWrite<'t> {
     pub fn remove(&mut self, table: &str, key: &[u8]) -> Result<(), ViewError> {
         let file = self.file;
         let table = self.table(table)?;
-        guard(file, || Ok(table.remove(key).map(drop)?))
+        file.guard(|| Ok(table.remove(key).map(drop)?))
     }
 
     /// A row as this transaction left it.
@@ -74,7 +75,7 @@ impl<'t> ViewWrite<'t> {
     pub fn get(&mut self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
         let file = self.file;
         let table = self.table(table)?;
-        guard(file, || Ok(table.get(key)?.map(|row| row.value().to_vec())))
+        file.guard(|| Ok(table.get(key)?.map(|row| row.value().to_vec())))
     }
 
     /// Notes how far the view reaches with this transaction.
@@ -92,7 +93,7 @@ impl<'t> ViewWrite<'t> {
     }
 
     fn put_own(&mut self, key: &[u8], value: &[u8]) -> Result<(), ViewError> {
-        guard(self.file, || {
+        self.file.guard(|| {
             let mut table = self.transaction.open_table(Definition::new(META))?;
             table.insert(key, value)?;
             Ok(())
@@ -102,26 +103,26 @@ impl<'t> ViewWrite<'t> {
     fn table(&mut self, name: &str) -> Result<&mut Rows<'t>, ViewError> {
         if !self.tables.contains_key(name) {
             let kept = kept_name(name);
-            let table = guard(self.file, || {
-                Ok(self.transaction.open_table(Definition::new(&kept))?)
-            })?;
+            let table = self
+                .file
+                .guard(|| Ok(self.transaction.open_table(Definition::new(&kept))?))?;
             self.tables.insert(name.to_owned(), table);
         }
         self.tables
             .get_mut(name)
-            .ok_or_else(|| unusable(self.file, "a table vanished"))
+            .ok_or_else(|| self.file.unusable("a table vanished"))
     }
 }
 
 /// A view as it was when [`crate::ViewStore::read`] was called.
 #[derive(Debug)]
 pub struct ViewRead {
-    file: String,
+    file: Arc<ViewFile>,
     transaction: ReadTransaction,
 }
 
 impl ViewRead {
-    pub(crate) fn new(file: String, transaction: ReadTransaction) -> ViewRead {
+    pub(crate) fn new(file: Arc<ViewFile>, transaction: ReadTransaction) -> ViewRead {
         ViewRead { file, transaction }
     }
 
@@ -142,12 +143,12 @@ impl ViewRead {
         table: &str,
         keys: impl RangeBounds<&'k [u8]> + 'k,
     ) -> Result<ViewRange, ViewError> {
-        let rows = guard(&self.file, || match self.table(&kept_name(table))? {
+        let rows = self.file.guard(|| match self.table(&kept_name(table))? {
             Some(table) => Ok(Some(table.range(keys)?)),
             None => Ok(None),
         })?;
         Ok(ViewRange {
-            file: self.file.clone(),
+            file: Arc::clone(&self.file),
             rows,
         })
     }
@@ -162,7 +163,7 @@ impl ViewRead {
         };
         codec::decode(&row)
             .map(Some)
-            .map_err(|error| unusable(&self.file, error.to_string()))
+            .map_err(|error| self.file.unusable(error.to_string()))
     }
 
     pub(crate) fn schema(&self) -> Result<Option<u32>, ViewError> {
@@ -171,11 +172,11 @@ impl ViewRead {
         };
         let row = <[u8; 4]>::try_from(row.as_slice());
         row.map(|row| Some(u32::from_le_bytes(row)))
-            .map_err(|_| unusable(&self.file, "its schema is not a number"))
+            .map_err(|_| self.file.unusable("its schema is not a number"))
     }
 
     fn get_in(&self, table: &str, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        guard(&self.file, || {
+        self.file.guard(|| {
             let Some(table) = self.table(table)? else {
                 return Ok(None);
             };
@@ -194,7 +195,7 @@ impl ViewRead {
 
 /// Rows of a table, see [`ViewRead::range`]. Ends after an error.
 pub struct ViewRange {
-    file: String,
+    file: Arc<ViewFile>,
     rows: Option<RowRange>,
 }
 
@@ -212,7 +213,7 @@ impl ViewRange {
         next: impl FnOnce(&mut RowRange) -> Option<Result<(Cell, Cell), StorageError>>,
     ) -> Option<Result<Row, ViewError>> {
         let rows = self.rows.as_mut()?;
-        let row = guard(&self.file, || {
+        let row = self.file.guard(|| {
             let Some(row) = next(rows) else {
                 return Ok(None);
             };

@@ -10,6 +10,7 @@ use redb::{Database, Durability, ReadableDatabase};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What can go wrong with a view.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +61,20 @@ impl Default for ViewOptions {
 /// An open view file.
 #[derive(Debug)]
 pub struct ViewStore {
-    file: String,
+    file: Arc<ViewFile>,
     database: Option<Database>,
 }
 
+/// A view's file as all who use it share it: its name, and whether it turned out to be damaged.
+#[derive(Debug)]
+pub(crate) struct ViewFile {
+    name: String,
+    damaged: AtomicBool,
+}
+
 impl ViewStore {
-    /// Opens a view's file, or makes an empty one.
+    /// Opens a view's file, or makes an empty one. Every page of it is checked: after a crash by
+    /// the embedded store's own recovery, else here; and from then on whenever it is read again.
     ///
     /// # Errors
     /// [`ViewError::Unusable`] if the file is damaged or was written with another
@@ -80,15 +89,29 @@ impl ViewStore {
         if options.forget_cached && disk.exists(name).map_err(io)? {
             disk.forget_cached(name).map_err(io)?;
         }
-        let file: Arc<dyn DiskFile> = Arc::from(disk.open(name, OpenHow::Create).map_err(io)?);
-        let backend = RedbFile::new(file, Arc::new(WriteState::default()));
-        let database = guard(name, || {
+        let opened: Arc<dyn DiskFile> = Arc::from(disk.open(name, OpenHow::Create).map_err(io)?);
+        let is_new = opened.is_empty().map_err(io)?;
+        let backend = RedbFile::new(opened, Arc::new(WriteState::default())).with_sums();
+        let file = ViewFile {
+            name: name.to_owned(),
+            damaged: AtomicBool::new(false),
+        };
+        let recovered = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&recovered);
+        let mut database = file.guard(|| {
             let mut builder = Database::builder();
             builder.set_cache_size(options.cache_bytes);
+            builder.set_repair_callback(move |_| noted.store(true, Ordering::Relaxed));
             Ok(builder.create_with_backend(backend)?)
         })?;
+        if !is_new && !recovered.load(Ordering::Relaxed) {
+            let whole = file.guard(|| Ok(database.check_integrity()?));
+            if !whole? {
+                return Err(file.unusable("its pages are not as they were written"));
+            }
+        }
         let store = ViewStore {
-            file: name.to_owned(),
+            file: Arc::new(file),
             database: Some(database),
         };
         store.check_schema(schema_version)?;
@@ -106,7 +129,7 @@ impl ViewStore {
         change: impl FnOnce(&mut ViewWrite<'_>) -> Result<R, ViewError>,
     ) -> Result<R, ViewError> {
         let database = self.database()?;
-        let transaction = guard(&self.file, || {
+        let transaction = self.file.guard(|| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
             Ok(transaction)
@@ -118,7 +141,7 @@ impl ViewStore {
             close(transaction);
             return result;
         }
-        guard(&self.file, || Ok(transaction.commit()?))?;
+        self.file.guard(|| Ok(transaction.commit()?))?;
         result
     }
 
@@ -128,8 +151,8 @@ impl ViewStore {
     /// [`ViewError`], if the file cannot be read.
     pub fn read(&self) -> Result<ViewRead, ViewError> {
         let database = self.database()?;
-        let transaction = guard(&self.file, || Ok(database.begin_read()?))?;
-        Ok(ViewRead::new(self.file.clone(), transaction))
+        let transaction = self.file.guard(|| Ok(database.begin_read()?))?;
+        Ok(ViewRead::new(Arc::clone(&self.file), transaction))
     }
 
     /// How far the view reaches; `None` if nothing was written yet.
@@ -140,19 +163,23 @@ impl ViewStore {
         self.read()?.position()
     }
 
+    /// Whether anything read from it was not as it was written: it has to be rebuilt.
+    pub fn is_damaged(&self) -> bool {
+        self.file.damaged.load(Ordering::Relaxed)
+    }
+
     /// There from opening to dropping.
     fn database(&self) -> Result<&Database, ViewError> {
         let database = self.database.as_ref();
-        database.ok_or_else(|| unusable(&self.file, "it is closed"))
+        database.ok_or_else(|| self.file.unusable("it is closed"))
     }
 
     fn check_schema(&self, schema_version: u32) -> Result<(), ViewError> {
         match self.read()?.schema()? {
             Some(found) if found == schema_version => Ok(()),
-            Some(found) => Err(unusable(
-                &self.file,
-                format!("its schema is {found}, this version's is {schema_version}"),
-            )),
+            Some(found) => Err(self.file.unusable(format!(
+                "its schema is {found}, this version's is {schema_version}"
+            ))),
             None => self.write(|write| write.set_schema(schema_version)),
         }
     }
@@ -164,33 +191,41 @@ impl Drop for ViewStore {
     }
 }
 
-pub(crate) fn unusable(file: &str, reason: impl Into<String>) -> ViewError {
-    ViewError::Unusable {
-        file: file.to_owned(),
-        reason: reason.into(),
-    }
-}
-
-/// A disk that refuses is not the view's fault; everything else is.
-fn sort(file: &str, error: impl Into<redb::Error>) -> ViewError {
-    match error.into() {
-        redb::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
-            ViewError::Disk(Error::io(file, source))
+impl ViewFile {
+    /// The error that says that the file is damaged; from now on it is known to be.
+    pub(crate) fn unusable(&self, reason: impl Into<String>) -> ViewError {
+        self.damaged.store(true, Ordering::Relaxed);
+        ViewError::Unusable {
+            file: self.name.clone(),
+            reason: reason.into(),
         }
-        error @ (redb::Error::PreviousIo
-        | redb::Error::ValueTooLarge(_)
-        | redb::Error::DatabaseClosed) => ViewError::Disk(Error::store(file, error)),
-        error => unusable(file, error.to_string()),
     }
-}
 
-/// Runs `work` on the file. A panic of the store inside says that the file is damaged.
-pub(crate) fn guard<R>(
-    file: &str,
-    work: impl FnOnce() -> Result<R, redb::Error>,
-) -> Result<R, ViewError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| sort(file, error)),
-        Err(_) => Err(unusable(file, "the store panicked on what it read there")),
+    /// Runs `work` on the file. A panic of the store inside says that the file is damaged.
+    pub(crate) fn guard<R>(
+        &self,
+        work: impl FnOnce() -> Result<R, redb::Error>,
+    ) -> Result<R, ViewError> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(result) => result.map_err(|error| self.sort(error)),
+            Err(_) => Err(self.unusable("the store panicked on what it read there")),
+        }
+    }
+
+    /// A disk that refuses is not the view's fault; everything else is. After a damaged page the
+    /// embedded store refuses everything: that is the damage still.
+    fn sort(&self, error: redb::Error) -> ViewError {
+        match error {
+            redb::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
+                ViewError::Disk(Error::io(&self.name, source))
+            }
+            redb::Error::PreviousIo if self.damaged.load(Ordering::Relaxed) => {
+                self.unusable("it was found damaged before")
+            }
+            error @ (redb::Error::PreviousIo
+            | redb::Error::ValueTooLarge(_)
+            | redb::Error::DatabaseClosed) => ViewError::Disk(Error::store(&self.name, error)),
+            error => self.unusable(error.to_string()),
+        }
     }
 }

@@ -7,8 +7,8 @@ mod common;
 
 use common::{append, assert_holds, chunk, open, segments, verify};
 use florin_storage::{
-    CrashMode, Disk, Error, Fault, Opened, Position, SimulatedDisk, SortedSegment, ViewError,
-    ViewOptions, ViewStore,
+    CrashMode, Disk, Error, Extent, Fault, Opened, Position, SimulatedDisk, SortedSegment,
+    ViewError, ViewOptions, ViewStore,
 };
 
 const FAULTS: [Fault; 5] = [
@@ -197,6 +197,10 @@ fn no_fault_of_the_disk_parts_a_views_rows_from_its_position() {
 }
 
 const SEGMENTS: u64 = 12;
+const EXTENT: Extent = Extent {
+    covers: (1, 9),
+    times: (1, 9),
+};
 
 fn segment(number: u64) -> (String, Vec<(u128, u64)>) {
     let key = |of: u64| u128::from(of + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
@@ -208,12 +212,12 @@ fn segment(number: u64) -> (String, Vec<(u128, u64)>) {
 fn index(disk: &SimulatedDisk) -> (u64, bool) {
     for number in 0..SEGMENTS {
         let (name, entries) = segment(number);
-        if SortedSegment::write(disk, &name, entries, (1, 9), true).is_err() {
+        if SortedSegment::write(disk, &name, entries, EXTENT, true).is_err() {
             return (number, false);
         }
     }
     let merged = merged();
-    if SortedSegment::write(disk, "views/keys-merged", merged, (1, 9), true).is_err() {
+    if SortedSegment::write(disk, "views/keys-merged", merged, EXTENT, true).is_err() {
         return (SEGMENTS, false);
     }
     let removed = (0..2).try_for_each(|number| disk.remove(&segment(number).0));

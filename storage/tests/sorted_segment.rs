@@ -1,16 +1,22 @@
 //! A sorted segment seen from outside: it finds what a map would find, and shows damage.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
-use florin_storage::{Disk, SimulatedDisk, SortedSegment};
+use florin_storage::{Disk, Extent, SegmentWriter, SimulatedDisk, SortedSegment};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 const NAME: &str = "views/index-1";
+const EXTENT: Extent = Extent {
+    covers: (1, 9),
+    times: (-3, 5),
+};
 
 fn make(disk: &SimulatedDisk, entries: Vec<(u128, u64)>, filter: bool) -> SortedSegment {
-    SortedSegment::write(disk, NAME, entries, (1, 9), filter).unwrap();
-    SortedSegment::open(disk, NAME).unwrap()
+    SortedSegment::write(disk, NAME, entries, EXTENT, filter).unwrap();
+    let segment = SortedSegment::open(disk, NAME).unwrap();
+    assert_eq!(segment.extent(), EXTENT);
+    segment.with_filters().unwrap()
 }
 
 /// A key as random as a hash's.
@@ -32,8 +38,24 @@ fn every_key_is_found_and_absent_ones_cost_no_read() {
         .filter(|index| segment.maybe(hashed(*index)))
         .count();
     assert!(false_positives < 20, "{false_positives}");
-    assert!(segment.memory_bytes() < 20_000 * 3);
+    assert!(segment.has_filters() && segment.filter_bytes() < 20_000 * 3);
     segment.verify().unwrap();
+    let without = segment.without_filters();
+    assert!(!without.has_filters() && without.maybe(hashed(20_000)));
+    assert_eq!(without.find(hashed(20_000)).unwrap(), None);
+    assert_eq!(without.find(hashed(7)).unwrap(), Some(7));
+}
+
+#[test]
+fn keys_past_what_one_filter_takes_have_another() {
+    const KEYS: u64 = (1 << 20) + 20_000;
+    let disk = SimulatedDisk::new();
+    let segment = make(&disk, (0..KEYS).map(|of| (hashed(of), of)).collect(), true);
+    for of in (0..KEYS).step_by(991) {
+        assert_eq!(segment.find(hashed(of)).unwrap(), Some(of));
+    }
+    let absent = (KEYS..KEYS + 20_000).filter(|of| segment.maybe(hashed(*of)));
+    assert!(absent.count() < 20);
 }
 
 #[test]
@@ -53,8 +75,46 @@ fn blocks_hold_every_entry_in_order() {
         .map(|index| (u128::from(index), index))
         .collect();
     let segment = make(&disk, entries.iter().rev().copied().collect(), false);
-    let read: Vec<_> = segment.blocks().flat_map(Result::unwrap).collect();
+    let blocks = (0..segment.blocks()).step_by(7);
+    let read: Vec<_> = blocks
+        .flat_map(|block| segment.read_blocks(block, 7).unwrap())
+        .collect();
     assert_eq!(read, entries);
+}
+
+#[test]
+fn entries_out_of_order_are_refused() {
+    let disk = SimulatedDisk::new();
+    let mut writer = SegmentWriter::create(&disk, NAME, EXTENT, false).unwrap();
+    writer.push((5, 1)).unwrap();
+    writer.push((5, 2)).unwrap();
+    let error = writer.push((4, 3)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(!disk.exists(NAME).unwrap());
+}
+
+#[test]
+fn a_rotten_entry_is_found_by_the_look_up_that_reads_it_and_noted() {
+    let disk = SimulatedDisk::new();
+    let entries: Vec<_> = (0..1_000).map(|index| (hashed(index), index)).collect();
+    let segment = make(&disk, entries, true);
+    let length = disk.contents(NAME).unwrap().len();
+    let entries_end = 128 + 1_000 * 24;
+    assert!(disk.rot(NAME, entries_end / 2, 1) && entries_end < length);
+    let (mut found, mut damaged) = (0, 0);
+    for index in 0..1_000 {
+        match segment.find(hashed(index)) {
+            Ok(sequence) => {
+                assert_eq!(sequence, Some(index));
+                found += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidData);
+                damaged += 1;
+            }
+        }
+    }
+    assert!(found > 0 && damaged > 0 && segment.is_damaged());
 }
 
 #[test]

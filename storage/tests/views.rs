@@ -140,29 +140,84 @@ fn rows_and_position_agree_after_a_crash_at_any_io() {
     }
 }
 
-#[test]
-fn a_rotten_byte_anywhere_ends_in_an_error_at_most() {
+/// A view's file with 300 rows, and its bytes.
+fn sample() -> Vec<u8> {
     let disk = SimulatedDisk::new();
     let store = open(&disk, 1).unwrap();
-    let rows = |write: &mut florin_storage::ViewWrite<'_>| {
-        for row in 0..300u64 {
-            write.put("rows", &row.to_be_bytes(), &[3; 40])?;
-        }
-        write.set_position(position(1))
-    };
-    store.write(rows).unwrap();
+    store
+        .write(|write| {
+            for row in 0..300u64 {
+                write.put("rows", &row.to_be_bytes(), &[3; 40])?;
+            }
+            write.set_position(position(1))
+        })
+        .unwrap();
     drop(store);
-    let whole = disk.contents(NAME).unwrap();
-    for at in (0..whole.len()).step_by(1_009) {
-        let disk = SimulatedDisk::new();
-        let file = disk.open(NAME, OpenHow::Create).unwrap();
-        file.write_at(0, &whole).unwrap();
-        file.sync().unwrap();
+    disk.contents(NAME).unwrap()
+}
+
+fn disk_with(bytes: &[u8]) -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let file = disk.open(NAME, OpenHow::Create).unwrap();
+    file.write_at(0, bytes).unwrap();
+    file.sync().unwrap();
+    disk
+}
+
+#[test]
+fn a_byte_rotten_before_opening_is_found_or_matters_not() {
+    let whole = sample();
+    let mut found = 0;
+    for at in (0..whole.len()).step_by(509) {
+        let disk = disk_with(&whole);
         assert!(disk.rot(NAME, at, 0x11));
-        let Ok(store) = open(&disk, 1) else { continue };
-        if let Ok(range) = store.read().unwrap().range("rows", ..) {
-            let _ = range.count();
-        }
-        let _ = store.write(rows);
+        let Ok(store) = open(&disk, 1) else {
+            found += 1;
+            continue;
+        };
+        // What opens is whole, as of the last transaction or of the one before.
+        let reached = store.position().unwrap();
+        let rows = store.read().unwrap().range("rows", ..).unwrap();
+        let rows: Vec<_> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows.len(), reached.map_or(0, |_| 300), "byte {at}");
+        assert!(rows.iter().all(|(_, value)| *value == [3; 40]));
+        store.write(|write| write.put("rows", b"x", b"y")).unwrap();
     }
+    assert!(found > 0);
+}
+
+#[test]
+fn a_row_rotten_while_it_is_open_is_never_served() {
+    let whole = sample();
+    let options = ViewOptions {
+        cache_bytes: 0,
+        forget_cached: false,
+    };
+    let (mut refused, mut served) = (0, 0);
+    for at in (0..whole.len()).step_by(1_009) {
+        let disk = disk_with(&whole);
+        let store = ViewStore::open(&disk, NAME, 1, options).unwrap();
+        assert!(disk.rot(NAME, at, 0x11));
+        for row in (0..300u64).step_by(7) {
+            let read = store
+                .read()
+                .and_then(|read| read.get("rows", &row.to_be_bytes()));
+            match read {
+                Ok(Some(value)) => {
+                    assert_eq!(value, [3; 40], "byte {at}");
+                    served += 1;
+                }
+                Err(ViewError::Unusable { .. }) => refused += 1,
+                other => panic!("byte {at}: {other:?}"),
+            }
+        }
+        if let Ok(range) = store.read().and_then(|read| read.range("rows", ..)) {
+            let values = range.map_while(Result::ok);
+            assert!(
+                values.map(|row| row.1).all(|value| value == [3; 40]),
+                "byte {at}"
+            );
+        }
+    }
+    assert!(refused > 0 && served > 0);
 }

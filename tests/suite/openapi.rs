@@ -341,6 +341,7 @@ fn document(client: &Client) -> Document {
 }
 
 fn fill(path: &str) -> String {
-    path.replace("{id}", UNKNOWN_ID)
+    path.replace("{kind}", "account")
+        .replace("{id}", UNKNOWN_ID)
         .replace("{code}", "not-found")
 }

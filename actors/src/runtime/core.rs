@@ -226,6 +226,7 @@ impl Core {
     ) -> Result<T, Unavailable> {
         match self.0.beside.run(work).await {
             Some(Ok(value)) => Ok(value),
+            Some(Err(_)) if self.0.views.is_rebuilding() => Err(Unavailable::ViewBehind),
             Some(Err(fault)) => {
                 tracing::error!(fault, "a read failed");
                 Err(Unavailable::Quarantined)

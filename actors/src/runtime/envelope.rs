@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::confirmation::Slot;
 use super::inbox::Inbox;
+use super::index::Searched;
 use super::permits::Permit;
 use super::reply::Reply;
 use crate::messages::{Command, CommandKind, Context, EntityId, OperationId};
@@ -23,7 +24,7 @@ pub struct Envelope {
     /// jump and must not end a wait.
     pub deadline_nanos: u64,
     /// Whether the segments on disk were asked for the key, and what they said.
-    pub key_searched: Option<Option<u64>>,
+    pub key_searched: Option<Searched>,
     /// The way back.
     pub reply_to: ReplyTo,
 }

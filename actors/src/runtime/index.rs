@@ -9,7 +9,9 @@ use std::sync::Arc;
 use florin_storage::SortedSegment;
 
 use super::id_hasher::IdHasher;
+use super::reply::Unavailable;
 use crate::messages::{Caller, OperationId};
+use crate::views::IndexMemory;
 
 /// The index key of an idempotency key: 128 bits of a hash of caller and key.
 pub fn key_hash(caller: &Caller, key: &str) -> u128 {
@@ -31,6 +33,24 @@ pub enum Found {
     Perhaps(Vec<Arc<SortedSegment>>),
 }
 
+/// What a search of the segments on disk said, and how far these went.
+#[derive(Debug, Clone, Copy)]
+pub struct Searched {
+    /// The record with this sequence settled the entry.
+    pub found: Option<u64>,
+    /// The last record whose entry was in a segment.
+    pub through: u64,
+}
+
+impl Searched {
+    /// Whether it still says all there is to know when these segments may hold the entry. One that
+    /// was written since may: the entry left memory for it meanwhile.
+    pub fn holds(&self, segments: &[Arc<SortedSegment>]) -> bool {
+        let mut segments = segments.iter();
+        self.found.is_some() || segments.all(|segment| segment.covers().1 <= self.through)
+    }
+}
+
 /// One of the two indexes.
 #[derive(Debug)]
 pub struct Index {
@@ -39,19 +59,26 @@ pub struct Index {
     last: u64,
     generation_entries: usize,
     sealed: Vec<Arc<SortedSegment>>,
+    memory: Arc<IndexMemory>,
 }
 
 impl Index {
     /// An index with the segments that are on disk, oldest first. A generation takes
     /// `generation_entries`, which is also what its memory is sized for from the start, so that
-    /// it never grows under a command.
-    pub fn new(generation_entries: usize, sealed: Vec<Arc<SortedSegment>>) -> Self {
+    /// it never grows under a command. What it takes is counted in `memory`.
+    pub fn new(
+        generation_entries: usize,
+        sealed: Vec<Arc<SortedSegment>>,
+        memory: Arc<IndexMemory>,
+    ) -> Self {
+        memory.add_generation(generation_bytes(generation_entries));
         Self {
             newest: HashMap::with_capacity_and_hasher(generation_entries, IdHasher::default()),
             older: VecDeque::new(),
             last: 0,
             generation_entries,
             sealed,
+            memory,
         }
     }
 
@@ -60,6 +87,8 @@ impl Index {
         if self.newest.len() >= self.generation_entries {
             let fresh =
                 HashMap::with_capacity_and_hasher(self.generation_entries, IdHasher::default());
+            self.memory
+                .add_generation(generation_bytes(self.generation_entries));
             let full = std::mem::replace(&mut self.newest, fresh);
             self.older.push_back((self.last, full));
         }
@@ -87,12 +116,19 @@ impl Index {
         }
     }
 
+    /// The last record whose entry is in a segment.
+    pub fn covered(&self) -> u64 {
+        self.sealed.last().map_or(0, |segment| segment.covers().1)
+    }
+
     /// Takes the segments on disk as they are now, and forgets the generations they hold.
     pub fn sealed(&mut self, segments: Vec<Arc<SortedSegment>>) {
-        let covered = segments.last().map_or(0, |segment| segment.covers().1);
         self.sealed = segments;
+        let covered = self.covered();
         while self.older.front().is_some_and(|(last, _)| *last <= covered) {
             self.older.pop_front();
+            self.memory
+                .drop_generation(generation_bytes(self.generation_entries));
         }
     }
 
@@ -102,6 +138,16 @@ impl Index {
             self.newest.len() + self.older.iter().map(|(_, held)| held.len()).sum::<usize>();
         memory as u64 + self.sealed.iter().map(|segment| segment.len()).sum::<u64>()
     }
+}
+
+/// What a generation's map takes of memory: a power of two of places, an eighth of them free, each
+/// of an entry and a byte.
+fn generation_bytes(entries: usize) -> u64 {
+    let places = (entries as u64)
+        .saturating_mul(8)
+        .div_ceil(7)
+        .next_power_of_two();
+    places.saturating_mul(size_of::<(u128, u64)>() as u64 + 1)
 }
 
 /// Looks an entry up in segments, newest first; reads the disk.
@@ -115,6 +161,15 @@ pub fn search(segments: &[Arc<SortedSegment>], entry: u128) -> std::io::Result<O
         }
     }
     Ok(None)
+}
+
+/// Why a search that failed can't be answered. What is damaged is written anew meanwhile.
+pub fn unreadable(error: &std::io::Error) -> Unavailable {
+    if error.kind() == std::io::ErrorKind::InvalidData {
+        return Unavailable::ViewBehind;
+    }
+    tracing::error!(%error, "the index can't be read");
+    Unavailable::Quarantined
 }
 
 /// The index entry of an operation: its id.

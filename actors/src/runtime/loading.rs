@@ -9,7 +9,7 @@ use florin_storage::Reader;
 
 use super::answering::read_holder;
 use super::envelope::Envelope;
-use super::index::{Found, search};
+use super::index::{Found, Searched, search, unreadable};
 use super::ledger::Ledger;
 use super::reply::Unavailable;
 use super::seat::{Phase, Present, Seat};
@@ -35,19 +35,17 @@ impl Ledger {
             }
             Need::Entity(entity) => self.settled(entity).await.map(drop),
             Need::Key(hash) => {
+                let through = self.keys.borrow().covered();
                 let Found::Perhaps(segments) = self.keys.borrow().find(hash) else {
                     return Ok(());
                 };
                 let searched = self.beside.run(move || search(&segments, hash)).await;
                 match searched {
                     Some(Ok(found)) => {
-                        envelope.key_searched = Some(found);
+                        envelope.key_searched = Some(Searched { found, through });
                         Ok(())
                     }
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "the index of keys can't be read");
-                        Err(Unavailable::Quarantined)
-                    }
+                    Some(Err(error)) => Err(unreadable(&error)),
                     None => Err(Unavailable::ShuttingDown),
                 }
             }
@@ -77,10 +75,18 @@ impl Ledger {
     pub(super) async fn load(self: Rc<Self>, seat: Rc<Seat>) {
         let head = self.heads.borrow().get(seat.entity);
         let (reader, views, entity) = (self.reader.clone(), Arc::clone(&self.views), seat.entity);
-        let read = self
-            .beside
-            .run(move || contained(|| read_entity(&reader, &views, entity, head)))
-            .await;
+        let read = loop {
+            self.views.whole().await;
+            let (reader, views) = (reader.clone(), Arc::clone(&views));
+            let read = self
+                .beside
+                .run(move || contained(|| read_entity(&reader, &views, entity, head)))
+                .await;
+            let again = self.views.is_rebuilding() && self.views.is_running();
+            if !again || !matches!(read, Some(Err(_))) {
+                break read;
+            }
+        };
         match read {
             Some(Ok(present)) => {
                 self.heads.borrow_mut().remove(entity);

@@ -44,6 +44,8 @@ pub use self::core::Core;
 pub use self::deadline::{SLACK, within};
 pub(crate) use self::id_hasher::IdHasher;
 pub use self::inbox::Inbox;
+#[cfg(test)]
+pub(crate) use self::index::search;
 pub(crate) use self::index::{key_hash, operation_entry};
 pub use self::intercept::Intercept;
 pub(crate) use self::loading::{apply, contained, read_record};

@@ -22,11 +22,11 @@ use super::observer::Observer;
 use super::options::{NodeOptions, StartError, Threads};
 use super::permits::Permits;
 use super::random::Random;
-use super::recovery::{Reach, check_views, read_tail};
+use super::recovery::{check_views, read_tail};
 use super::sequencing::Sequencer;
 use crate::entities::Stamp;
 use crate::messages::Timestamp;
-use crate::views::{Eraser, EraserOptions, IndexFiles, IndexKind, Projector, Views};
+use crate::views::{Crew, Eraser, EraserOptions, Indexes, Projector, Views};
 
 /// How often free disk is looked at.
 const DISK_CHECK: Duration = Duration::from_secs(1);
@@ -95,31 +95,30 @@ impl Node {
         let journal = Journal::open(Arc::clone(&disk), journal_options, now.as_micros())?;
         let (head, reader) = (journal.head, journal.reader);
 
-        let (views, position) = Views::open(
-            disk.as_ref(),
-            limits.views_cache_bytes,
-            !journal.clean_start,
-        )?;
+        let (views, position) = Views::open(&disk, limits.views_cache_bytes, !journal.clean_start)?;
         check_views(&reader, head, position)?;
         views.withhold(&reader)?;
-        let files = |kind| {
-            IndexFiles::open(
-                Arc::clone(&disk),
-                kind,
-                limits.index_entries_max,
-                head.sequence,
-            )
-        };
-        let (key_files, operation_files) = (files(IndexKind::Keys)?, files(IndexKind::Operations)?);
-        let mut keys = Index::new(limits.index_entries_max, key_files.segments());
-        let mut operations = Index::new(limits.index_entries_max, operation_files.segments());
-        let reach = Reach {
-            snapshots: views.position(),
-            keys: key_files.covered(),
-            operations: operation_files.covered(),
-        };
+        let mut indexes = Indexes::open(
+            &disk,
+            reader.clone(),
+            limits.index_entries_max,
+            limits.projector,
+            views.index_memory(),
+            Crew::new(matches!(threads, Threads::Real(_))),
+        )?;
+        let (of_keys, of_operations) = indexes.segments();
+        let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
+        let (mut keys, mut operations) = (index(of_keys), index(of_operations));
+        let snapshots = views.position();
         let quarantined = views.quarantined();
-        let known = read_tail(&reader, reach, quarantined, &mut keys, &mut operations)?;
+        let known = read_tail(
+            &reader,
+            snapshots,
+            quarantined,
+            &mut indexes,
+            &mut keys,
+            &mut operations,
+        )?;
         tracing::info!(
             records = head.sequence,
             replayed = head.sequence.saturating_sub(views.position()),
@@ -177,7 +176,7 @@ impl Node {
         core.settle(&ledger);
 
         let letters = core.clone();
-        let sealed = Box::new(move |keys, operations| {
+        let sealed = Box::new(move |(keys, operations)| {
             letters.tell(move |ledger| ledger.sealed(keys, operations));
         });
         let eraser = EraserOptions {
@@ -185,15 +184,7 @@ impl Node {
             free_bytes_min: limits.free_bytes_min,
         };
         let eraser = Eraser::new(Arc::clone(&views), journal.eraser, eraser);
-        let projector = Projector::new(
-            views,
-            reader,
-            clock,
-            limits.projector,
-            key_files,
-            operation_files,
-            sealed,
-        );
+        let projector = Projector::new(views, reader, clock, limits.projector, indexes, sealed);
         let (failed, failure) = watch::channel(None);
         let mut node = Self {
             core: core.clone(),

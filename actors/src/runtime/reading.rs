@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use super::answering::read_decided;
 use super::core::{Core, OperationAt};
 use super::deadline::within;
-use super::index::{Found, operation_entry, search};
+use super::index::{Found, operation_entry, search, unreadable};
 use super::ledger::Ledger;
 use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
 use super::seat::Seat;
 use crate::entities::State;
-use crate::messages::{EntityId, Movement, OperationId};
-use crate::views::{AccountFilter, read_movements};
+use crate::messages::{EntityId, Movement, OperationId, Timestamp};
+use crate::views::{AccountFilter, Period, Standing, as_of, read_movements};
 
 impl Core {
     /// An account as it is now. `None`: no such account.
@@ -63,18 +63,62 @@ impl Core {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
-        let head = self
-            .seated(account, |seat| {
-                let present = seat.present.borrow();
-                matches!(present.state, Some(State::Account(_))).then_some(present.last)
-            })
-            .await?;
-        let Some(head) = head else { return Ok(None) };
-        let from = before.map_or(head, |before| before.min(head));
-        let reader = self.0.reader.clone();
-        self.blocking(move || read_movements(&reader, account, from, limit))
+        self.movements_in(account, Period::ALWAYS, before, limit)
             .await
-            .map(Some)
+    }
+
+    /// Movements of an account in a period, newest first; `before`: the `next` of the page before.
+    /// `None`: no such account.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn movements_in(
+        &self,
+        account: EntityId,
+        period: Period,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
+        let head = self.head_of_account(account).await?;
+        let Some(head) = head else { return Ok(None) };
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || {
+            let from = match before {
+                Some(before) => Some(before),
+                None if period == Period::ALWAYS => None,
+                None => views.begin(account, period)?,
+            };
+            let from = from.map_or(head, |from| from.min(head));
+            read_movements(&reader, account, from, period, limit)
+        })
+        .await
+        .map(Some)
+    }
+
+    /// An account's money right after its last record at `time` or earlier. `None`: there is no
+    /// such account, or it was opened later.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn balance_at(
+        &self,
+        account: EntityId,
+        time: Timestamp,
+    ) -> Result<Option<Standing>, Unavailable> {
+        let head = self.head_of_account(account).await?;
+        let Some(head) = head else { return Ok(None) };
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || as_of(&views, &reader, account, head, time))
+            .await
+    }
+
+    /// An account's last record. `None`: no such account.
+    async fn head_of_account(&self, account: EntityId) -> Result<Option<u64>, Unavailable> {
+        self.seated(account, |seat| {
+            let present = seat.present.borrow();
+            matches!(present.state, Some(State::Account(_))).then_some(present.last)
+        })
+        .await
     }
 
     /// What became of a command. `None`: it never took effect and never will.
@@ -103,19 +147,21 @@ impl Core {
             }
             OperationAt::Perhaps(segments) => segments,
         };
+        let entry = operation_entry(id);
+        let searched = self.0.beside.run(move || search(&segments, entry)).await;
+        let sequence = match searched {
+            None => return Err(Unavailable::ShuttingDown),
+            Some(Err(error)) => return Err(unreadable(&error)),
+            Some(Ok(None)) => return Ok(None),
+            Some(Ok(Some(sequence))) => sequence,
+        };
         let reader = self.0.reader.clone();
-        let found = self
-            .blocking(move || {
-                let entry = operation_entry(id);
-                match search(&segments, entry).map_err(|error| error.to_string())? {
-                    Some(sequence) => read_decided(&reader, sequence).map(Some),
-                    None => Ok(None),
-                }
-            })
+        let (decided, _) = self
+            .blocking(move || read_decided(&reader, sequence))
             .await?;
         // A hit is checked against the record itself.
-        let found = found.filter(|(decided, _)| decided.record.operation_id == id);
-        Ok(found.map(|(decided, _)| Operation::Decided(Box::new(decided))))
+        let is_own = decided.record.operation_id == id;
+        Ok(is_own.then(|| Operation::Decided(Box::new(decided))))
     }
 
     /// All postings of the ledger; shows everything that was durable when the call came.
@@ -156,6 +202,11 @@ impl Core {
             let _ = sender.send(ledger.keys.borrow().len());
         })
         .await
+    }
+
+    /// What the index of keys and operations takes of memory.
+    pub fn index_memory_bytes(&self) -> u64 {
+        self.0.views.index_memory().bytes()
     }
 
     /// The chain's link of the frame that holds a durable record.

@@ -7,22 +7,12 @@ use florin_storage::{Head, Position, Reader};
 use super::id_hasher::IdHasher;
 use super::index::{Index, key_hash, operation_entry};
 use super::options::StartError;
-use crate::messages::{Command, EntityId, Outcome, Record};
+use crate::messages::{Command, EntityId, Outcome, Record, Timestamp};
 use crate::record_codec::decode_record;
+use crate::views::Indexes;
 
 /// Bytes of frames read at a time.
 const SCAN_BYTES: usize = 4 * 1024 * 1024;
-
-/// How far each view reaches.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reach {
-    /// The snapshots.
-    pub(super) snapshots: u64,
-    /// The index of keys.
-    pub(super) keys: u64,
-    /// The index of operations.
-    pub(super) operations: u64,
-}
 
 /// What the start knows of entities before any of them is in memory.
 #[derive(Debug, Default)]
@@ -46,15 +36,18 @@ pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, reco
     }
 }
 
-/// Reads the journal's tail: the last record of every entity changed since the snapshots, and the
-/// index entries that no segment holds. Personal values erased since then are withheld. Each frame's link is recomputed on the way.
+/// Reads the journal's tail behind the snapshots, which reach as far as `snapshots`, and behind the
+/// segments of the indexes: the last record of every entity changed since, and the entries that no
+/// segment holds. Segments that are missing are written, so that no more entries are held in memory
+/// than in a running node. Personal values erased since then are withheld. Each frame's link is recomputed on the way.
 ///
 /// # Errors
-/// A damaged tail.
+/// A damaged tail, or what the disk refused.
 pub(super) fn read_tail(
     reader: &Reader,
-    reach: Reach,
+    snapshots: u64,
     quarantined: BTreeMap<EntityId, String>,
+    indexes: &mut Indexes,
     keys: &mut Index,
     operations: &mut Index,
 ) -> Result<Known, StartError> {
@@ -62,7 +55,8 @@ pub(super) fn read_tail(
         quarantined,
         ..Known::default()
     };
-    let mut next = reach.snapshots.min(reach.keys).min(reach.operations) + 1;
+    let covered = indexes.covered();
+    let mut next = snapshots.min(covered.0).min(covered.1) + 1;
     while next <= reader.durable() {
         for frame in reader.scan(next, SCAN_BYTES)? {
             if !frame.verify() {
@@ -74,7 +68,8 @@ pub(super) fn read_tail(
             for (sequence, bytes) in frame.iter().filter(|(sequence, _)| *sequence >= next) {
                 let record = decode_record(bytes)
                     .map_err(|error| StartError::Damaged(format!("record {sequence}: {error}")))?;
-                if sequence > reach.snapshots {
+                indexes.take(&record);
+                if sequence > snapshots {
                     reader.withhold(record.erased());
                     let changes = record.changes.iter();
                     known
@@ -82,18 +77,25 @@ pub(super) fn read_tail(
                         .extend(changes.map(|change| (change.entity, sequence)));
                     note_quarantine(&mut known.quarantined, &record);
                 }
-                if sequence > reach.operations {
+                if sequence > covered.1 {
                     operations.insert(operation_entry(record.operation_id), sequence);
                 }
-                if sequence > reach.keys
+                if sequence > covered.0
                     && let Some(key) = &record.key
                 {
                     keys.insert(key_hash(&record.caller, key), sequence);
                 }
             }
             next = frame.last_sequence + 1;
+            if indexes.seal(frame.last_sequence, Timestamp::from_micros(frame.last_time))? {
+                indexes.merge_while_starting()?;
+                let segments = indexes.segments();
+                keys.sealed(segments.0);
+                operations.sealed(segments.1);
+            }
         }
     }
+    indexes.forget_taken();
     Ok(known)
 }
 

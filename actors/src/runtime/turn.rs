@@ -75,9 +75,9 @@ impl Ledger {
             let found = match self.keys.borrow().find(hash) {
                 Found::At(sequence) => Some(sequence),
                 Found::Perhaps(segments) if segments.is_empty() => None,
-                Found::Perhaps(_) => match envelope.key_searched {
-                    None => return Turn::Needs(envelope, Need::Key(hash)),
-                    Some(searched) => searched,
+                Found::Perhaps(segments) => match envelope.key_searched {
+                    Some(searched) if searched.holds(&segments) => searched.found,
+                    _ => return Turn::Needs(envelope, Need::Key(hash)),
                 },
             };
             if let Some(sequence) = found {

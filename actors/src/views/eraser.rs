@@ -109,7 +109,7 @@ impl Views {
     /// The records whose personal values are to be erased, in order, so many at most.
     fn erasures(&self, max: usize) -> Result<Vec<u64>, ViewError> {
         let mut notes = Vec::new();
-        for row in self.store.read()?.range(ERASURES, ..)?.take(max) {
+        for row in self.store().read()?.range(ERASURES, ..)?.take(max) {
             let (key, _) = row?;
             notes.extend(key.last_chunk().copied().map(u64::from_be_bytes));
         }
@@ -118,7 +118,7 @@ impl Views {
 
     /// Takes the notes of what is gone away.
     fn erased(&self, rows: &[u64]) -> Result<(), ViewError> {
-        self.store.write(|write| {
+        self.store().write(|write| {
             for row in rows {
                 write.remove(ERASURES, &row.to_be_bytes())?;
             }

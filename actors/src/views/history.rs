@@ -2,11 +2,41 @@
 
 use florin_storage::Reader;
 
-use crate::messages::{EntityId, Kind, Movement, Record};
+use super::Views;
+use crate::messages::{EntityId, Kind, Movement, Record, Timestamp};
 use crate::runtime::{Page, read_record};
 
-/// Movements of `entity`, newest first, from record `head` back. `next` is the record to go on
-/// with. Blocks on the disk.
+/// A time from its beginning to just before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Where it ends; this moment isn't in it.
+    pub to: Timestamp,
+}
+
+impl Period {
+    /// All times but the very last.
+    pub const ALWAYS: Self = Self {
+        from: Timestamp::from_micros(i64::MIN),
+        to: Timestamp::from_micros(i64::MAX),
+    };
+}
+
+impl Views {
+    /// The record from which the movements of `entity` in `period` are to be read back, if that is
+    /// known to be earlier than its last one.
+    ///
+    /// # Errors
+    /// What can't be read, as a sentence.
+    pub fn begin(&self, entity: EntityId, period: Period) -> Result<Option<u64>, String> {
+        let last = period.to.as_micros().saturating_sub(1);
+        self.milestone_after(entity, Timestamp::from_micros(last))
+    }
+}
+
+/// Movements of `entity` in `period`, newest first, from record `head` back. `next` is the record
+/// to go on with. Blocks on the disk.
 ///
 /// # Errors
 /// What can't be read, as a sentence.
@@ -14,41 +44,51 @@ pub fn read_movements(
     reader: &Reader,
     entity: EntityId,
     head: u64,
+    period: Period,
     limit: usize,
 ) -> Result<Page<Movement, u64>, String> {
     let mut entries = Vec::new();
     let mut next = head;
-    while next > 0 && entries.len() < limit {
-        let (record, place) = read_change(reader, entity, next)?;
-        if let Some(movement) = movement(&record, place) {
-            entries.push(movement);
-        }
-        next = record.changes[place].previous;
+    while entries.len() < limit {
+        let Some((_, movement, before)) = next_movement(reader, entity, next, period)? else {
+            next = 0;
+            break;
+        };
+        entries.push(movement);
+        next = before;
     }
-    // An entity's first record opens it and moves nothing: with only that left, this is the end.
-    let next = if next > 0 && has_movement(reader, entity, next)? {
-        Some(next)
-    } else {
-        None
-    };
+    // What is left may move nothing, as the record that opens an account: then this is the end.
+    let next = next_movement(reader, entity, next, period)?.map(|(record, ..)| record);
     Ok(Page { entries, next })
 }
 
-/// Whether there is a movement at or before record `from`.
-fn has_movement(reader: &Reader, entity: EntityId, from: u64) -> Result<bool, String> {
+/// The last movement in `period` at or before record `from`: its record, itself, and the record
+/// before.
+fn next_movement(
+    reader: &Reader,
+    entity: EntityId,
+    from: u64,
+    period: Period,
+) -> Result<Option<(u64, Movement, u64)>, String> {
     let mut next = from;
     while next > 0 {
         let (record, place) = read_change(reader, entity, next)?;
-        if movement(&record, place).is_some() {
-            return Ok(true);
+        if record.time < period.from {
+            break;
         }
-        next = record.changes[place].previous;
+        let before = record.changes[place].previous;
+        if record.time < period.to
+            && let Some(movement) = movement(&record, place)
+        {
+            return Ok(Some((next, movement, before)));
+        }
+        next = before;
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// A record, and which of its changes is the entity's.
-fn read_change(
+pub(super) fn read_change(
     reader: &Reader,
     entity: EntityId,
     sequence: u64,

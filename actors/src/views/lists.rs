@@ -18,6 +18,7 @@ pub struct AccountFilter {
 const ACCOUNTS: u8 = 0;
 const ACCOUNTS_BY_STATUS: u8 = 1;
 const ACCOUNTS_BY_REFERENCE: u8 = 2;
+const ACCOUNTS_BY_REFERENCE_AND_STATUS: u8 = 3;
 
 /// The rows of an entity.
 pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
@@ -28,7 +29,9 @@ pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
                 row(vec![ACCOUNTS_BY_STATUS, account.status() as u8], entity),
             ];
             if let Some(reference) = account.reference() {
-                rows.push(row(by_reference(reference), entity));
+                let status = Some(account.status());
+                rows.push(row(by_reference(reference, None), entity));
+                rows.push(row(by_reference(reference, status), entity));
             }
             rows
         }
@@ -37,25 +40,16 @@ pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
 }
 
 impl AccountFilter {
-    /// What the rows of the narrowest fitting list start with.
+    /// What the rows of the list start with that holds just these accounts.
     pub(super) fn prefix(&self) -> Vec<u8> {
-        match self {
-            Self {
-                reference: Some(reference),
-                ..
-            } => by_reference(reference),
-            Self {
-                status: Some(status),
-                ..
-            } => vec![ACCOUNTS_BY_STATUS, *status as u8],
-            Self {
-                status: None,
-                reference: None,
-            } => vec![ACCOUNTS],
+        match (&self.reference, self.status) {
+            (Some(reference), status) => by_reference(reference, status),
+            (None, Some(status)) => vec![ACCOUNTS_BY_STATUS, status as u8],
+            (None, None) => vec![ACCOUNTS],
         }
     }
 
-    /// Whether an entity of that list is shown.
+    /// Whether an entity of that list is shown: another reference may have the same hash.
     pub(super) fn shows(&self, state: &State) -> bool {
         match state {
             State::Account(account) => {
@@ -82,8 +76,12 @@ pub(super) fn entity(row: &[u8]) -> Option<EntityId> {
 }
 
 /// A reference may be personal and is long: its hash stands for it.
-fn by_reference(reference: &str) -> Vec<u8> {
-    let mut prefix = vec![ACCOUNTS_BY_REFERENCE];
+fn by_reference(reference: &str, status: Option<AccountStatus>) -> Vec<u8> {
+    let mut prefix = vec![match status {
+        None => ACCOUNTS_BY_REFERENCE,
+        Some(_) => ACCOUNTS_BY_REFERENCE_AND_STATUS,
+    }];
     prefix.extend_from_slice(&blake3::hash(reference.as_bytes()).as_bytes()[..16]);
+    prefix.extend(status.map(|status| status as u8));
     prefix
 }

@@ -1,12 +1,14 @@
-//! What changed since the view was last written: entities, list rows, totals. States stay here after
+//! What changed since the view was last written: entities, list rows, milestones, totals. States stay here after
 //! they were written, up to a number, so that the next change of a busy entity needs no read.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
 use serde::{Deserialize, Serialize};
 
+use super::milestones::Milestones;
 use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
 use crate::messages::{AccountEvent, Currency, EntityId, Event, Record};
@@ -15,6 +17,8 @@ use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantin
 /// The projector's unwritten work, over what the store holds.
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// What was written.
+    pub(super) store: Arc<ViewStore>,
     /// The last record in here.
     pub(super) sequence: u64,
     /// The last record that the store holds.
@@ -25,6 +29,8 @@ pub(super) struct Memory {
     pub(super) rows: BTreeMap<Vec<u8>, bool>,
     /// Records whose personal values are to be erased, noted since then.
     erasures: Vec<u64>,
+    /// Milestones since then.
+    pub(super) milestones: Milestones,
     /// All postings, by currency.
     pub(super) totals: BTreeMap<Currency, Totals>,
     /// The entities out of service by a record, and why.
@@ -45,16 +51,19 @@ struct Snapshot {
 
 impl Memory {
     pub(super) fn new(
+        store: Arc<ViewStore>,
         sequence: u64,
         totals: BTreeMap<Currency, Totals>,
         quarantined: BTreeMap<EntityId, String>,
     ) -> Self {
         Self {
+            store,
             sequence,
             written: sequence,
             known: HashMap::default(),
             rows: BTreeMap::new(),
             erasures: Vec::new(),
+            milestones: Milestones::default(),
             totals,
             quarantined_written: quarantined.clone(),
             quarantined,
@@ -66,8 +75,14 @@ impl Memory {
         self.known.get(&entity)
     }
 
-    /// Takes a record in. `read` is the store as it is.
-    pub(super) fn take(&mut self, read: &ViewRead, record: &Record) -> Result<(), String> {
+    /// Takes a record in. `read` is the store as it is; each `milestone_records`-th record of an
+    /// entity is a milestone.
+    pub(super) fn take(
+        &mut self,
+        read: &ViewRead,
+        record: &Record,
+        milestone_records: u64,
+    ) -> Result<(), ViewError> {
         for change in &record.changes {
             let entity = change.entity;
             if self.broken.contains(&entity) {
@@ -79,7 +94,7 @@ impl Memory {
                     let stored = if change.previous == 0 {
                         None
                     } else {
-                        read_snapshot(read, entity).map_err(|error| error.to_string())?
+                        read_snapshot(read, entity)?
                     };
                     place.insert(stored.unwrap_or_default())
                 }
@@ -98,6 +113,8 @@ impl Memory {
                 self.broken.insert(entity);
                 continue;
             }
+            self.milestones
+                .take(entity, present, record.time, milestone_records);
             if listed {
                 let after = lists::rows(entity, present.state.as_ref());
                 self.rows.extend(before.into_iter().map(|row| (row, false)));
@@ -120,12 +137,12 @@ impl Memory {
     }
 
     /// Writes every change, sorted, in one transaction. To be followed by [`Self::written`].
-    pub(super) fn write(&self, store: &ViewStore, link: [u8; 32]) -> Result<(), ViewError> {
+    pub(super) fn write(&self, link: [u8; 32]) -> Result<(), ViewError> {
         let changed = |present: &Present| present.last > self.written;
         let known = self.known.iter();
         let mut dirty: Vec<_> = known.filter(|(_, present)| changed(present)).collect();
         dirty.sort_unstable_by_key(|(entity, _)| **entity);
-        store.write(|write| {
+        self.store.write(|write| {
             let mut bytes = Vec::new();
             for (entity, present) in dirty {
                 let Some(state) = &present.state else {
@@ -151,6 +168,7 @@ impl Memory {
             for beside in &self.erasures {
                 write.put(ERASURES, &beside.to_be_bytes(), &[])?;
             }
+            self.milestones.write(write)?;
             for (currency, totals) in &self.totals {
                 bytes.clear();
                 florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;
@@ -180,6 +198,7 @@ impl Memory {
         self.quarantined_written.clone_from(&self.quarantined);
         self.rows.clear();
         self.erasures.clear();
+        self.milestones.clear();
     }
 }
 

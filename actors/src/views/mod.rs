@@ -5,12 +5,16 @@
 //! it writes all of it, sorted, with the position it reaches, in one transaction. Queries see
 //! memory over store, so they are as new as the projector's position.
 
+mod as_of;
 mod audit;
 mod eraser;
 mod history;
 mod index_files;
+mod index_job;
+mod indexes;
 mod lists;
 mod memory;
+mod milestones;
 mod projector;
 mod queries;
 
@@ -22,16 +26,26 @@ use std::thread::Thread;
 use florin_storage::{Disk, Position, ViewError, ViewOptions, ViewStore};
 use tokio::sync::Notify;
 
+pub use as_of::as_of;
 pub(crate) use audit::read_all;
 pub use eraser::{Eraser, EraserOptions};
-pub use history::read_movements;
-pub use index_files::{IndexFiles, IndexKind};
+pub use history::{Period, read_movements};
+pub use index_job::Crew;
+pub use indexes::{IndexMemory, Indexes};
 pub use lists::AccountFilter;
+pub use milestones::Standing;
 pub use projector::{Projector, ProjectorOptions};
 
 use crate::messages::EntityId;
 use crate::runtime::Present;
 use memory::Memory;
+
+#[cfg(test)]
+mod as_of_tests;
+#[cfg(test)]
+mod index_tests;
+#[cfg(test)]
+mod sample;
 
 /// The file of the entities' view.
 const FILE: &str = "views/entities.redb";
@@ -48,14 +62,20 @@ const QUARANTINED: &str = "quarantined";
 /// The views as queries and loads see them.
 #[derive(Debug)]
 pub struct Views {
-    store: ViewStore,
+    disk: Arc<dyn Disk>,
+    cache_bytes: usize,
     memory: RwLock<Memory>,
     position: AtomicU64,
     written: AtomicU64,
+    /// Set when they turned out to be damaged: the projector makes them anew.
+    damaged: AtomicBool,
+    /// Until they hold this record, what they don't hold says nothing: they are being made anew.
+    whole_from: AtomicU64,
     /// Wakes those who wait for the position, in the order in which they came.
     moved: Notify,
     projector: OnceLock<Thread>,
     running: AtomicBool,
+    index_memory: Arc<IndexMemory>,
 }
 
 impl Views {
@@ -64,42 +84,27 @@ impl Views {
     /// # Errors
     /// What the disk refused.
     pub fn open(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         cache_bytes: usize,
         forget_cached: bool,
     ) -> Result<(Arc<Self>, Option<Position>), ViewError> {
-        let options = ViewOptions {
-            cache_bytes,
-            forget_cached,
-        };
-        let store = match ViewStore::open(disk, FILE, SCHEMA, options) {
-            Err(ViewError::Unusable { reason, .. }) => {
-                tracing::warn!(
-                    file = FILE,
-                    reason,
-                    "a view is damaged and is rebuilt from the journal"
-                );
-                disk.remove(FILE)
-                    .map_err(|source| florin_storage::Error::Io {
-                        file: FILE.to_owned(),
-                        source,
-                    })?;
-                ViewStore::open(disk, FILE, SCHEMA, options)?
-            }
-            opened => opened?,
-        };
+        let store = open_store(disk.as_ref(), cache_bytes, forget_cached)?;
         let position = store.position()?;
         let sequence = position.map_or(0, |position| position.sequence);
         let totals = memory::read_totals(&store.read()?)?;
         let quarantined = memory::read_quarantined(&store.read()?)?;
         let views = Self {
-            store,
-            memory: RwLock::new(Memory::new(sequence, totals, quarantined)),
+            disk: Arc::clone(disk),
+            cache_bytes,
+            memory: RwLock::new(Memory::new(Arc::new(store), sequence, totals, quarantined)),
             position: AtomicU64::new(sequence),
             written: AtomicU64::new(sequence),
+            damaged: AtomicBool::new(false),
+            whole_from: AtomicU64::new(0),
             moved: Notify::new(),
             projector: OnceLock::new(),
             running: AtomicBool::new(true),
+            index_memory: Arc::default(),
         };
         Ok((Arc::new(views), position))
     }
@@ -107,6 +112,11 @@ impl Views {
     /// The last record that queries see.
     pub fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
+    }
+
+    /// What the indexes of keys and operations take of memory.
+    pub fn index_memory(&self) -> Arc<IndexMemory> {
+        Arc::clone(&self.index_memory)
     }
 
     /// The last record that the file holds.
@@ -132,9 +142,7 @@ impl Views {
             if self.position() >= sequence {
                 return;
             }
-            if let Some(projector) = self.projector.get() {
-                projector.unpark();
-            }
+            self.wake_projector();
             moved.await;
         }
     }
@@ -145,21 +153,113 @@ impl Views {
         self.moved.notify_waiters();
     }
 
+    /// Whether they turned out to be damaged and are not what they were yet.
+    pub fn is_rebuilding(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+            || self.position() < self.whole_from.load(Ordering::Acquire)
+    }
+
+    /// Waits until they are not being made anew, or have stopped.
+    pub async fn whole(&self) {
+        loop {
+            let moved = self.moved.notified();
+            if !self.is_rebuilding() || !self.is_running() {
+                return;
+            }
+            self.wake_projector();
+            moved.await;
+        }
+    }
+
     /// An entity as the views know it, without its holder's name; blocks on the disk.
     ///
     /// # Errors
     /// What can't be read, as a sentence.
     pub fn snapshot(&self, entity: EntityId) -> Result<Option<Present>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        if memory.sequence < self.whole_from.load(Ordering::Acquire) {
+            return Err("the views are being made anew".to_owned());
+        }
         if let Some(present) = memory.present(entity) {
             return Ok(Some(present.clone()));
         }
-        let read = self.store.read().map_err(|error| error.to_string())?;
+        let read = memory.store.read().map_err(|error| self.fault(error))?;
         drop(memory);
-        memory::read_snapshot(&read, entity).map_err(|error| error.to_string())
+        memory::read_snapshot(&read, entity).map_err(|error| self.fault(error))
+    }
+
+    /// An error as a sentence. If it says that the views are damaged, they are made anew.
+    fn fault(&self, error: ViewError) -> String {
+        if matches!(error, ViewError::Unusable { .. }) {
+            self.damaged.store(true, Ordering::Release);
+            self.wake_projector();
+        }
+        error.to_string()
+    }
+
+    /// Begins the views anew: an empty file in place of the damaged one. What they are asked waits
+    /// until they hold again what they held.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    fn begin_anew(&self) -> Result<(), ViewError> {
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        self.whole_from.fetch_max(memory.sequence, Ordering::AcqRel);
+        remove(self.disk.as_ref())?;
+        let store = open_store(self.disk.as_ref(), self.cache_bytes, true)?;
+        *memory = Memory::new(Arc::new(store), 0, BTreeMap::new(), BTreeMap::new());
+        self.position.store(0, Ordering::Release);
+        self.damaged.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// The file as it is now; it is another one once the views are made anew.
+    fn store(&self) -> Arc<ViewStore> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&memory.store)
+    }
+
+    fn wake_projector(&self) {
+        if let Some(projector) = self.projector.get() {
+            projector.unpark();
+        }
     }
 
     fn stopped(&self) {
         self.running.store(false, Ordering::Release);
+        self.moved.notify_waiters();
     }
+}
+
+/// Opens the views' file; a damaged one, or one of another version, is removed and made anew.
+fn open_store(
+    disk: &dyn Disk,
+    cache_bytes: usize,
+    forget_cached: bool,
+) -> Result<ViewStore, ViewError> {
+    let options = ViewOptions {
+        cache_bytes,
+        forget_cached,
+    };
+    match ViewStore::open(disk, FILE, SCHEMA, options) {
+        Err(ViewError::Unusable { reason, .. }) => {
+            tracing::warn!(
+                file = FILE,
+                reason,
+                "a view is damaged and is rebuilt from the journal"
+            );
+            remove(disk)?;
+            ViewStore::open(disk, FILE, SCHEMA, options)
+        }
+        opened => opened,
+    }
+}
+
+fn remove(disk: &dyn Disk) -> Result<(), ViewError> {
+    disk.remove(FILE).map_err(|source| {
+        ViewError::Disk(florin_storage::Error::Io {
+            file: FILE.to_owned(),
+            source,
+        })
+    })
 }

@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use florin_storage::{Frame, Reader, SortedSegment, Watermark};
+use florin_storage::{Frame, Reader, Watermark};
 
-use super::{IndexFiles, Views};
+use super::Views;
+use super::indexes::{Indexes, Segments};
 use crate::messages::Timestamp;
 use crate::record_codec::decode_record;
-use crate::runtime::{Clock, key_hash, operation_entry};
+use crate::runtime::Clock;
 
 /// Bytes of frames read at a time: bounds how long queries wait for the memory.
 const SCAN_BYTES: usize = 256 * 1024;
@@ -29,10 +30,14 @@ pub struct ProjectorOptions {
     pub keys_max: u64,
     /// Idempotency keys are kept so many milliseconds.
     pub keys_millis_max: u64,
+    /// Bytes that the indexes may take of memory: past that, filters of old segments go.
+    pub index_memory_bytes_max: u64,
+    /// Each so many records of an entity one is a milestone of its history.
+    pub milestone_records: u64,
 }
 
-/// Told when the segments of the indexes changed: keys, then operations.
-pub type Sealed = Box<dyn Fn(Vec<Arc<SortedSegment>>, Vec<Arc<SortedSegment>>) + Send>;
+/// Told when the segments of the indexes changed.
+pub type Sealed = Box<dyn Fn(Segments) + Send>;
 
 /// Keeps the views; belongs to one thread or task.
 pub struct Projector {
@@ -40,8 +45,7 @@ pub struct Projector {
     reader: Reader,
     clock: Arc<dyn Clock>,
     options: ProjectorOptions,
-    keys: IndexFiles,
-    operations: IndexFiles,
+    indexes: Indexes,
     sealed: Sealed,
     next: u64,
     link: [u8; 32],
@@ -64,20 +68,19 @@ impl Projector {
         reader: Reader,
         clock: Arc<dyn Clock>,
         options: ProjectorOptions,
-        keys: IndexFiles,
-        operations: IndexFiles,
+        indexes: Indexes,
         sealed: Sealed,
     ) -> Self {
         let flushed = views.position();
-        let next = flushed.min(keys.covered()).min(operations.covered()) + 1;
+        let (keys, operations) = indexes.covered();
+        let next = flushed.min(keys).min(operations) + 1;
         let flushed_nanos = clock.nanos();
         Self {
             views,
             reader,
             clock,
             options,
-            keys,
-            operations,
+            indexes,
             sealed,
             next,
             link: [0; 32],
@@ -91,6 +94,30 @@ impl Projector {
     /// # Errors
     /// What can't be read or written, as a sentence: the views stop there.
     pub fn step(&mut self) -> Result<bool, String> {
+        if self.views.damaged.load(Ordering::Acquire) {
+            self.begin_anew()?;
+        }
+        match self.advance() {
+            // The next step makes them anew.
+            Err(_) if self.views.damaged.load(Ordering::Acquire) => Ok(true),
+            advanced => advanced,
+        }
+    }
+
+    /// The views turned out to be damaged: they are made anew from the first record on.
+    fn begin_anew(&mut self) -> Result<(), String> {
+        tracing::error!(
+            position = self.views.position(),
+            "the views are damaged and are made anew from the journal"
+        );
+        let begun = self.views.begin_anew();
+        begun.map_err(|error| error.to_string())?;
+        self.indexes.forget_taken();
+        (self.next, self.flushed) = (1, 0);
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<bool, String> {
         let frames = if self.next <= self.reader.durable() {
             self.reader
                 .scan(self.next, SCAN_BYTES)
@@ -103,6 +130,11 @@ impl Projector {
         }
         if self.is_flush_due() {
             self.flush()?;
+        }
+        let nanos = self.clock.nanos();
+        let tended = self.indexes.tend(nanos);
+        if tended.map_err(|error| error.to_string())? {
+            (self.sealed)(self.indexes.segments());
         }
         Ok(self.next <= self.reader.durable())
     }
@@ -121,8 +153,8 @@ impl Projector {
                 return Ok(());
             }
             memory
-                .write(&views.store, self.link)
-                .map_err(|error| error.to_string())?;
+                .write(self.link)
+                .map_err(|error| views.fault(error))?;
             self.flushed = memory.sequence;
         }
         views
@@ -145,6 +177,7 @@ impl Projector {
                 Err(fault) => return self.stop(&fault),
             }
             if stop.load(Ordering::Acquire) {
+                self.indexes.stop();
                 if let Err(fault) = self.flush() {
                     self.stop(&fault);
                 }
@@ -169,21 +202,18 @@ impl Projector {
 
     fn take(&mut self, frames: &[Frame]) -> Result<(), String> {
         let views = Arc::clone(&self.views);
-        let read = views.store.read().map_err(|error| error.to_string())?;
         let mut memory = views.memory.write().unwrap_or_else(PoisonError::into_inner);
+        let read = memory.store.read().map_err(|error| views.fault(error))?;
         let mut time = Timestamp::default();
         for frame in frames {
             for (sequence, bytes) in frame.iter().filter(|(sequence, _)| *sequence >= self.next) {
                 let record =
                     decode_record(bytes).map_err(|error| format!("record {sequence}: {error}"))?;
                 if sequence > memory.sequence {
-                    memory.take(&read, &record)?;
+                    let taken = memory.take(&read, &record, self.options.milestone_records);
+                    taken.map_err(|error| views.fault(error))?;
                 }
-                self.operations
-                    .take(operation_entry(record.operation_id), sequence);
-                if let Some(key) = &record.key {
-                    self.keys.take(key_hash(&record.caller, key), sequence);
-                }
+                self.indexes.take(&record);
                 time = record.time;
             }
             self.next = frame.last_sequence + 1;
@@ -192,27 +222,10 @@ impl Projector {
         let position = memory.sequence;
         drop(memory);
         views.reached(position);
-        self.seal(time).map_err(|error| error.to_string())
-    }
-
-    /// Every record has an operation and at most one key: the operations decide when both
-    /// indexes get their next segment, so that both reach equally far.
-    fn seal(&mut self, time: Timestamp) -> std::io::Result<()> {
-        if !self.operations.is_due() {
-            return Ok(());
+        let sealed = self.indexes.seal(self.next - 1, time);
+        if sealed.map_err(|error| error.to_string())? {
+            (self.sealed)(self.indexes.segments());
         }
-        let last = self.next - 1;
-        self.keys.seal(last, time)?;
-        self.operations.seal(last, time)?;
-        let kept = i64::try_from(self.options.keys_millis_max).unwrap_or(i64::MAX);
-        let oldest = time.as_micros().saturating_sub(kept.saturating_mul(1_000));
-        let gone = self
-            .keys
-            .expire(self.options.keys_max, Timestamp::from_micros(oldest))?;
-        if gone > 0 {
-            tracing::info!(keys = gone, "idempotency keys expired");
-        }
-        (self.sealed)(self.keys.segments(), self.operations.segments());
         Ok(())
     }
 

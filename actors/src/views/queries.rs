@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::PoisonError;
 
-use florin_storage::{Reader, ViewRead};
+use florin_storage::{Reader, ViewError, ViewRead};
 
 use super::lists::{self, AccountFilter};
 use super::memory::{self, Memory};
@@ -68,13 +68,14 @@ impl Views {
         count: usize,
     ) -> Result<Vec<(EntityId, Present)>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
-        let read = self.store.read().map_err(|error| error.to_string())?;
+        let read = memory.store.read().map_err(|error| self.fault(error))?;
         let mut found = Vec::new();
-        for entity in listed(&memory, &read, filter.prefix(), after)? {
-            let entity = entity?;
+        let listed = listed(&memory, &read, filter.prefix(), after);
+        for entity in listed.map_err(|error| self.fault(error))? {
+            let entity = entity.map_err(|error| self.fault(error))?;
             let present = match memory.present(entity) {
                 Some(present) => Some(present.clone()),
-                None => memory::read_snapshot(&read, entity).map_err(|error| error.to_string())?,
+                None => memory::read_snapshot(&read, entity).map_err(|error| self.fault(error))?,
             };
             let Some(present) = present else {
                 return Err(format!("{entity} is listed and has no snapshot"));
@@ -101,15 +102,14 @@ fn listed<'m>(
     read: &ViewRead,
     prefix: Vec<u8>,
     after: Option<EntityId>,
-) -> Result<impl Iterator<Item = Result<EntityId, String>> + use<'m>, String> {
+) -> Result<impl Iterator<Item = Result<EntityId, ViewError>> + use<'m>, ViewError> {
     let first = EntityId::from_bytes([0; 16]);
     let last = EntityId::from_bytes([0xff; 16]);
     let from = lists::row(prefix.clone(), after.unwrap_or(first));
     let to = lists::row(prefix, last);
     let stored = read
-        .range(ROWS, from.as_slice()..=to.as_slice())
-        .map_err(|error| error.to_string())?
-        .map(|row| row.map(|(key, _)| key).map_err(|error| error.to_string()))
+        .range(ROWS, from.as_slice()..=to.as_slice())?
+        .map(|row| row.map(|(key, _)| key))
         .filter(|row| !row.as_ref().is_ok_and(|row| memory.rows.contains_key(row)));
     let added = rows_added(&memory.rows, from, to).map(Ok);
     let merged = Merged {
@@ -118,7 +118,8 @@ fn listed<'m>(
     };
     Ok(merged
         .map(|row| {
-            row.and_then(|row| lists::entity(&row).ok_or_else(|| "a row without id".to_owned()))
+            let nameless = || florin_storage::Error::Decode("a row without id".to_owned());
+            Ok(lists::entity(&row?).ok_or_else(nameless)?)
         })
         .filter(move |entity| after.is_none() || entity.as_ref().ok() != after.as_ref()))
 }
@@ -141,10 +142,10 @@ struct Merged<L: Iterator, R: Iterator> {
 
 impl<L, R> Iterator for Merged<L, R>
 where
-    L: Iterator<Item = Result<Vec<u8>, String>>,
-    R: Iterator<Item = Result<Vec<u8>, String>>,
+    L: Iterator<Item = Result<Vec<u8>, ViewError>>,
+    R: Iterator<Item = Result<Vec<u8>, ViewError>>,
 {
-    type Item = Result<Vec<u8>, String>;
+    type Item = Result<Vec<u8>, ViewError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match (self.left.peek(), self.right.peek()) {

@@ -62,9 +62,19 @@ pub struct PostingBody {
 /// A balance: an integer of one entity, a decimal string of an external account.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
-enum BalanceAfter {
+pub(super) enum BalanceAfter {
     One(i64),
     Total(Decimal),
+}
+
+impl BalanceAfter {
+    /// The balance of an entity of that kind.
+    pub(super) fn of(kind: Kind, balance: i128) -> Self {
+        match (kind, i64::try_from(balance)) {
+            (Kind::External, _) | (_, Err(_)) => Self::Total(Decimal(balance)),
+            (_, Ok(balance)) => Self::One(balance),
+        }
+    }
 }
 
 impl TransactionBody {
@@ -93,16 +103,12 @@ impl TransactionBody {
 fn posting(record: &Record, posting: &Posting) -> Option<PostingBody> {
     let change = record.changes.get(posting.change as usize)?;
     let kind = change.kind()?;
-    let balance_after = match (kind, i64::try_from(posting.balance)) {
-        (Kind::External, _) | (_, Err(_)) => BalanceAfter::Total(Decimal(posting.balance)),
-        (_, Ok(balance)) => BalanceAfter::One(balance),
-    };
     Some(PostingBody {
         entity_id: change.entity,
         kind: kind.name(),
         amount: posting.amount,
         currency: posting.currency.code().to_owned(),
-        balance_after,
+        balance_after: BalanceAfter::of(kind, posting.balance),
         version: change.version,
     })
 }

@@ -7,6 +7,7 @@ mod ledger;
 mod movement;
 mod operation;
 mod page;
+mod record;
 mod requests;
 mod transfer;
 mod values;
@@ -18,6 +19,7 @@ pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
 pub use operation::{OperationBody, ResultBody};
 pub use page::PageBody;
+pub use record::RecordLine;
 pub use requests::{
     AliasTransferRequest, KeyOnlyRequest, MoneyRequest, NewStatus, OpenAccountRequest,
     TransferRequest, UpdateAccountRequest,

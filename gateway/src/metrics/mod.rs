@@ -47,6 +47,7 @@ pub struct Metrics {
     view_lag_seconds: Measure,
     lag: Lag,
     keys: Count,
+    index_memory: Count,
     disk_free: Count,
     actors: Arc<ActorCounts>,
 }
@@ -127,6 +128,7 @@ impl Metrics {
             view_lag_seconds: Measure::default(),
             lag: Lag::default(),
             keys: Count::default(),
+            index_memory: Count::default(),
             disk_free: Count::default(),
             actors: Arc::default(),
         };
@@ -166,6 +168,9 @@ impl Metrics {
         all.register("florin_actors", help, shared(&self.actors));
         let help = "Idempotency keys in the index";
         all.register("florin_idempotency_keys", help, self.keys.clone());
+        let help = "Memory that the index of keys and operations takes";
+        let memory = self.index_memory.clone();
+        all.register_with_unit("florin_index_memory", help, Unit::Bytes, memory);
         let help = "Durable records that the views still have to read";
         all.register_with_unit("florin_view_lag", help, records(), self.view_lag.clone());
         let help = "Age of the oldest durable record that the views still have to read";
@@ -202,6 +207,7 @@ impl Metrics {
         self.view_lag.set(health.views_lag);
         self.disk_free
             .set(health.disk_free_bytes.unwrap_or_default());
+        self.index_memory.set(core.index_memory_bytes());
         if let Ok(keys) = core.idempotency_keys().await {
             self.keys.set(keys);
         }

@@ -271,6 +271,7 @@ impl Client {
             Unavailable::ViewBehind => {
                 settings.slow_views
                     || circumstances.views_stopped.get()
+                    || circumstances.views_rotten.get()
                     || circumstances.disk_faulty.get()
             }
             reason if reason == OUTCOME_UNKNOWN => circumstances.disk_faulty.get(),

@@ -4,9 +4,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use florin_storage::Disk as _;
 use rand::Rng;
 
-use super::world::{Death, World};
+use super::world::{Circumstances, Death, World};
 
 /// How often the keeper looks.
 const TICK: Duration = Duration::from_millis(5);
@@ -136,6 +137,26 @@ async fn fault(world: &World) {
             world.step(|| "the projector stops".to_owned());
             circumstances.views_stopped.set(true);
         }
+        18 if !world.settings.slow_views => rot(world, &circumstances),
         _ => {}
     }
+}
+
+/// Some bytes of the views rot.
+fn rot(world: &World, circumstances: &Circumstances) {
+    let files = world.disk.list("views").unwrap_or_default();
+    if files.is_empty() {
+        return;
+    }
+    let mut rng = world.rng.borrow_mut();
+    let name = format!("views/{}", files[rng.random_range(0..files.len())]);
+    let length = world.disk.contents(&name).map_or(0, |bytes| bytes.len());
+    let count = rng.random_range(1..30).min(length);
+    for _ in 0..count {
+        let flip = 1 << rng.random_range(0..8);
+        world.disk.rot(&name, rng.random_range(0..length), flip);
+    }
+    drop(rng);
+    circumstances.views_rotten.set(true);
+    world.step(|| format!("{count} bytes of {name} rot"));
 }

@@ -124,7 +124,19 @@ async fn settled(world: &Rc<World>) {
     let count = world.history.borrow().asked.len();
     for asked in 0..count {
         let recorded = world.judge.borrow().record_of(asked).is_some();
-        match look_up::read(&mut client, asked).await {
+        let mut found = look_up::read(&mut client, asked).await;
+        // A segment that is found damaged is written anew first.
+        let mut waited = Duration::ZERO;
+        while found.is_none()
+            && world.circumstances.borrow().views_rotten.get()
+            && world.violation().is_none()
+            && waited < QUIET_MAX
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            waited += Duration::from_millis(50);
+            found = look_up::read(&mut client, asked).await;
+        }
+        match found {
             Some(Some(Operation::Decided(_))) if recorded => {}
             // A repeat has no record of its own.
             Some(None) if !recorded => {}

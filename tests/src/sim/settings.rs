@@ -115,7 +115,7 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
         segment_bytes_max: pick(rng, &[1 << 16, 1 << 17, 1 << 20, 1 << 26]),
         frame_bytes_max: pick(rng, &[1_024, 4_096, 65_472]),
         journal_cache_bytes: 1 << 20,
-        views_cache_bytes: 1 << 20,
+        views_cache_bytes: pick(rng, &[0, 1 << 20]),
         lag_records_max: if slow_views && rng.random_bool(0.5) {
             rng.random_range(3..=30)
         } else {
@@ -144,6 +144,8 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
             states_kept_max: pick(rng, &[0, 2, 1_000]),
             keys_max: 1_000_000,
             keys_millis_max: 1_000_000_000_000,
+            index_memory_bytes_max: pick(rng, &[0, 200, 1 << 30]),
+            milestone_records: pick(rng, &[2, 3, 64]),
         },
     }
 }

@@ -54,6 +54,8 @@ pub struct Circumstances {
     pub disk_full: Cell<bool>,
     /// The projector was stopped.
     pub views_stopped: Cell<bool>,
+    /// Bytes of the views rotted.
+    pub views_rotten: Cell<bool>,
 }
 
 /// Everything of one run.
@@ -243,6 +245,9 @@ impl World {
         self.disk.set_free_bytes(1 << 40);
         let circumstances = Rc::new(Circumstances::default());
         circumstances.disk_faulty.set(fault.is_some());
+        // A block that rotted is found when it is read.
+        let rotten = self.circumstances.borrow().views_rotten.get();
+        circumstances.views_rotten.set(rotten);
         self.step(|| {
             let views = self.disk.list("views").unwrap_or_default();
             format!("the node starts with views {views:?}, fault {fault:?}")

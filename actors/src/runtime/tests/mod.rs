@@ -3,6 +3,7 @@
 mod core;
 mod passivation;
 mod supervision;
+mod views;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ fn limits() -> Limits {
             states_kept_max: 4,
             keys_max: 1_000_000,
             keys_millis_max: 1_000_000_000,
+            index_memory_bytes_max: 1_000,
+            milestone_records: 4,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Reads an account's movements, page by page.
 
-use florin_actors::messages::EntityId;
+use florin_actors::messages::{EntityId, Movement};
+use florin_actors::views::Period;
 use rand::Rng;
 
 use crate::sim::client::Client;
@@ -26,6 +27,7 @@ pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
         let count = page.as_ref().map(|page| page.entries.len());
         client.step(|| format!("reads {count:?} movements of {id} before {before:?}"));
         let next = page.as_ref().and_then(|page| page.next);
+        let entries = page.as_ref().map(|page| page.entries.clone());
         let seen = Seen::Movements {
             id,
             before,
@@ -33,9 +35,56 @@ pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
             page,
         };
         client.world.saw(&core, from, seen);
+        enter_by_time(client, id, &entries.unwrap_or_default()).await;
         if next.is_none() {
             return;
         }
         before = next;
+    }
+}
+
+/// What was moved stays so: a time among these movements has the balance that the last one before it
+/// left, and a period the movements in it.
+async fn enter_by_time(client: &mut Client, id: EntityId, entries: &[Movement]) {
+    if entries.len() < 3 {
+        return;
+    }
+    let core = client.core.clone();
+    let time = entries[client.rng.random_range(1..entries.len())].timestamp;
+    let last = entries.iter().position(|entry| entry.timestamp <= time);
+    // Of the newest time of all there may be more by now.
+    if let Some(last) = last.filter(|last| *last > 0) {
+        let Some(standing) = client.read(core.balance_at(id, time)).await else {
+            return;
+        };
+        client.step(|| format!("reads {id} at {time}: {standing:?}"));
+        let right = &entries[last];
+        let fits = standing.is_some_and(|standing| {
+            standing.balance == i128::from(right.balance_after) && standing.version >= right.version
+        });
+        if !fits {
+            let what = format!("{id} had {standing:?} at {time}, after {right:?}");
+            client.world.violated(what);
+        }
+    }
+    let (newest, oldest) = (&entries[0], &entries[entries.len() - 1]);
+    let within = |entry: &&Movement| entry.timestamp >= time && entry.timestamp < newest.timestamp;
+    // Only if the page has all of that period.
+    if oldest.timestamp < time {
+        let period = Period {
+            from: time,
+            to: newest.timestamp,
+        };
+        let limit = entries.len();
+        let read = core.movements_in(id, period, None, limit);
+        let Some(page) = client.read(read).await else {
+            return;
+        };
+        let shown = page.map(|page| page.entries).unwrap_or_default();
+        client.step(|| format!("reads {} movements of {id} in {period:?}", shown.len()));
+        if !entries.iter().filter(within).eq(shown.iter()) {
+            let what = format!("{id} moved {shown:?} in {period:?}, of {entries:?}");
+            client.world.violated(what);
+        }
     }
 }

@@ -1,0 +1,356 @@
+//! Work on an index's segments that takes long, cut into short steps: merging some into one, and
+//! writing a damaged one anew from the journal. Nobody waits for it: until it is done the segments
+//! that it replaces are in use, and after a crash at any moment one whole set of them is on disk.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use florin_storage::{Disk, Extent, Reader, SegmentWriter, SortedSegment};
+
+use super::index_files::{IndexKind, Piece, Replacement, write};
+use crate::record_codec::decode_record;
+use crate::runtime::{key_hash, operation_entry};
+
+/// Blocks of 170 entries read at a time from each segment.
+const READ_BLOCKS: u64 = 64;
+/// Entries merged in a step.
+const STEP_ENTRIES: usize = 16 * 1024;
+/// Bytes of frames read in a step.
+const SCAN_BYTES: usize = 1024 * 1024;
+
+/// A piece of work, step by step.
+#[derive(Debug)]
+pub(super) struct Job {
+    disk: Arc<dyn Disk>,
+    kind: IndexKind,
+    of: Range<usize>,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    Merge(Merge),
+    Rebuild(Rebuild),
+}
+
+impl Job {
+    /// Merges neighbours, which are those at `of`, into one segment.
+    pub(super) fn merge(
+        disk: Arc<dyn Disk>,
+        kind: IndexKind,
+        of: Range<usize>,
+        pieces: Vec<Piece>,
+    ) -> Self {
+        let work = Work::Merge(Merge {
+            sources: pieces.into_iter().map(Source::new).collect(),
+            writer: None,
+        });
+        Self {
+            disk,
+            kind,
+            of,
+            work,
+        }
+    }
+
+    /// Writes the segment at `place` anew, as several of `entries_max` entries.
+    pub(super) fn rebuild(
+        disk: Arc<dyn Disk>,
+        kind: IndexKind,
+        place: usize,
+        extent: Extent,
+        entries_max: usize,
+        reader: Reader,
+    ) -> Self {
+        let work = Work::Rebuild(Rebuild {
+            reader,
+            last: extent.covers.1,
+            entries_max,
+            next: extent.covers.0,
+            first: extent.covers.0,
+            since: extent.times.0,
+            entries: Vec::new(),
+            pieces: Vec::new(),
+        });
+        Self {
+            disk,
+            kind,
+            of: place..place + 1,
+            work,
+        }
+    }
+
+    /// Which index it works on.
+    pub(super) const fn kind(&self) -> IndexKind {
+        self.kind
+    }
+
+    /// Does a little; the result once it is done.
+    pub(super) fn step(&mut self) -> io::Result<Option<Replacement>> {
+        let disk = self.disk.as_ref();
+        let pieces = match &mut self.work {
+            Work::Merge(merge) => merge.step(disk, self.kind)?,
+            Work::Rebuild(rebuild) => rebuild.step(disk, self.kind)?,
+        };
+        Ok(pieces.map(|pieces| Replacement {
+            of: self.of.clone(),
+            pieces,
+        }))
+    }
+
+    /// Does all of it.
+    pub(super) fn run(&mut self, stop: &AtomicBool) -> io::Result<Replacement> {
+        loop {
+            if stop.load(Ordering::Acquire) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if let Some(done) = self.step()? {
+                return Ok(done);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Merge {
+    sources: Vec<Source>,
+    writer: Option<SegmentWriter>,
+}
+
+/// A segment that is read from its start to its end.
+#[derive(Debug)]
+struct Source {
+    piece: Piece,
+    next_block: u64,
+    entries: std::vec::IntoIter<(u128, u64)>,
+}
+
+impl Source {
+    fn new(piece: Piece) -> Self {
+        Self {
+            piece,
+            next_block: 0,
+            entries: Vec::new().into_iter(),
+        }
+    }
+
+    /// The next entry, which stays.
+    fn peek(&mut self) -> io::Result<Option<(u128, u64)>> {
+        if self.entries.len() == 0 && self.next_block < self.piece.segment.blocks() {
+            let read = self
+                .piece
+                .segment
+                .read_blocks(self.next_block, READ_BLOCKS)?;
+            self.next_block += READ_BLOCKS;
+            self.entries = read.into_iter();
+        }
+        Ok(self.entries.as_slice().first().copied())
+    }
+}
+
+impl Merge {
+    fn step(&mut self, disk: &dyn Disk, kind: IndexKind) -> io::Result<Option<Vec<Piece>>> {
+        let extent = self.extent();
+        let file = kind.file(extent.covers.1);
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let begun = SegmentWriter::create(disk, &file, extent, kind.has_filters())?;
+                none.insert(begun)
+            }
+        };
+        for _ in 0..STEP_ENTRIES {
+            let mut least: Option<((u128, u64), usize)> = None;
+            for (place, source) in self.sources.iter_mut().enumerate() {
+                if let Some(entry) = source.peek()?
+                    && least.is_none_or(|(known, _)| entry < known)
+                {
+                    least = Some((entry, place));
+                }
+            }
+            let Some((entry, place)) = least else {
+                if let Some(writer) = self.writer.take() {
+                    writer.finish(disk)?;
+                }
+                let segment = Arc::new(SortedSegment::open(disk, &file)?);
+                return Ok(Some(vec![Piece { file, segment }]));
+            };
+            writer.push(entry)?;
+            self.sources[place].entries.next();
+        }
+        Ok(None)
+    }
+
+    fn extent(&self) -> Extent {
+        let extents = || self.sources.iter().map(|source| &source.piece.segment);
+        let of_entries = || {
+            let filled = extents().filter(|segment| !segment.is_empty());
+            filled.map(|segment| segment.extent().times)
+        };
+        // Empty ones have no entry whose age could matter.
+        let newest = extents().map(|segment| segment.extent().times.1).max();
+        let times = (
+            of_entries().map(|times| times.0).min().or(newest),
+            of_entries().map(|times| times.1).max().or(newest),
+        );
+        Extent {
+            covers: (
+                extents()
+                    .map(|segment| segment.covers().0)
+                    .min()
+                    .unwrap_or(1),
+                extents()
+                    .map(|segment| segment.covers().1)
+                    .max()
+                    .unwrap_or(0),
+            ),
+            times: (times.0.unwrap_or(0), times.1.unwrap_or(0)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Rebuild {
+    reader: Reader,
+    last: u64,
+    entries_max: usize,
+    /// The next record to read.
+    next: u64,
+    /// The first record of the segment that is being gathered, and the time before it.
+    first: u64,
+    since: i64,
+    entries: Vec<(u128, u64)>,
+    pieces: Vec<Piece>,
+}
+
+impl Rebuild {
+    fn step(&mut self, disk: &dyn Disk, kind: IndexKind) -> io::Result<Option<Vec<Piece>>> {
+        let frames = self.reader.scan(self.next, SCAN_BYTES);
+        let frames = frames.map_err(io::Error::other)?;
+        if frames.is_empty() {
+            return Err(io::Error::other("its records are not in the journal"));
+        }
+        for frame in frames {
+            let within = self.next..=self.last;
+            for (sequence, bytes) in frame.iter().filter(|(at, _)| within.contains(at)) {
+                let record = decode_record(bytes).map_err(io::Error::other)?;
+                match (kind, &record.key) {
+                    (IndexKind::Operations, _) => self
+                        .entries
+                        .push((operation_entry(record.operation_id), sequence)),
+                    (IndexKind::Keys, Some(key)) => {
+                        self.entries.push((key_hash(&record.caller, key), sequence));
+                    }
+                    (IndexKind::Keys, None) => {}
+                }
+            }
+            self.next = frame.last_sequence + 1;
+            let is_last = frame.last_sequence >= self.last;
+            if is_last || self.entries.len() >= self.entries_max {
+                let extent = Extent {
+                    covers: (self.first, frame.last_sequence.min(self.last)),
+                    times: (self.since, frame.last_time),
+                };
+                let entries = std::mem::take(&mut self.entries);
+                // The last one takes the place of the damaged file.
+                self.pieces.push(write(disk, kind, entries, extent)?);
+                (self.first, self.since) = (extent.covers.1 + 1, frame.last_time);
+            }
+            if is_last {
+                return Ok(Some(std::mem::take(&mut self.pieces)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Who does jobs, one at a time.
+#[derive(Debug)]
+pub struct Crew {
+    has_threads: bool,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+enum Running {
+    Here(Box<Job>),
+    Thread {
+        thread: JoinHandle<io::Result<Replacement>>,
+        kind: IndexKind,
+        stop: Arc<AtomicBool>,
+    },
+}
+
+impl Crew {
+    /// Works on threads of its own, or, in a simulation, a step whenever it is asked.
+    pub const fn new(has_threads: bool) -> Self {
+        Self {
+            has_threads,
+            running: None,
+        }
+    }
+
+    /// Whether nothing is under way.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// Begins a job.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn begin(&mut self, mut job: Job) -> io::Result<()> {
+        if !self.has_threads {
+            self.running = Some(Running::Here(Box::new(job)));
+            return Ok(());
+        }
+        let kind = job.kind();
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || job.run(&asked))?;
+        self.running = Some(Running::Thread { thread, kind, stop });
+        Ok(())
+    }
+
+    /// What has come of the job, once it is done.
+    pub(super) fn poll(&mut self) -> Option<(IndexKind, io::Result<Replacement>)> {
+        match self.running.take()? {
+            Running::Here(mut job) => match job.step() {
+                Ok(None) => {
+                    self.running = Some(Running::Here(job));
+                    None
+                }
+                Ok(Some(done)) => Some((job.kind(), Ok(done))),
+                Err(error) => Some((job.kind(), Err(error))),
+            },
+            Running::Thread { thread, kind, .. } if thread.is_finished() => {
+                let panicked = |_| Err(io::Error::other("it panicked"));
+                Some((kind, thread.join().unwrap_or_else(panicked)))
+            }
+            running @ Running::Thread { .. } => {
+                self.running = Some(running);
+                None
+            }
+        }
+    }
+
+    /// Gives up what is under way and waits until nobody writes any more.
+    pub(super) fn stop(&mut self) {
+        if let Some(Running::Thread { thread, stop, .. }) = self.running.take() {
+            stop.store(true, Ordering::Release);
+            // Whatever it ended with, it is of no use now.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

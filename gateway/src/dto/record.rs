@@ -1,0 +1,350 @@
+//! A record of the journal as a line of `florin export`. The names of fields and their words are
+//! documented in `docs/reference/export.md` and stay.
+
+use std::fmt::Write as _;
+
+use florin_actors::export::Exported;
+use florin_actors::messages::{
+    AccountEvent, Change, Command, Currency, EntityId, Event, ExternalEvent, Kind, Metadata,
+    NumberingEvent, OperationId, Outcome, Personal, Posting, Record, RequestId, TraceParent,
+};
+use serde::{Serialize, Serializer};
+
+use super::ledger::BalanceAfter;
+use super::values::{OverdraftLimit, Time};
+
+/// One line.
+#[derive(Debug, Serialize)]
+pub struct RecordLine<'a> {
+    sequence: u64,
+    time: Time,
+    epoch: u32,
+    operation_id: OperationId,
+    caller: &'a str,
+    idempotency_key: Option<&'a str>,
+    request_id: Shown<'a, RequestId>,
+    correlation_id: Option<Shown<'a, RequestId>>,
+    causation_id: Option<OperationId>,
+    traceparent: Option<String>,
+    command: CommandLine<'a>,
+    execution: Option<ExecutionLine>,
+    outcome: OutcomeLine<'a>,
+    changes: Vec<ChangeLine<'a>>,
+    postings: Vec<PostingLine<'a>>,
+    input: Option<InputLine<'a>>,
+    hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal: Option<Option<PersonalLine>>,
+}
+
+/// A value as it is displayed.
+#[derive(Debug)]
+struct Shown<'a, T>(&'a T);
+
+impl<T: std::fmt::Display> Serialize for Shown<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CommandLine<'a> {
+    kind: &'static str,
+    #[serde(flatten)]
+    fields: CommandFields<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum CommandFields<'a> {
+    Open(OpenedLine<'a>),
+    Update {
+        account_id: EntityId,
+        status: Option<&'static str>,
+        overdraft_limit: Option<OverdraftLimit>,
+    },
+    Delete {
+        account_id: EntityId,
+    },
+    Move {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<EntityId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<EntityId>,
+        amount: u64,
+        currency: Option<&'a str>,
+        reference: Option<&'a str>,
+        metadata: &'a Metadata,
+    },
+}
+
+/// An account as it is opened; `number` is there once it was given out.
+#[derive(Debug, Serialize)]
+struct OpenedLine<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    holder_hash: Option<String>,
+    country_code: &'a str,
+    currency: &'a str,
+    overdraft_limit: OverdraftLimit,
+    reference: Option<&'a str>,
+    metadata: &'a Metadata,
+}
+
+#[derive(Debug, Serialize)]
+struct ExecutionLine {
+    accepted: u64,
+    first_item: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct OutcomeLine<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeLine<'a> {
+    entity_id: EntityId,
+    kind: &'static str,
+    version: u64,
+    previous: u64,
+    events: Vec<EventLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum EventLine<'a> {
+    Opened(Box<OpenedLine<'a>>),
+    #[serde(rename = "opened")]
+    OpenedExternal {
+        currency: &'a str,
+    },
+    StatusChanged {
+        status: &'static str,
+    },
+    OverdraftChanged {
+        overdraft_limit: OverdraftLimit,
+    },
+    Debited {
+        amount: u64,
+    },
+    Credited {
+        amount: u64,
+    },
+    Issued {
+        count: u64,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct PostingLine<'a> {
+    entity_id: EntityId,
+    kind: &'static str,
+    amount: i64,
+    currency: &'a str,
+    balance_after: BalanceAfter,
+    held: i64,
+    overdraft_limit: OverdraftLimit,
+}
+
+#[derive(Debug, Serialize)]
+struct InputLine<'a> {
+    topic: &'a str,
+    partition: i32,
+    offset: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct PersonalLine {
+    holder_name: Option<String>,
+}
+
+impl<'a> RecordLine<'a> {
+    /// The line of a record; with `personal`, also the personal values beside it.
+    pub fn new(exported: &Exported<'a>, personal: bool) -> Self {
+        let record = exported.record;
+        Self {
+            sequence: record.sequence,
+            time: Time(record.time),
+            epoch: record.epoch,
+            operation_id: record.operation_id,
+            caller: record.caller.name(),
+            idempotency_key: record.key.as_deref(),
+            request_id: Shown(&record.request_id),
+            correlation_id: record.correlation_id.as_ref().map(Shown),
+            causation_id: record.causation_id,
+            traceparent: record.trace.as_ref().map(traceparent),
+            command: command(&record.command),
+            execution: record.execution.map(|execution| ExecutionLine {
+                accepted: execution.accepted,
+                first_item: execution.first_item,
+            }),
+            outcome: outcome(&record.outcome),
+            changes: record.changes.iter().map(change).collect(),
+            postings: record
+                .postings
+                .iter()
+                .filter_map(|one| posting(record, one))
+                .collect(),
+            input: record.input.as_ref().map(|input| InputLine {
+                topic: &input.topic,
+                partition: input.partition,
+                offset: input.offset,
+            }),
+            hash: hex(&exported.link),
+            personal: personal.then(|| {
+                exported.personal.as_ref().map(|row| PersonalLine {
+                    holder_name: row.value(0).map(|name| name.to_string()),
+                })
+            }),
+        }
+    }
+}
+
+fn command(command: &Command) -> CommandLine<'_> {
+    let kind = command.kind().name();
+    let fields = match command {
+        Command::OpenAccount(open) => CommandFields::Open(OpenedLine {
+            number: None,
+            holder_hash: sealed(&open.holder),
+            country_code: open.country.code(),
+            currency: open.currency.code(),
+            overdraft_limit: open.overdraft.into(),
+            reference: open.reference.as_deref(),
+            metadata: &open.metadata,
+        }),
+        Command::UpdateAccount(update) => CommandFields::Update {
+            account_id: update.account,
+            status: update.status.map(|status| status.name()),
+            overdraft_limit: update.overdraft.map(OverdraftLimit::from),
+        },
+        Command::DeleteAccount(delete) => CommandFields::Delete {
+            account_id: delete.account,
+        },
+        Command::Deposit(deposit) => CommandFields::Move {
+            from: None,
+            to: Some(deposit.to),
+            amount: deposit.amount.get(),
+            currency: deposit.currency.as_ref().map(Currency::code),
+            reference: deposit.reference.as_deref(),
+            metadata: &deposit.metadata,
+        },
+        Command::Withdraw(withdraw) => CommandFields::Move {
+            from: Some(withdraw.from),
+            to: None,
+            amount: withdraw.amount.get(),
+            currency: withdraw.currency.as_ref().map(Currency::code),
+            reference: withdraw.reference.as_deref(),
+            metadata: &withdraw.metadata,
+        },
+        Command::Transfer(transfer) => CommandFields::Move {
+            from: Some(transfer.from),
+            to: Some(transfer.to),
+            amount: transfer.amount.get(),
+            currency: transfer.currency.as_ref().map(Currency::code),
+            reference: transfer.reference.as_deref(),
+            metadata: &transfer.metadata,
+        },
+    };
+    CommandLine { kind, fields }
+}
+
+fn outcome(outcome: &Outcome) -> OutcomeLine<'_> {
+    let (status, rejection) = match outcome {
+        Outcome::Done(_) => ("completed", None),
+        Outcome::Accepted => ("accepted", None),
+        Outcome::Refused(rejection) => ("refused", Some(rejection)),
+    };
+    OutcomeLine {
+        status,
+        code: rejection.map(|rejection| rejection.code.name()),
+        detail: rejection.map(|rejection| rejection.detail.as_ref()),
+    }
+}
+
+fn change(change: &Change) -> ChangeLine<'_> {
+    ChangeLine {
+        entity_id: change.entity,
+        kind: change.kind().map_or("unknown", Kind::name),
+        version: change.version,
+        previous: change.previous,
+        events: change.events.iter().map(event).collect(),
+    }
+}
+
+fn event(event: &Event) -> EventLine<'_> {
+    match event {
+        Event::Account(AccountEvent::Opened(opened)) => EventLine::Opened(Box::new(OpenedLine {
+            number: Some(opened.number),
+            holder_hash: sealed(&opened.holder),
+            country_code: opened.country.code(),
+            currency: opened.currency.code(),
+            overdraft_limit: opened.overdraft.into(),
+            reference: opened.reference.as_deref(),
+            metadata: &opened.metadata,
+        })),
+        Event::Account(AccountEvent::StatusChanged(status)) => EventLine::StatusChanged {
+            status: status.name(),
+        },
+        Event::Account(AccountEvent::OverdraftChanged(overdraft)) => EventLine::OverdraftChanged {
+            overdraft_limit: (*overdraft).into(),
+        },
+        Event::Account(AccountEvent::Debited(amount))
+        | Event::External(ExternalEvent::Debited(amount)) => EventLine::Debited {
+            amount: amount.get(),
+        },
+        Event::Account(AccountEvent::Credited(amount))
+        | Event::External(ExternalEvent::Credited(amount)) => EventLine::Credited {
+            amount: amount.get(),
+        },
+        Event::External(ExternalEvent::Opened(currency)) => EventLine::OpenedExternal {
+            currency: currency.code(),
+        },
+        Event::Numbering(NumberingEvent::Issued(count)) => EventLine::Issued { count: *count },
+    }
+}
+
+fn posting<'a>(record: &'a Record, posting: &'a Posting) -> Option<PostingLine<'a>> {
+    let change = record.changes.get(posting.change as usize)?;
+    let kind = change.kind()?;
+    Some(PostingLine {
+        entity_id: change.entity,
+        kind: kind.name(),
+        amount: posting.amount,
+        currency: posting.currency.code(),
+        balance_after: BalanceAfter::of(kind, posting.balance),
+        held: posting.held,
+        overdraft_limit: posting.overdraft.into(),
+    })
+}
+
+/// The salted hash that stands for a personal value.
+fn sealed(personal: &Personal) -> Option<String> {
+    match personal {
+        Personal::Sealed(hash) => Some(hex(hash)),
+        Personal::Plain(_) => None,
+    }
+}
+
+/// A trace as W3C Trace Context writes it.
+fn traceparent(trace: &TraceParent) -> String {
+    format!(
+        "00-{}-{}-{:02x}",
+        hex(&trace.trace_id),
+        hex(&trace.parent_id),
+        trace.flags
+    )
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,171 @@
+//! Writing a sorted segment, entry by entry in order: so that segments of any size are merged in
+//! little memory. The file appears under its name whole and synced, or not at all.
+
+use crate::disk::{Disk, DiskFile, OpenHow};
+use crate::sorted_layout::{
+    BLOCK_ENTRIES, ENTRY, Entry, Extent, HASH, HEADER, SegmentHead, append_filter, seal_block,
+};
+use std::io;
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 256 * 1024;
+/// Bytes after which what was written is synced, so that no sync takes long and holds up others.
+const SYNC_BYTES: u64 = 8 << 20;
+/// Keys that share a filter: bounds the memory of building one.
+const FILTER_KEYS: usize = 1 << 20;
+
+/// A sorted segment that is being written. Dropped before its end, it leaves a file that ends in
+/// [`SegmentWriter::SUFFIX`], to be removed.
+#[derive(Debug)]
+pub struct SegmentWriter {
+    file: Box<dyn DiskFile>,
+    name: String,
+    extent: Extent,
+    count: u64,
+    key_min: u128,
+    last: Entry,
+    /// Written to the file, and of that, synced.
+    written: u64,
+    synced: u64,
+    gathered: Vec<u8>,
+    /// Where in `gathered` the present block starts.
+    block_start: usize,
+    filter: Option<Filters>,
+}
+
+#[derive(Debug, Default)]
+struct Filters {
+    first: u128,
+    keys: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl SegmentWriter {
+    /// What the name of an unfinished file ends in.
+    pub const SUFFIX: &str = ".tmp";
+
+    /// Begins a segment. With `filter`, absent keys will cost no read: right for random keys,
+    /// useless for time-ordered ones. The low 64 bits of keys must be as good as random then.
+    ///
+    /// # Errors
+    /// What the disk refused.
+    pub fn create(
+        disk: &dyn Disk,
+        name: &str,
+        extent: Extent,
+        filter: bool,
+    ) -> io::Result<SegmentWriter> {
+        let file = disk.open(&format!("{name}{}", Self::SUFFIX), OpenHow::Create)?;
+        file.set_len(0)?;
+        Ok(SegmentWriter {
+            file,
+            name: name.to_owned(),
+            extent,
+            count: 0,
+            key_min: 0,
+            last: (0, 0),
+            written: HEADER as u64,
+            synced: 0,
+            gathered: Vec::new(),
+            block_start: 0,
+            filter: filter.then(Filters::default),
+        })
+    }
+
+    /// Appends an entry; of equal keys, the lower sequence comes first.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one that is out of order or if no filter can be built, or what the disk
+    /// refused.
+    pub fn push(&mut self, entry: (u128, u64)) -> io::Result<()> {
+        if self.count == 0 {
+            self.key_min = entry.0;
+        } else if entry < self.last {
+            let what = "entries of a sorted segment must come in order";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        self.last = entry;
+        self.gathered.extend_from_slice(&entry.0.to_le_bytes());
+        self.gathered.extend_from_slice(&entry.1.to_le_bytes());
+        self.count += 1;
+        if let Some(filter) = &mut self.filter {
+            filter.push(entry.0)?;
+        }
+        if self.count.is_multiple_of(BLOCK_ENTRIES) {
+            self.end_block()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the segment: durable under its name when this returns, in place of whatever had it.
+    ///
+    /// # Errors
+    /// `InvalidInput` if no filter can be built, or what the disk refused.
+    pub fn finish(mut self, disk: &dyn Disk) -> io::Result<()> {
+        if !self.count.is_multiple_of(BLOCK_ENTRIES) {
+            self.end_block()?;
+        }
+        let filters = match self.filter.take() {
+            Some(mut filter) => {
+                filter.seal()?;
+                filter.bytes
+            }
+            None => Vec::new(),
+        };
+        let head = SegmentHead {
+            count: self.count,
+            extent: self.extent,
+            key_min: self.key_min,
+            key_max: self.last.0,
+            filter_bytes: filters.len() as u64,
+        };
+        self.gathered.extend_from_slice(&filters);
+        let hash: [u8; HASH] = *blake3::hash(&filters).as_bytes();
+        self.gathered.extend_from_slice(&hash);
+        self.write_out()?;
+        self.file.write_at(0, &head.bytes())?;
+        self.file.sync()?;
+        disk.rename(&format!("{}{}", self.name, Self::SUFFIX), &self.name)
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        seal_block(&mut self.gathered, self.block_start);
+        self.block_start = self.gathered.len();
+        if self.gathered.len() + BLOCK_ENTRIES as usize * ENTRY > WRITE_BYTES {
+            self.write_out()?;
+        }
+        Ok(())
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        self.file.write_at(self.written, &self.gathered)?;
+        self.written += self.gathered.len() as u64;
+        self.gathered.clear();
+        self.block_start = 0;
+        if self.written - self.synced >= SYNC_BYTES {
+            self.file.sync()?;
+            self.synced = self.written;
+        }
+        Ok(())
+    }
+}
+
+impl Filters {
+    fn push(&mut self, key: u128) -> io::Result<()> {
+        if self.keys.len() == FILTER_KEYS {
+            self.seal()?;
+        }
+        if self.keys.is_empty() {
+            self.first = key;
+        }
+        self.keys.push(key as u64);
+        Ok(())
+    }
+
+    fn seal(&mut self) -> io::Result<()> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        append_filter(self.first, std::mem::take(&mut self.keys), &mut self.bytes)
+    }
+}
