@@ -63,8 +63,15 @@ enum CommandFields<'a> {
         status: Option<&'static str>,
         overdraft_limit: Option<OverdraftLimit>,
     },
-    Delete {
+    Account {
         account_id: EntityId,
+    },
+    Actor {
+        entity_id: EntityId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        entity_kind: Option<&'static str>,
     },
     Move {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +144,9 @@ enum EventLine<'a> {
     },
     Issued {
         count: u64,
+    },
+    PersonalErased {
+        beside_sequence: u64,
     },
 }
 
@@ -222,8 +232,21 @@ fn command(command: &Command) -> CommandLine<'_> {
             status: update.status.map(|status| status.name()),
             overdraft_limit: update.overdraft.map(OverdraftLimit::from),
         },
-        Command::DeleteAccount(delete) => CommandFields::Delete {
+        Command::DeleteAccount(delete) => CommandFields::Account {
             account_id: delete.account,
+        },
+        Command::EraseAccount(erase) => CommandFields::Account {
+            account_id: erase.account,
+        },
+        Command::Quarantine(quarantine) => CommandFields::Actor {
+            entity_id: quarantine.entity,
+            reason: Some(&quarantine.reason),
+            entity_kind: None,
+        },
+        Command::Resume(resume) => CommandFields::Actor {
+            entity_id: resume.entity,
+            reason: None,
+            entity_kind: Some(resume.kind.name()),
         },
         Command::Deposit(deposit) => CommandFields::Move {
             from: None,
@@ -300,6 +323,9 @@ fn event(event: &Event) -> EventLine<'_> {
         Event::Account(AccountEvent::Credited(amount))
         | Event::External(ExternalEvent::Credited(amount)) => EventLine::Credited {
             amount: amount.get(),
+        },
+        Event::Account(AccountEvent::PersonalErased(beside)) => EventLine::PersonalErased {
+            beside_sequence: *beside,
         },
         Event::External(ExternalEvent::Opened(currency)) => EventLine::OpenedExternal {
             currency: currency.code(),

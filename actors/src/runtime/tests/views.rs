@@ -6,23 +6,11 @@ use super::*;
 
 /// A node whose views' file is never cached, so that each read sees the disk.
 fn start_uncached(disk: &SimulatedDisk) -> Node {
-    let mut limits = limits();
-    limits.views_cache_bytes = 0;
-    limits.projector.states_kept_max = 0;
-    limits.projector.flush_records_max = 1;
-    Node::start(NodeOptions {
-        disk: Arc::new(disk.clone()),
-        clock: TestClock::start(),
-        seed: [7; 32],
-        limits,
-        observer: Arc::new(()),
-        threads: Threads::Simulated {
-            commit: Box::new(|| Duration::from_millis(10)),
-            project: Box::new(|| Some(Duration::from_millis(3))),
-            read: Arc::new(|| Duration::ZERO),
-        },
-    })
-    .unwrap()
+    let mut options = options(disk, true, TestClock::start());
+    options.limits.views_cache_bytes = 0;
+    options.limits.projector.states_kept_max = 0;
+    options.limits.projector.flush_records_max = 1;
+    Node::start(options).unwrap()
 }
 
 #[test]
