@@ -160,6 +160,7 @@ impl Core {
             subject,
             deadline_nanos: came_nanos.saturating_add(wait_nanos),
             key_searched: None,
+            read_again: false,
             reply_to,
         });
         match (here, own) {

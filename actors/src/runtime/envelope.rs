@@ -25,6 +25,8 @@ pub struct Envelope {
     pub deadline_nanos: u64,
     /// Whether the segments on disk were asked for the key, and what they said.
     pub key_searched: Option<Searched>,
+    /// Whether its entity, which could not be read, was read once more for it.
+    pub read_again: bool,
     /// The way back.
     pub reply_to: ReplyTo,
 }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::beside::Beside;
 use super::clock::Clock;
+use super::confirmation::Left;
 use super::directory::Directory;
 use super::envelope::{Envelope, FilledByLane, Letter};
 use super::heads::Heads;
@@ -266,11 +267,20 @@ impl Ledger {
         }
     }
 
-    /// Answers a command that was not begun.
+    /// Answers a command that was not begun. A caller that was told 504 in the meantime has only its
+    /// operation to ask: it gets one that says so.
     pub(super) fn turn_away(&self, envelope: Box<Envelope>, unavailable: Unavailable) {
         self.queued.borrow_mut().remove(&envelope.operation_id);
         self.observer.shed(unavailable.code());
-        self.send(Reply::Unavailable(unavailable), &envelope.reply_to);
+        let slot = &envelope.reply_to.slot;
+        match slot.fill(Reply::Unavailable(unavailable)) {
+            Ok(()) => slot.wake(),
+            Err(Left::TimedOut(_)) if !envelope.context.dry_run && !self.failed.get() => {
+                let stamp = self.sequencer.borrow().stamp(self.clock.now());
+                self.record_late(envelope, stamp);
+            }
+            Err(_) => {}
+        }
     }
 
     /// Lets every actor go, which hold on to the ledger as it does to them.

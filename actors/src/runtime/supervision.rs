@@ -114,6 +114,12 @@ impl Ledger {
         self.load(seat).await;
     }
 
+    /// Reads an entity anew; what comes of it decides whether it is in service.
+    pub(super) fn read_again(self: &Rc<Self>, seat: &Rc<Seat>) {
+        self.enter(seat, Phase::Restarting);
+        actix_rt::spawn(Rc::clone(self).reload(Rc::clone(seat)));
+    }
+
     /// Changes a seat's phase, and counts it.
     pub(super) fn enter(&self, seat: &Seat, phase: Phase) {
         seat.enter(phase);
@@ -159,9 +165,7 @@ impl Ledger {
         kind: Kind,
         claim: Option<u128>,
     ) {
-        let known = seat.kind();
-        let is_other = known.is_some_and(|known| known != kind);
-        if is_other || (known.is_none() && seat.phase() == Phase::Live) {
+        if seat.kind() != Some(kind) {
             let detail = "no actor of this kind has this id";
             let rejection = Rejection::new(Code::NotFound, detail);
             let verdict = Verdict::without_effect(Outcome::Refused(rejection));
@@ -180,8 +184,7 @@ impl Ledger {
                 actor = kind.name(), id = %seat.entity, decision = "resumed",
                 "an actor is put back into service"
             );
-            self.enter(seat, Phase::Restarting);
-            actix_rt::spawn(Rc::clone(self).reload(Rc::clone(seat)));
+            self.read_again(seat);
         }
     }
 

@@ -58,7 +58,12 @@ impl Ledger {
             return Turn::Ended;
         }
         let is_resume = matches!(envelope.command, Command::Resume(_));
-        if !is_resume && !seat.is_readable() {
+        if !seat.is_readable() {
+            if is_resume && !envelope.read_again {
+                envelope.read_again = true;
+                self.read_again(seat);
+                return Turn::Needs(envelope, Need::Subject);
+            }
             // Not even a repeat can be told from another request: its currency isn't known.
             self.turn_away(envelope, Unavailable::Quarantined);
             return Turn::Ended;
@@ -232,7 +237,26 @@ impl Ledger {
     }
 
     /// Refuses a command that was not begun in time; its operation tells so.
-    fn conclude_late(self: &Rc<Self>, mut envelope: Box<Envelope>, stamp: Stamp) {
+    fn conclude_late(self: &Rc<Self>, envelope: Box<Envelope>, stamp: Stamp) {
+        let dry_run = envelope.context.dry_run;
+        let (record, reply_to) = self.record_late(envelope, stamp);
+        let decided = Decided {
+            record,
+            stored: !dry_run,
+            replayed: false,
+            dry_run,
+            holder: None,
+        };
+        let rests_on = if dry_run { 0 } else { stamp.sequence };
+        self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
+    }
+
+    /// Records, unless it is a dry run, that a command was not begun in time.
+    pub(super) fn record_late(
+        &self,
+        mut envelope: Box<Envelope>,
+        stamp: Stamp,
+    ) -> (Record, ReplyTo) {
         let rejection = Rejection::new(
             Code::DeadlineExceeded,
             "the command was not begun before its deadline",
@@ -241,21 +265,12 @@ impl Ledger {
         envelope.command.seal(|| self.random.salt());
         envelope.context.key = None;
         let dry_run = envelope.context.dry_run;
-        let stored = !dry_run;
         let refused = Outcome::Refused(rejection);
         let (record, reply_to) = record(envelope, stamp, refused, vec![], vec![]);
-        if stored && let Err(error) = self.append(&record, None, None) {
+        if !dry_run && let Err(error) = self.append(&record, None, None) {
             tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
         }
-        let decided = Decided {
-            record,
-            stored,
-            replayed: false,
-            dry_run,
-            holder: None,
-        };
-        let rests_on = if stored { stamp.sequence } else { 0 };
-        self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
+        (record, reply_to)
     }
 
     /// The entity's own code panicked. It worked on copies: state and journal are as before.
