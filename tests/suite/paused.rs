@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use florin_tests::bank::text;
+use florin_tests::bank::{opening, text};
 use florin_tests::faulty::Switch;
 use florin_tests::http::{Client, Connection, Request, Response};
 use florin_tests::poll::{eventually, within};
@@ -35,7 +35,7 @@ const ANSWERS: usize = 120;
 #[test]
 fn a_pause_under_load_loses_nothing_acknowledged_and_tells_no_late_lie() {
     let server = Server::with(&IMPATIENT);
-    let accounts: Vec<String> = (0..ACCOUNTS).map(|_| server.account()).collect();
+    let accounts: Vec<String> = (0..ACCOUNTS).map(|_| account(&server)).collect();
     let told = load(&server, &accounts);
     let happened = happened(&server, &accounts);
     let mut timed_out = 0;
@@ -46,7 +46,9 @@ fn a_pause_under_load_loses_nothing_acknowledged_and_tells_no_late_lie() {
             200 => assert_eq!(happened[&request.key], balance_after(&answer.ok())),
             504 => {
                 timed_out += 1;
-                assert_eq!(truth(&server, answer), done, "{}", request.key);
+                let told = truth(&server, answer);
+                let (key, text) = (&request.key, answer.text());
+                assert_eq!(told, done, "{key} {:?}: {text}", happened.get(key));
             }
             // Every other answer says that nothing has happened.
             _ => {
@@ -63,20 +65,19 @@ fn a_pause_under_load_loses_nothing_acknowledged_and_tells_no_late_lie() {
     assert_eq!(balance(), happened.len() as i64);
     // Asked again, each is done once, and what had happened is only told.
     for (request, _) in &told {
-        let again = server.send(&request.bytes);
+        let again = server.send(&patiently(&request.bytes));
         let done = happened.contains_key(&request.key);
         assert_eq!(again.replayed(), done, "{}: {}", request.key, again.text());
         again.ok();
     }
     assert_eq!(balance(), told.len() as i64);
-    assert_eq!(server.get("/health").ok()["status"], "ok");
-    assert_eq!(server.get("/health/ready").status, 200);
+    assert_well(&server);
 }
 
 #[test]
 fn what_was_waiting_at_a_pause_is_told_that_it_is_unknown_and_then_the_truth() {
     let faulty = Faulty::start(&IMPATIENT);
-    let id = faulty.server.account();
+    let id = account(&faulty.server);
     let requests: Vec<Request> = (0..20)
         .map(|n| deposit(&id, 1).key(&format!("paused-{n}")))
         .collect();
@@ -103,10 +104,10 @@ fn what_was_waiting_at_a_pause_is_told_that_it_is_unknown_and_then_the_truth() {
         .count();
     assert_eq!(faulty.server.balance(&id), done as i64);
     for request in &requests {
-        faulty.server.send(request).ok();
+        faulty.server.send(&patiently(request)).ok();
     }
     assert_eq!(faulty.server.balance(&id), 20);
-    assert_eq!(faulty.server.get("/health").ok()["status"], "ok");
+    assert_well(&faulty.server);
 }
 
 struct Sent {
@@ -165,6 +166,24 @@ fn one_client(
     told
 }
 
+/// Opens an account, however busy the machine is.
+fn account(server: &Client) -> String {
+    let request = patiently(&Request::post("/accounts", &opening()));
+    text(&server.send(&request).with(201), "id")
+}
+
+/// The same request, with the longest wait there is.
+fn patiently(request: &Request) -> Request {
+    request.clone().header("Prefer", "wait=30")
+}
+
+fn assert_well(server: &Client) {
+    eventually("all is well", || {
+        (server.get("/health").ok()["status"] == "ok").then_some(())
+    });
+    assert_eq!(server.get("/health/ready").status, 200);
+}
+
 /// Waits longer than any timeout of the server's.
 fn pause() {
     let over: Option<()> = within(PAUSE, || None);
@@ -196,9 +215,15 @@ fn truth(server: &Client, answer: &Response) -> bool {
 fn happened(server: &Client, accounts: &[String]) -> BTreeMap<String, i64> {
     let mut found = BTreeMap::new();
     for id in accounts {
-        for row in server.list(&format!("/accounts/{id}/transactions?limit=1000")) {
+        let path = format!("/accounts/{id}/transactions?limit=1000");
+        let page = eventually("the views have it all", || {
+            let page = server.get(&path);
+            (page.status == 200).then(|| page.json())
+        });
+        assert_eq!(page["has_more"], false, "{page}");
+        for row in page["data"].as_array().unwrap() {
             let after = row["balance_after"].as_i64().unwrap();
-            let before = found.insert(text(&row, "reference"), after);
+            let before = found.insert(text(row, "reference"), after);
             assert_eq!(before, None, "twice: {row}");
         }
     }
