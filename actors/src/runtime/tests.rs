@@ -557,3 +557,38 @@ fn an_entity_is_not_forgotten_for_a_seat_that_was() {
         node.shutdown().await.unwrap();
     });
 }
+
+#[test]
+fn a_repeat_that_names_its_currency_is_not_refused_when_its_entity_cannot_be_read() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let named = |to| {
+            let mut command = deposit(to, 5);
+            *command.currency_mut().unwrap() = Some("KES".parse().unwrap());
+            command
+        };
+        let node = start(&disk, true);
+        let id = opened(node.core()).await;
+        let first = decided(node.core(), named(id), Some("key")).await;
+        node.core().tell(move |ledger| {
+            let directory = ledger.directory.borrow();
+            let seat = directory.seat(id).unwrap();
+            *seat.present.borrow_mut() = Present::default();
+            seat.quarantine("test".to_owned());
+        });
+        let wait = Duration::from_secs(5);
+        let repeat = node
+            .core()
+            .submit(named(id), context(Some("key")), wait)
+            .unwrap()
+            .await;
+        assert!(
+            matches!(repeat, Reply::Unavailable(Unavailable::Quarantined)),
+            "{repeat:?}"
+        );
+        // Without it nothing has to be known of the entity.
+        let repeat = decided(node.core(), deposit(id, 5), Some("key")).await;
+        assert!(repeat.replayed);
+        assert_eq!(repeat.record, first.record);
+    });
+}

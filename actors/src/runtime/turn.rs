@@ -55,6 +55,12 @@ impl Ledger {
             self.conclude_late(envelope, stamp);
             return Turn::Ended;
         }
+        let is_unknown = seat.phase() == Phase::Quarantined && seat.kind().is_none();
+        if is_unknown && names_currency(&mut envelope) {
+            // Whether it is the entity's own can't be told, nor whether a repeat is the same.
+            self.turn_away(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
+        }
         self.leave_default_currency_away(seat, &mut envelope);
         let mut claim = None;
         if let Some(key) = envelope
@@ -294,6 +300,11 @@ impl Ledger {
             self.directory.borrow_mut().leave(seat);
         }
     }
+}
+
+fn names_currency(envelope: &mut Envelope) -> bool {
+    let named = envelope.command.currency_mut();
+    named.is_some_and(|named| named.is_some())
 }
 
 /// The record of a decision, and the way back.
