@@ -64,9 +64,11 @@ impl Ledger {
                 self.read_again(seat);
                 return Turn::Needs(envelope, Need::Subject);
             }
-            // Not even a repeat can be told from another request: its currency isn't known.
-            self.turn_away(envelope, Unavailable::Quarantined);
-            return Turn::Ended;
+            if names_currency(&mut envelope) {
+                // Whether it is the entity's own can't be told, nor whether a repeat is the same.
+                self.turn_away(envelope, Unavailable::Quarantined);
+                return Turn::Ended;
+            }
         }
         self.leave_default_currency_away(seat, &mut envelope);
         let mut claim = None;
@@ -92,14 +94,14 @@ impl Ledger {
             }
             claim = Some(hash);
         }
+        if seat.phase() == Phase::Quarantined && !(is_resume && seat.is_readable()) {
+            self.turn_away(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
+        }
         if let Command::Resume(resume) = &envelope.command {
             let kind = resume.kind;
             self.resume(seat, envelope, stamp, kind, claim);
             self.forget_vacant(seat);
-            return Turn::Ended;
-        }
-        if seat.phase() == Phase::Quarantined {
-            self.turn_away(envelope, Unavailable::Quarantined);
             return Turn::Ended;
         }
         let row = envelope.command.seal(|| self.random.salt());
@@ -322,6 +324,11 @@ impl Ledger {
             self.directory.borrow_mut().leave(seat);
         }
     }
+}
+
+fn names_currency(envelope: &mut Envelope) -> bool {
+    let named = envelope.command.currency_mut();
+    named.is_some_and(|named| named.is_some())
 }
 
 /// The record of a decision, and the way back.

@@ -395,3 +395,66 @@ fn an_entity_is_not_forgotten_for_a_seat_that_was() {
         node.shutdown().await.unwrap();
     });
 }
+
+#[test]
+fn a_repeat_that_names_its_currency_is_not_refused_when_its_entity_cannot_be_read() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let named = |to| {
+            let mut command = deposit(to, 5);
+            *command.currency_mut().unwrap() = Some("KES".parse().unwrap());
+            command
+        };
+        let node = start(&disk, true);
+        let id = opened(node.core()).await;
+        let first = decided(node.core(), named(id), Some("key")).await;
+        node.core().tell(move |ledger| {
+            let seat = ledger.directory.borrow().seat(id).cloned().unwrap();
+            *seat.present.borrow_mut() = Present::default();
+            seat.enter(super::super::seat::Phase::Quarantined);
+        });
+        let wait = Duration::from_secs(5);
+        let repeat = node
+            .core()
+            .submit(named(id), context(Some("key")), wait)
+            .unwrap()
+            .await;
+        assert!(
+            matches!(repeat, Reply::Unavailable(Unavailable::Quarantined)),
+            "{repeat:?}"
+        );
+        // Without it nothing has to be known of the entity.
+        let repeat = decided(node.core(), deposit(id, 5), Some("key")).await;
+        assert!(repeat.replayed);
+        assert_eq!(repeat.record, first.record);
+    });
+}
+
+#[test]
+fn who_was_told_504_learns_that_the_command_was_turned_away() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let id = opened(core).await;
+        let in_phase = |phase| {
+            core.tell(move |ledger| {
+                let seat = ledger.directory.borrow().seat(id).cloned().unwrap();
+                ledger.enter(&seat, phase);
+            });
+        };
+        in_phase(super::super::seat::Phase::Restarting);
+        let wait = Duration::from_millis(20);
+        let waiting = core
+            .submit(deposit(id, 1), context(Some("key")), wait)
+            .unwrap();
+        let operation = waiting.operation_id();
+        assert!(matches!(waiting.await, Reply::TimedOut(_)));
+        in_phase(super::super::seat::Phase::Quarantined);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(Operation::Decided(told)) = core.operation(operation).await.unwrap() else {
+            panic!("its operation says nothing")
+        };
+        assert_eq!(code(&told), Some(Code::DeadlineExceeded));
+    });
+}
