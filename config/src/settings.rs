@@ -193,7 +193,7 @@ settings! {
         flush_seconds_max: u64 = 10, integer(1, 3_600);
         /// States of entities that stay in memory once they are written, about 300 bytes each: the
         /// next change of one of them needs no read.
-        states_kept_max: usize = 262_144, integer(0, 100_000_000);
+        states_kept_max: usize = 1 << 20, integer(0, 100_000_000);
         /// Page cache of the views' file.
         cache_bytes: usize = 256 << 20, integer(MIB, 16 * GIB);
         /// How many records the views may be behind the journal; past it commands are answered

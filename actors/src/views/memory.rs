@@ -189,10 +189,19 @@ impl Memory {
         })
     }
 
-    /// Notes that everything was written; keeps at most `states_max` states.
+    /// Notes that everything was written; keeps at most `states_max` states, of those that changed
+    /// since the last time first.
     pub(super) fn written(&mut self, states_max: usize) {
         if self.known.len() > states_max {
-            self.known = HashMap::default();
+            let written = self.written;
+            self.known.retain(|_, present| present.last > written);
+            let mut room = states_max;
+            self.known.retain(|_, _| {
+                let stays = room > 0;
+                room = room.saturating_sub(1);
+                stays
+            });
+            self.known.shrink_to(states_max);
         }
         self.written = self.sequence;
         self.quarantined_written.clone_from(&self.quarantined);
