@@ -24,14 +24,6 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Every phase.
-    pub const ALL: [Self; 4] = [
-        Self::Loading,
-        Self::Live,
-        Self::Restarting,
-        Self::Quarantined,
-    ];
-
     /// The phase's name outside, as `live`.
     pub const fn name(self) -> &'static str {
         match self {
