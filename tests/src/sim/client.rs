@@ -160,7 +160,9 @@ impl Client {
         if fate == Fate::TimedOut {
             self.note_deadline(asked);
         }
-        if decided.is_some() && world.chance(world.settings.crash_at_reply) {
+        // Once all clients are done, the node is left to live: what it owes must come true.
+        let is_finale = world.working.get() == 0;
+        if decided.is_some() && !is_finale && world.chance(world.settings.crash_at_reply) {
             world.die(if self.rng.random() {
                 Death::LoseAll
             } else {
