@@ -35,7 +35,7 @@ impl std::fmt::Debug for SortedSegment {
 
 impl SortedSegment {
     /// Sorts and writes a segment, durable under its name when this returns; see
-    /// [`SegmentWriter::create`].
+    /// [`SegmentWriter::create`]. `pause` is called after every entry.
     ///
     /// # Errors
     /// `InvalidInput` if no filter can be built, or what the disk refused.
@@ -45,11 +45,13 @@ impl SortedSegment {
         mut entries: Vec<(u128, u64)>,
         extent: Extent,
         filter: bool,
+        pause: &mut dyn FnMut(),
     ) -> io::Result<()> {
         entries.sort_unstable();
         let mut writer = SegmentWriter::create(disk, name, extent, filter)?;
         for entry in entries {
             writer.push(entry)?;
+            pause();
         }
         writer.finish(disk)
     }

@@ -212,12 +212,12 @@ fn segment(number: u64) -> (String, Vec<(u128, u64)>) {
 fn index(disk: &SimulatedDisk) -> (u64, bool) {
     for number in 0..SEGMENTS {
         let (name, entries) = segment(number);
-        if SortedSegment::write(disk, &name, entries, EXTENT, true).is_err() {
+        if SortedSegment::write(disk, &name, entries, EXTENT, true, &mut || {}).is_err() {
             return (number, false);
         }
     }
     let merged = merged();
-    if SortedSegment::write(disk, "views/keys-merged", merged, EXTENT, true).is_err() {
+    if SortedSegment::write(disk, "views/keys-merged", merged, EXTENT, true, &mut || {}).is_err() {
         return (SEGMENTS, false);
     }
     let removed = (0..2).try_for_each(|number| disk.remove(&segment(number).0));

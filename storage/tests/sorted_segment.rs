@@ -13,7 +13,7 @@ const EXTENT: Extent = Extent {
 };
 
 fn make(disk: &SimulatedDisk, entries: Vec<(u128, u64)>, filter: bool) -> SortedSegment {
-    SortedSegment::write(disk, NAME, entries, EXTENT, filter).unwrap();
+    SortedSegment::write(disk, NAME, entries, EXTENT, filter, &mut || {}).unwrap();
     let segment = SortedSegment::open(disk, NAME).unwrap();
     assert_eq!(segment.extent(), EXTENT);
     segment.with_filters().unwrap()

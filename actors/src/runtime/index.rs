@@ -51,11 +51,27 @@ impl Searched {
     }
 }
 
+/// Entries in memory: which record settled each.
+type Generation = HashMap<u128, u64, IdHasher>;
+
+/// A generation of which no entry was ever used, but whose memory was: the first touch of so much
+/// new memory takes the system tens of milliseconds, or hundreds on a virtual machine, which no
+/// command should wait for.
+pub fn prepared(entries: usize) -> Generation {
+    let mut fresh = Generation::with_capacity_and_hasher(entries, IdHasher::default());
+    // Far more entries than pages, anywhere in it.
+    fresh.extend((0..entries as u128 / 8).map(|entry| (entry, 0)));
+    fresh.clear();
+    fresh
+}
+
 /// One of the two indexes.
 #[derive(Debug)]
 pub struct Index {
-    newest: HashMap<u128, u64, IdHasher>,
-    older: VecDeque<(u64, HashMap<u128, u64, IdHasher>)>,
+    newest: Generation,
+    older: VecDeque<(u64, Generation)>,
+    /// The next generation, so that none has to be made under a command.
+    spare: Option<Generation>,
     last: u64,
     generation_entries: usize,
     sealed: Vec<Arc<SortedSegment>>,
@@ -73,8 +89,9 @@ impl Index {
     ) -> Self {
         memory.add_generation(generation_bytes(generation_entries));
         Self {
-            newest: HashMap::with_capacity_and_hasher(generation_entries, IdHasher::default()),
+            newest: Generation::with_capacity_and_hasher(generation_entries, IdHasher::default()),
             older: VecDeque::new(),
+            spare: None,
             last: 0,
             generation_entries,
             sealed,
@@ -85,15 +102,31 @@ impl Index {
     /// Notes that a record settled `entry`.
     pub fn insert(&mut self, entry: u128, sequence: u64) {
         if self.newest.len() >= self.generation_entries {
-            let fresh =
-                HashMap::with_capacity_and_hasher(self.generation_entries, IdHasher::default());
-            self.memory
-                .add_generation(generation_bytes(self.generation_entries));
+            let fresh = self.spare.take().unwrap_or_else(|| {
+                self.memory
+                    .add_generation(generation_bytes(self.generation_entries));
+                Generation::with_capacity_and_hasher(self.generation_entries, IdHasher::default())
+            });
             let full = std::mem::replace(&mut self.newest, fresh);
             self.older.push_back((self.last, full));
         }
         self.newest.insert(entry, sequence);
         self.last = self.last.max(sequence);
+    }
+
+    /// The entries of the generation that is to be prepared, if one will be needed soon.
+    pub fn wants_spare(&self) -> Option<usize> {
+        let soon = self.newest.len() >= self.generation_entries / 2;
+        (soon && self.spare.is_none()).then_some(self.generation_entries)
+    }
+
+    /// Takes a prepared generation, unless there is one by now.
+    pub fn keep_spare(&mut self, spare: Generation) {
+        if self.spare.is_none() {
+            self.memory
+                .add_generation(generation_bytes(self.generation_entries));
+            self.spare = Some(spare);
+        }
     }
 
     /// What memory knows of an entry.
@@ -126,9 +159,14 @@ impl Index {
         self.sealed = segments;
         let covered = self.covered();
         while self.older.front().is_some_and(|(last, _)| *last <= covered) {
-            self.older.pop_front();
-            self.memory
-                .drop_generation(generation_bytes(self.generation_entries));
+            let forgotten = self.older.pop_front();
+            if let (None, Some((_, mut again))) = (&self.spare, forgotten) {
+                again.clear();
+                self.spare = Some(again);
+            } else {
+                self.memory
+                    .drop_generation(generation_bytes(self.generation_entries));
+            }
         }
     }
 
@@ -175,4 +213,41 @@ pub fn unreadable(error: &std::io::Error) -> Unavailable {
 /// The index entry of an operation: its id.
 pub const fn operation_entry(id: OperationId) -> u128 {
     id.as_u128()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(entries: usize) -> Index {
+        Index::new(entries, Vec::new(), Arc::default())
+    }
+
+    #[test]
+    fn a_prepared_generation_is_the_next_one() {
+        let mut index = index(100);
+        assert_eq!(index.wants_spare(), None);
+        (0..50).for_each(|entry| index.insert(entry, 1));
+        assert_eq!(index.wants_spare(), Some(100));
+        let spare = prepared(100);
+        assert_eq!((spare.len(), spare.capacity() >= 100), (0, true));
+        index.keep_spare(spare);
+        assert_eq!(index.wants_spare(), None);
+        let bytes = index.memory.bytes();
+
+        (50..101).for_each(|entry| index.insert(entry, 2));
+        assert_eq!(index.memory.bytes(), bytes, "no other was made");
+        for entry in 0..101 {
+            assert!(matches!(index.find(entry), Found::At(_)), "{entry}");
+        }
+        assert!(matches!(index.find(101), Found::Perhaps(_)));
+    }
+
+    #[test]
+    fn without_a_prepared_one_a_generation_is_made() {
+        let mut index = index(10);
+        (0..35).for_each(|entry| index.insert(entry, 1));
+        assert_eq!((index.len(), index.older.len()), (35, 3));
+        assert_eq!(index.memory.bytes(), 4 * generation_bytes(10));
+    }
 }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Actor;
 use florin_storage::{Reader, SortedSegment, Watermark};
@@ -17,7 +18,7 @@ use super::envelope::{Envelope, FilledByLane, Letter};
 use super::heads::Heads;
 use super::host::Host;
 use super::id_hasher::IdHasher;
-use super::index::{Index, operation_entry};
+use super::index::{Index, operation_entry, prepared};
 use super::intercept::Intercept;
 use super::observer::Observer;
 use super::passivation::PassivationOptions;
@@ -32,6 +33,9 @@ use crate::messages::{
     Command, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp,
 };
 use crate::views::Views;
+
+/// How often it is looked whether an index will soon need its next generation.
+const PREPARE_CHECK: Duration = Duration::from_secs(1);
 
 /// A command that came and whose answer may not leave yet.
 #[derive(Debug, Clone, Copy)]
@@ -286,6 +290,21 @@ impl Ledger {
     /// Lets every actor go, which hold on to the ledger as it does to them.
     pub fn disband(&self) {
         drop(self.directory.take());
+    }
+
+    /// Prepares the indexes' next generations of entries before they are needed, for ever.
+    pub async fn prepare_generations(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(PREPARE_CHECK).await;
+            for index in [&self.keys, &self.operations] {
+                let Some(entries) = index.borrow().wants_spare() else {
+                    continue;
+                };
+                if let Some(spare) = self.beside.run(move || prepared(entries)).await {
+                    index.borrow_mut().keep_spare(spare);
+                }
+            }
+        }
     }
 
     /// Takes the index segments on disk as they are now.

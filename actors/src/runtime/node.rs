@@ -104,7 +104,7 @@ impl Node {
             limits.index_entries_max,
             limits.projector,
             views.index_memory(),
-            Crew::new(matches!(threads, Threads::Real(_))),
+            Crew::new(matches!(threads, Threads::Real(_)).then(|| Arc::clone(&clock))),
         )?;
         let (of_keys, of_operations) = indexes.segments();
         let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
@@ -202,6 +202,7 @@ impl Node {
         node.task(Rc::clone(&ledger).release_answers());
         node.task(core.clone().read_mail(Rc::clone(&ledger)));
         node.task(Rc::clone(&ledger).passivate_idle());
+        node.task(Rc::clone(&ledger).prepare_generations());
         ledger.seat_quarantined();
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {

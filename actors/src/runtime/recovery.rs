@@ -87,7 +87,11 @@ pub(super) fn read_tail(
                 }
             }
             next = frame.last_sequence + 1;
-            if indexes.seal(frame.last_sequence, Timestamp::from_micros(frame.last_time))? {
+            if indexes.seal(
+                frame.last_sequence,
+                Timestamp::from_micros(frame.last_time),
+                &mut || {},
+            )? {
                 indexes.merge_while_starting()?;
                 let segments = indexes.segments();
                 keys.sealed(segments.0);

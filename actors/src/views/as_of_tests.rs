@@ -31,7 +31,7 @@ fn project(disk: &SimulatedDisk, reader: &Reader, options: ProjectorOptions) -> 
         1_000,
         options,
         memory,
-        Crew::new(false),
+        Crew::new(None),
     )
     .unwrap();
     let (clock, sealed) = (Arc::new(Still), Box::new(|_| {}));

@@ -178,7 +178,12 @@ impl IndexFiles {
     ///
     /// # Errors
     /// What the disk refused; the entries stay.
-    pub fn seal(&mut self, last: u64, time: Timestamp) -> std::io::Result<()> {
+    pub fn seal(
+        &mut self,
+        last: u64,
+        time: Timestamp,
+        pause: &mut dyn FnMut(),
+    ) -> std::io::Result<()> {
         if last <= self.covered {
             return Ok(());
         }
@@ -189,7 +194,7 @@ impl IndexFiles {
             times: (since, time.as_micros()),
         };
         let entries = self.building.clone();
-        let piece = write(self.disk.as_ref(), self.kind, entries, extent)?;
+        let piece = write(self.disk.as_ref(), self.kind, entries, extent, pause)?;
         self.pieces.push(piece);
         self.building.clear();
         self.covered = last;
@@ -226,7 +231,13 @@ impl IndexFiles {
             covers: (first.covers.0, last.covers.1),
             times: (first.times.0, last.times.1),
         };
-        let nothing = write(self.disk.as_ref(), self.kind, Vec::new(), extent)?;
+        let nothing = write(
+            self.disk.as_ref(),
+            self.kind,
+            Vec::new(),
+            extent,
+            &mut || {},
+        )?;
         self.replace(Replacement {
             of: 0..count,
             pieces: vec![nothing],
@@ -342,15 +353,16 @@ impl IndexFiles {
     }
 }
 
-/// Writes a segment and opens it.
+/// Writes a segment and opens it; `pause` is called after every entry.
 pub(super) fn write(
     disk: &dyn Disk,
     kind: IndexKind,
     entries: Vec<(u128, u64)>,
     extent: Extent,
+    pause: &mut dyn FnMut(),
 ) -> std::io::Result<Piece> {
     let file = kind.file(extent.covers.1);
-    SortedSegment::write(disk, &file, entries, extent, kind.has_filters())?;
+    SortedSegment::write(disk, &file, entries, extent, kind.has_filters(), pause)?;
     let segment = Arc::new(SortedSegment::open(disk, &file)?);
     Ok(Piece { file, segment })
 }

@@ -11,8 +11,9 @@ use std::thread::JoinHandle;
 use florin_storage::{Disk, Extent, Reader, SegmentWriter, SortedSegment};
 
 use super::index_files::{IndexKind, Piece, Replacement, write};
+use super::pace::Pace;
 use crate::record_codec::decode_record;
-use crate::runtime::{key_hash, operation_entry};
+use crate::runtime::{Clock, key_hash, operation_entry};
 
 /// Blocks of 170 entries read at a time from each segment.
 const READ_BLOCKS: u64 = 64;
@@ -101,8 +102,12 @@ impl Job {
         }))
     }
 
-    /// Does all of it.
-    pub(super) fn run(&mut self, stop: &AtomicBool) -> io::Result<Replacement> {
+    /// Does all of it; `pause` is called after every step.
+    pub(super) fn run(
+        &mut self,
+        stop: &AtomicBool,
+        pause: &mut dyn FnMut(),
+    ) -> io::Result<Replacement> {
         loop {
             if stop.load(Ordering::Acquire) {
                 return Err(io::ErrorKind::Interrupted.into());
@@ -110,6 +115,7 @@ impl Job {
             if let Some(done) = self.step()? {
                 return Ok(done);
             }
+            pause();
         }
     }
 }
@@ -256,7 +262,8 @@ impl Rebuild {
                 };
                 let entries = std::mem::take(&mut self.entries);
                 // The last one takes the place of the damaged file.
-                self.pieces.push(write(disk, kind, entries, extent)?);
+                self.pieces
+                    .push(write(disk, kind, entries, extent, &mut || {})?);
                 (self.first, self.since) = (extent.covers.1 + 1, frame.last_time);
             }
             if is_last {
@@ -270,7 +277,8 @@ impl Rebuild {
 /// Who does jobs, one at a time.
 #[derive(Debug)]
 pub struct Crew {
-    has_threads: bool,
+    /// By which threads rest; without it there are none.
+    clock: Option<Arc<dyn Clock>>,
     running: Option<Running>,
 }
 
@@ -285,10 +293,11 @@ enum Running {
 }
 
 impl Crew {
-    /// Works on threads of its own, or, in a simulation, a step whenever it is asked.
-    pub const fn new(has_threads: bool) -> Self {
+    /// Works on threads of its own, which rest by a clock, or, in a simulation, a step whenever
+    /// it is asked.
+    pub const fn new(clock: Option<Arc<dyn Clock>>) -> Self {
         Self {
-            has_threads,
+            clock,
             running: None,
         }
     }
@@ -303,16 +312,19 @@ impl Crew {
     /// # Errors
     /// There is no thread to be had.
     pub(super) fn begin(&mut self, mut job: Job) -> io::Result<()> {
-        if !self.has_threads {
+        let Some(clock) = self.clock.clone() else {
             self.running = Some(Running::Here(Box::new(job)));
             return Ok(());
-        }
+        };
         let kind = job.kind();
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name("index".to_owned())
-            .spawn(move || job.run(&asked))?;
+            .spawn(move || {
+                let mut pace = Pace::always(clock);
+                job.run(&asked, &mut || pace.rest())
+            })?;
         self.running = Some(Running::Thread { thread, kind, stop });
         Ok(())
     }

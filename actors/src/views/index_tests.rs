@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use florin_storage::{CrashMode, Disk, OpenHow, Reader, SimulatedDisk, SortedSegment};
 
-use super::sample::{Sample, account};
+use super::sample::{Sample, Still, account};
 use super::*;
-use crate::runtime::{key_hash, operation_entry};
+use crate::runtime::{Clock, key_hash, operation_entry};
 
 const RECORDS: u64 = 140;
 
@@ -47,7 +47,7 @@ fn open(
         4,
         options,
         memory,
-        Crew::new(threads),
+        Crew::new(threads.then(|| Arc::new(Still) as Arc<dyn Clock>)),
     )
 }
 
@@ -56,7 +56,7 @@ fn follow(indexes: &mut Indexes, sample: &Sample) -> std::io::Result<()> {
     let (keys, operations) = indexes.covered();
     for record in &sample.records[keys.min(operations) as usize..] {
         indexes.take(record);
-        indexes.seal(record.sequence, record.time)?;
+        indexes.seal(record.sequence, record.time, &mut || {})?;
         indexes.tend(u64::MAX)?;
     }
     for _ in 0..50 {
@@ -263,7 +263,7 @@ fn past_the_cap_the_oldest_filters_go_and_their_keys_are_found_on_disk() {
         };
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let memory = Arc::new(IndexMemory::default());
-        let crew = Crew::new(false);
+        let crew = Crew::new(None);
         let mut indexes = Indexes::open(
             &shared,
             reader.clone(),

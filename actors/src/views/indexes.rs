@@ -134,16 +134,21 @@ impl Indexes {
     }
 
     /// Writes the next segments if there is enough for them, up to record `last`, made at `time`;
-    /// says whether it did.
+    /// says whether it did. `pause` is called after every entry.
     ///
     /// # Errors
     /// What the disk refused.
-    pub fn seal(&mut self, last: u64, time: Timestamp) -> io::Result<bool> {
+    pub fn seal(
+        &mut self,
+        last: u64,
+        time: Timestamp,
+        pause: &mut dyn FnMut(),
+    ) -> io::Result<bool> {
         if !self.operations.is_due() && !self.keys.is_due() {
             return Ok(false);
         }
-        self.keys.seal(last, time)?;
-        self.operations.seal(last, time)?;
+        self.keys.seal(last, time, pause)?;
+        self.operations.seal(last, time, pause)?;
         self.expire()?;
         self.fit();
         Ok(true)
@@ -163,7 +168,7 @@ impl Indexes {
             let Some(mut job) = files.job(&self.reader) else {
                 break;
             };
-            let done = job.run(&AtomicBool::new(false))?;
+            let done = job.run(&AtomicBool::new(false), &mut || {})?;
             files.replace(done);
         }
         Ok(())

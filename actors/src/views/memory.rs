@@ -136,8 +136,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Writes every change, sorted, in one transaction. To be followed by [`Self::written`].
-    pub(super) fn write(&self, link: [u8; 32]) -> Result<(), ViewError> {
+    /// Writes every change, sorted, in one transaction; `pause` is called after each. To be followed by [`Self::written`].
+    pub(super) fn write(&self, link: [u8; 32], pause: &mut dyn FnMut()) -> Result<(), ViewError> {
         let changed = |present: &Present| present.last > self.written;
         let known = self.known.iter();
         let mut dirty: Vec<_> = known.filter(|(_, present)| changed(present)).collect();
@@ -157,6 +157,7 @@ impl Memory {
                 };
                 florin_storage::encode(&snapshot, &mut bytes)?;
                 write.put(SNAPSHOTS, &entity.to_bytes(), &bytes)?;
+                pause();
             }
             for (row, added) in &self.rows {
                 if *added {
@@ -164,11 +165,12 @@ impl Memory {
                 } else {
                     write.remove(ROWS, row)?;
                 }
+                pause();
             }
             for beside in &self.erasures {
                 write.put(ERASURES, &beside.to_be_bytes(), &[])?;
             }
-            self.milestones.write(write)?;
+            self.milestones.write(write, pause)?;
             for (currency, totals) in &self.totals {
                 bytes.clear();
                 florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;

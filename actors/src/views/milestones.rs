@@ -63,12 +63,17 @@ impl Milestones {
     }
 
     /// Writes all of them, in order.
-    pub(super) fn write(&self, write: &mut ViewWrite<'_>) -> Result<(), ViewError> {
+    pub(super) fn write(
+        &self,
+        write: &mut ViewWrite<'_>,
+        pause: &mut dyn FnMut(),
+    ) -> Result<(), ViewError> {
         let mut bytes = Vec::new();
         for (key, standing) in &self.0 {
             bytes.clear();
             florin_storage::encode(standing, &mut bytes)?;
             write.put(MILESTONES, key, &bytes)?;
+            pause();
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod indexes;
 mod lists;
 mod memory;
 mod milestones;
+mod pace;
 mod projector;
 mod queries;
 

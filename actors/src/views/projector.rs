@@ -8,6 +8,7 @@ use florin_storage::{Frame, Reader, Watermark};
 
 use super::Views;
 use super::indexes::{Indexes, Segments};
+use super::pace::Pace;
 use crate::messages::Timestamp;
 use crate::record_codec::decode_record;
 use crate::runtime::Clock;
@@ -51,6 +52,7 @@ pub struct Projector {
     link: [u8; 32],
     flushed: u64,
     flushed_nanos: u64,
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Projector {
@@ -75,6 +77,11 @@ impl Projector {
         let (keys, operations) = indexes.covered();
         let next = flushed.min(keys).min(operations) + 1;
         let flushed_nanos = clock.nanos();
+        let pace = Pace::until_behind(
+            Arc::clone(&clock),
+            reader.clone(),
+            options.flush_records_max,
+        );
         Self {
             views,
             reader,
@@ -86,6 +93,7 @@ impl Projector {
             link: [0; 32],
             flushed,
             flushed_nanos,
+            pace,
         }
     }
 
@@ -145,6 +153,7 @@ impl Projector {
     /// What can't be written, as a sentence.
     pub fn flush(&mut self) -> Result<(), String> {
         self.flushed_nanos = self.clock.nanos();
+        self.pace.begin(self.next - 1);
         let views = Arc::clone(&self.views);
         {
             // Only this thread changes the memory: readers go on while it is written.
@@ -153,7 +162,7 @@ impl Projector {
                 return Ok(());
             }
             memory
-                .write(self.link)
+                .write(self.link, &mut || self.pace.breathe())
                 .map_err(|error| views.fault(error))?;
             self.flushed = memory.sequence;
         }
@@ -178,6 +187,7 @@ impl Projector {
             }
             if stop.load(Ordering::Acquire) {
                 self.indexes.stop();
+                self.pace.hurry();
                 if let Err(fault) = self.flush() {
                     self.stop(&fault);
                 }
@@ -222,7 +232,10 @@ impl Projector {
         let position = memory.sequence;
         drop(memory);
         views.reached(position);
-        let sealed = self.indexes.seal(self.next - 1, time);
+        self.pace.begin(self.next - 1);
+        let sealed = self
+            .indexes
+            .seal(self.next - 1, time, &mut || self.pace.breathe());
         if sealed.map_err(|error| error.to_string())? {
             (self.sealed)(self.indexes.segments());
         }
