@@ -184,7 +184,7 @@ fn projector(disk: &Arc<dyn Disk>, reader: &Reader, pace: Pace) -> (Arc<Views>, 
     let (views, _) = Views::open(disk, CACHE_BYTES, false).unwrap();
     tell("entities opened and checked", begun, 1.0);
     let memory = views.index_memory();
-    let crew = Crew::new(true);
+    let crew = Crew::new(Some(std::sync::Arc::new(SystemClock)));
     let begun = Busy::now();
     let indexes =
         Indexes::open(disk, reader.clone(), 917_000, options(pace), memory, crew).unwrap();
