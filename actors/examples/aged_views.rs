@@ -324,6 +324,7 @@ fn opening(
     record.changes.push(Change {
         entity: id,
         version: 1,
+        raised: 1,
         previous: 0,
         events: vec![Event::Account(event)],
     });
@@ -348,8 +349,8 @@ fn transfer(
     });
     let mut record = record(sequence, operation, command);
     let ends = [
-        (from, -5, AccountEvent::Debited(amount)),
-        (to, 5, AccountEvent::Credited(amount)),
+        (from, -5, AccountEvent::Money(MoneyEvent::Debited(amount))),
+        (to, 5, AccountEvent::Money(MoneyEvent::Credited(amount))),
     ];
     for (place, (line, moved, event)) in ends.into_iter().enumerate() {
         let line = &mut lines[line];
@@ -358,6 +359,7 @@ fn transfer(
         record.changes.push(Change {
             entity: line.id,
             version: line.version,
+            raised: 1,
             previous: std::mem::replace(&mut line.last, sequence),
             events: vec![Event::Account(event)],
         });

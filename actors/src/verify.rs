@@ -11,7 +11,7 @@ use florin_storage::{Disk, Frame, Head, Journal, Options, Reader, ViewError, ver
 
 use crate::entities::State;
 use crate::messages::{
-    AccountEvent, Change, Currency, EntityId, Event, ExternalEvent, Kind, Overdraft, Record,
+    AccountEvent, Change, Currency, EntityId, Event, Kind, MoneyEvent, Overdraft, Posting, Record,
     Timestamp,
 };
 use crate::record_codec::{decode_personal, decode_record};
@@ -178,7 +178,7 @@ impl Replay {
         for change in &record.changes {
             let present = self.entities.entry(change.entity).or_default();
             let floor = present.state.is_some();
-            apply(present, change.entity, record)?;
+            apply(present, record, change)?;
             if !floor && change.kind() == Some(Kind::Account) {
                 self.accounts += 1;
                 if !check_personal(reader, record, change)? {
@@ -196,22 +196,29 @@ impl Replay {
     /// together they sum to zero.
     fn check_postings(&self, record: &Record) -> Result<(), String> {
         let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
-        for (place, change) in record.changes.iter().enumerate() {
-            let moved: i128 = change.events.iter().map(moved).sum();
-            let mut own = record
-                .postings
-                .iter()
-                .filter(|posting| posting.change as usize == place);
-            let (posting, more) = (own.next(), own.next());
-            let Some(posting) = posting else {
+        let mut of_changes: Vec<Vec<&Posting>> = vec![Vec::new(); record.changes.len()];
+        for posting in &record.postings {
+            of_changes
+                .get_mut(posting.change as usize)
+                .ok_or("a posting belongs to no change")?
+                .push(posting);
+        }
+        for (change, own) in record.changes.iter().zip(of_changes) {
+            let events = change.events.iter();
+            let moved: i128 = events.map(|event| i128::from(event.moved())).sum();
+            let posted: i128 = own.iter().map(|posting| i128::from(posting.amount)).sum();
+            if change.raised as usize != own.len().max(1) {
+                return Err(format!("{}'s version skips some", change.entity));
+            }
+            let Some(posting) = own.last() else {
                 if moved != 0 {
                     return Err(format!("{} moved {moved} without a posting", change.entity));
                 }
                 continue;
             };
-            if more.is_some() || i128::from(posting.amount) != moved {
+            if posted != moved {
                 return Err(format!(
-                    "{}'s posting is not what its events moved",
+                    "{}'s postings are not what its events moved",
                     change.entity
                 ));
             }
@@ -231,19 +238,15 @@ impl Replay {
                     change.entity, posting.balance
                 ));
             }
-            if let (true, Overdraft::Limit(limit)) = (moved < 0, posting.overdraft)
+            // A hold's post gives what was set aside, whatever the overdraft limit is by now.
+            let debited = |event: &Event| matches!(event.money(), Some(MoneyEvent::Debited(_)));
+            if let (true, Overdraft::Limit(limit)) =
+                (change.events.iter().any(debited), posting.overdraft)
                 && posting.balance - i128::from(posting.held) + i128::from(limit) < 0
             {
                 return Err(format!("{} was debited past its floor", change.entity));
             }
             *sums.entry(posting.currency).or_default() += moved;
-        }
-        if record
-            .postings
-            .iter()
-            .any(|posting| posting.change as usize >= record.changes.len())
-        {
-            return Err("a posting belongs to no change".to_owned());
         }
         match sums.into_iter().find(|(_, sum)| *sum != 0) {
             Some((currency, sum)) => Err(format!("its postings in {currency} sum to {sum}")),
@@ -345,16 +348,5 @@ fn check_personal(reader: &Reader, record: &Record, change: &Change) -> Result<b
     match opened.holder {
         crate::messages::Personal::Sealed(hash) if row.proves(0, hash) => Ok(true),
         _ => Err("the personal values beside it are not the sealed ones".to_owned()),
-    }
-}
-
-/// What an event moved, in minor units.
-fn moved(event: &Event) -> i128 {
-    match event {
-        Event::Account(AccountEvent::Credited(amount))
-        | Event::External(ExternalEvent::Credited(amount)) => i128::from(amount.get()),
-        Event::Account(AccountEvent::Debited(amount))
-        | Event::External(ExternalEvent::Debited(amount)) => -i128::from(amount.get()),
-        _ => 0,
     }
 }

@@ -9,7 +9,9 @@ use warp::http::{HeaderName, HeaderValue, StatusCode};
 use warp::reply::Response;
 
 use crate::codes::ProblemCode;
-use crate::dto::{AccountBody, EndBody, MoneyBody, ResultBody, ResumedBody, TransferDoneBody};
+use crate::dto::{
+    AccountBody, EndBody, MoneyBody, ResultBody, ResumedBody, TransferDoneBody, WalletBody,
+};
 use crate::headers::IDEMPOTENT_REPLAYED;
 use crate::problem::Problem;
 
@@ -85,8 +87,22 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
             id: resume.entity,
             dry_run: decided.dry_run,
         })),
-        // The supervision's own: nobody waits for its answer.
-        Command::Quarantine(_) => None,
+        Command::Hold(_) | Command::Reverse(_) => {
+            TransferDoneBody::of(operation, true, record.ends()?).map(ResultBody::Transfer)
+        }
+        Command::Post(_) | Command::Void(_) => {
+            TransferDoneBody::of(operation, false, record.ends()?).map(ResultBody::Transfer)
+        }
+        Command::OpenWallet(_) | Command::UpdateWallet(_) => {
+            let mut wallet = WalletBody::from(record.wallet()?.clone());
+            wallet.dry_run = decided.dry_run;
+            if decided.dry_run && matches!(record.command, Command::OpenWallet(_)) {
+                wallet.id = None;
+            }
+            Some(ResultBody::Wallet(Box::new(wallet)))
+        }
+        // The node's own: nobody waits for their answers.
+        Command::Quarantine(_) | Command::Expire(_) => None,
     }
 }
 
@@ -109,7 +125,12 @@ pub fn command(decided: &Decided, request_id: &RequestId) -> Response {
 
 fn done(decided: &Decided, body: &ResultBody) -> Response {
     let opened = match (&decided.record.command, body) {
-        (Command::OpenAccount(_), ResultBody::Account(account)) if !decided.dry_run => account.id,
+        (Command::OpenAccount(_), ResultBody::Account(account)) if !decided.dry_run => {
+            account.id.map(|id| format!("/accounts/{id}"))
+        }
+        (Command::OpenWallet(_), ResultBody::Wallet(wallet)) if !decided.dry_run => {
+            wallet.id.map(|id| format!("/wallets/{id}"))
+        }
         _ => None,
     };
     let status = if opened.is_some() {
@@ -118,8 +139,8 @@ fn done(decided: &Decided, body: &ResultBody) -> Response {
         StatusCode::OK
     };
     let mut response = json(status, body);
-    if let Some(id) = opened {
-        insert(&mut response, LOCATION, &format!("/accounts/{id}"));
+    if let Some(path) = opened {
+        insert(&mut response, LOCATION, &path);
     }
     if let Some(version) = body.version().filter(|_| !decided.dry_run) {
         tag(&mut response, version);

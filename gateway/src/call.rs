@@ -35,6 +35,7 @@ impl Call {
         Query::read(self.raw_query.as_deref(), |name| match purpose {
             Purpose::Command { .. } => name == "dry_run",
             Purpose::Read => false,
+            Purpose::ReadAt => name == "at",
             Purpose::List { filters } => {
                 name == "limit"
                     || name == "cursor"

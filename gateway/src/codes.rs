@@ -75,6 +75,27 @@ codes! {
     BalanceNotZero, "balance_not_zero", "balance-not-zero", 409, "The balance is not zero",
         "once it is zero",
         "Only an account that neither has money nor owes any can be deleted.";
+    NotPending, "not_pending", "not-pending", 409, "The transfer was never pending",
+        "no",
+        "Only a transfer made with `pending` can be posted or voided; this one was made at once.";
+    NotPosted, "not_posted", "not-posted", 409, "The transfer posted nothing",
+        "once it is posted",
+        "A transfer that is pending, or that ended without moving anything, has nothing to reverse.";
+    NotReversible, "not_reversible", "not-reversible", 409, "This can't be reversed",
+        "no",
+        "A transaction of many legs can't be reversed. Make the opposite one.";
+    AlreadyPosted, "already_posted", "already-posted", 409, "The transfer was posted already",
+        "no",
+        "A pending transfer ends once. This one was posted.";
+    AlreadyVoided, "already_voided", "already-voided", 409, "The transfer was voided already",
+        "no",
+        "A pending transfer ends once. This one was voided.";
+    AlreadyReversed, "already_reversed", "already-reversed", 409, "The transfer was reversed already",
+        "no",
+        "A transfer can be reversed once. The reversal is a transfer of its own, and can be reversed in turn.";
+    TransferExpired, "transfer_expired", "transfer-expired", 409, "The transfer's time is over",
+        "no",
+        "From `expires_at` on a pending transfer can't be posted any more; what it held is released.";
     VersionMismatch, "version_mismatch", "version-mismatch", 412, "The version is another one",
         "with the present version",
         "`If-Match` named a version that the entity does not have now: somebody changed it in between. Read it again, decide again.";
@@ -87,6 +108,12 @@ codes! {
     InsufficientFunds, "insufficient_funds", "insufficient-funds", 422, "Not enough money",
         "with more money there",
         "Less is available than the debit takes. Available is the balance, less what is held, plus the overdraft limit.";
+    AmountExceedsHold, "amount_exceeds_hold", "amount-exceeds-hold", 422, "More than is held",
+        "with less",
+        "A post can take no more than the pending transfer still holds.";
+    LimitExceeded, "limit_exceeded", "limit-exceeded", 422, "A wallet's limit forbids it",
+        "with less, or on another day",
+        "The wallet's limit for one transaction, for the UTC day, or for its balance would be passed.";
     BalanceLimitExceeded, "balance_limit_exceeded", "balance-limit-exceeded", 422, "The balance would pass its bounds",
         "with less money there",
         "No balance leaves \u{b1}(2^53 \u{2212} 1) minor units.";
@@ -181,6 +208,15 @@ impl From<Code> for ProblemCode {
             Code::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             Code::DeadlineExceeded => Self::DeadlineExceeded,
             Code::ActorFaulted => Self::ActorFaulted,
+            Code::AlreadyPosted => Self::AlreadyPosted,
+            Code::AlreadyVoided => Self::AlreadyVoided,
+            Code::AlreadyReversed => Self::AlreadyReversed,
+            Code::TransferExpired => Self::TransferExpired,
+            Code::NotPending => Self::NotPending,
+            Code::NotPosted => Self::NotPosted,
+            Code::NotReversible => Self::NotReversible,
+            Code::AmountExceedsHold => Self::AmountExceedsHold,
+            Code::LimitExceeded => Self::LimitExceeded,
         }
     }
 }

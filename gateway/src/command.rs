@@ -76,6 +76,7 @@ fn context(call: &Call, body_key: Option<Key>) -> Result<Context, Problem> {
         request_id: call.request_id.clone(),
         correlation_id: headers::given_id(&call.headers, CORRELATION_ID),
         trace: headers::trace(&call.headers),
+        kind: call.endpoint.kind(),
         if_match,
         dry_run,
     })

@@ -255,12 +255,19 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
             let text = || ObjectBuilder::new().schema_type(Type::String);
             all.push(query("cursor", "`next_cursor` of the part before", text()));
             for filter in *filters {
-                let schema = match filter.values {
-                    [] => text(),
-                    values => text().enum_values(Some(values.iter().copied())),
+                let schema = match (filter.values, filter.format) {
+                    ([], "") => text(),
+                    ([], format) => text().format(Some(SchemaFormat::Custom(format.to_owned()))),
+                    (values, _) => text().enum_values(Some(values.iter().copied())),
                 };
                 all.push(query(filter.name, "Only such entries", schema));
             }
+        }
+        Purpose::ReadAt => {
+            let time = ObjectBuilder::new().schema_type(Type::String);
+            let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+            let what = "A time that has come, RFC 3339 with its zone; now where not given";
+            all.push(query("at", what, time));
         }
         Purpose::Read | Purpose::Page | Purpose::File => {}
     }

@@ -1,6 +1,8 @@
 //! Query parameters, read strictly: an unknown or repeated one is refused, so that a typo never
 //! moves money.
 
+use florin_actors::messages::{TimeError, Timestamp};
+
 use crate::problem::Problem;
 
 /// The query parameters of one request.
@@ -45,6 +47,15 @@ impl Query {
             Some("true") => Ok(true),
             Some(_) => Err(Problem::malformed(name, "must be true or false")),
         }
+    }
+
+    /// A time: RFC 3339 with its zone; `None` where it is not given.
+    pub fn time(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let read = |text: &str| {
+            text.parse()
+                .map_err(|error: TimeError| Problem::malformed(name, error.to_string()))
+        };
+        self.get(name).map(read).transpose()
     }
 
     /// A page's size: 1 … `max`, `default` where it is not given.

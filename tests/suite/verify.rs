@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use florin_actors::messages::{AccountEvent, Amount, Event, ExternalEvent, Outcome, Record};
+use florin_actors::messages::{
+    AccountEvent, Amount, Event, ExternalEvent, MoneyEvent, Outcome, Record,
+};
 use florin_actors::{decode_record, encode_record};
 use florin_tests::bank::text;
 use florin_tests::executable::{self, Finished};
@@ -164,7 +166,7 @@ fn an_altered_record_under_a_recomputed_chain_is_named() {
                 .iter_mut()
                 .flat_map(|change| &mut change.events);
             let mut credits = events.filter_map(|event| match event {
-                Event::Account(AccountEvent::Credited(amount)) => Some(amount),
+                Event::Account(AccountEvent::Money(MoneyEvent::Credited(amount))) => Some(amount),
                 _ => None,
             });
             credits.next().is_some_and(|amount| {
@@ -210,9 +212,9 @@ fn an_altered_record_under_a_recomputed_chain_is_named() {
                 .flat_map(|change| &mut change.events)
             {
                 match event {
-                    Event::Account(
-                        AccountEvent::Credited(amount) | AccountEvent::Debited(amount),
-                    )
+                    Event::Account(AccountEvent::Money(
+                        MoneyEvent::Credited(amount) | MoneyEvent::Debited(amount),
+                    ))
                     | Event::External(
                         ExternalEvent::Credited(amount) | ExternalEvent::Debited(amount),
                     ) => {
@@ -271,7 +273,7 @@ fn a_debit_past_the_floor_is_named_even_when_all_sums_are_right() {
         .iter_mut()
         .flat_map(|change| &mut change.events)
     {
-        if let Event::Account(AccountEvent::Debited(amount))
+        if let Event::Account(AccountEvent::Money(MoneyEvent::Debited(amount)))
         | Event::External(ExternalEvent::Credited(amount)) = event
         {
             *amount = Amount::new(amount.get() + 1_000).unwrap();

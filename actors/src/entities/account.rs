@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::balance::{Terms, no_such};
 use super::{Balance, Entity, Stamp, Step};
 use crate::messages::{
-    AccountEvent, AccountStatus, AccountView, Amount, Code, Currency, EntityId, OpenAccount,
-    Opened, Overdraft, Rejection, Timestamp,
+    AccountEvent, AccountStatus, AccountView, Currency, EntityId, OpenAccount, Opened, Overdraft,
+    Rejection, Timestamp,
 };
 
 /// An account's state; what never changes is shared between its copies.
@@ -60,20 +61,13 @@ impl Account {
         self.origin.opened.reference.as_deref()
     }
 
-    fn not_deleted(&self) -> Result<(), Rejection> {
-        if self.status == AccountStatus::Deleted {
-            return Err(Rejection::new(Code::AccountDeleted, "account is deleted"));
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            name: "account",
+            status: self.status,
+            currency: self.origin.opened.currency,
+            spending: None,
         }
-        Ok(())
-    }
-
-    fn in_currency(&self, currency: Currency) -> Result<(), Rejection> {
-        let own = self.origin.opened.currency;
-        if own != currency {
-            let detail = format!("the account is in {own}, the movement in {currency}");
-            return Err(Rejection::new(Code::CurrencyMismatch, detail));
-        }
-        Ok(())
     }
 
     fn open(command: &OpenAccount, number: u64) -> AccountEvent {
@@ -88,31 +82,12 @@ impl Account {
         }))
     }
 
-    /// A debit needs an account that is neither deleted nor frozen, the same currency, and funds.
-    fn debit(&self, amount: Amount, currency: Currency) -> Result<AccountEvent, Rejection> {
-        self.not_deleted()?;
-        if self.status == AccountStatus::Frozen {
-            return Err(Rejection::new(Code::AccountFrozen, "account is frozen"));
-        }
-        self.in_currency(currency)?;
-        self.balance.may_debit(amount)?;
-        Ok(AccountEvent::Debited(amount))
-    }
-
-    /// A credit goes to a frozen account too.
-    fn credit(&self, amount: Amount, currency: Currency) -> Result<AccountEvent, Rejection> {
-        self.not_deleted()?;
-        self.in_currency(currency)?;
-        self.balance.may_credit(amount)?;
-        Ok(AccountEvent::Credited(amount))
-    }
-
     fn update(
         &self,
         status: Option<AccountStatus>,
         overdraft: Option<Overdraft>,
     ) -> Result<Vec<AccountEvent>, Rejection> {
-        self.not_deleted()?;
+        self.terms().not_deleted()?;
         let status = status.filter(|status| *status != self.status);
         let overdraft = overdraft.filter(|overdraft| *overdraft != self.balance.overdraft);
         Ok(status
@@ -123,17 +98,8 @@ impl Account {
     }
 
     fn delete(&self) -> Result<AccountEvent, Rejection> {
-        self.not_deleted()?;
-        if self.balance.held != 0 {
-            return Err(Rejection::new(
-                Code::HoldsOpen,
-                "the account has open holds",
-            ));
-        }
-        if self.balance.posted != 0 {
-            let detail = format!("the account's balance is {}", self.balance.posted);
-            return Err(Rejection::new(Code::BalanceNotZero, detail));
-        }
+        self.terms().not_deleted()?;
+        self.balance.may_end("account")?;
         Ok(AccountEvent::StatusChanged(AccountStatus::Deleted))
     }
 
@@ -149,19 +115,22 @@ impl Account {
 impl Entity for Account {
     type Event = AccountEvent;
 
-    fn decide(state: Option<&Self>, step: &Step) -> Result<Vec<AccountEvent>, Rejection> {
+    fn decide(
+        state: Option<&Self>,
+        step: &Step,
+        now: Timestamp,
+    ) -> Result<Vec<AccountEvent>, Rejection> {
         match (state, step) {
             (None, Step::Open(command, number)) => Ok(vec![Self::open(command, *number)]),
             (Some(account), Step::Update(status, overdraft)) => account.update(*status, *overdraft),
             (Some(account), Step::Delete) => account.delete().map(|event| vec![event]),
             (Some(account), Step::Erase) => Ok(account.erase()),
-            (Some(account), Step::Debit(amount, currency)) => {
-                account.debit(*amount, *currency).map(|event| vec![event])
+            (Some(account), step) => {
+                let terms = account.terms();
+                let events = account.balance.decide(terms, step, now)?;
+                Ok(events.into_iter().map(AccountEvent::Money).collect())
             }
-            (Some(account), Step::Credit(amount, currency)) => {
-                account.credit(*amount, *currency).map(|event| vec![event])
-            }
-            _ => Err(Rejection::new(Code::NotFound, "Account not found")),
+            (None, _) => Err(no_such("account")),
         }
     }
 
@@ -186,8 +155,7 @@ impl Entity for Account {
             AccountEvent::Opened(_) => return None,
             AccountEvent::StatusChanged(status) => account.status = *status,
             AccountEvent::OverdraftChanged(overdraft) => account.balance.overdraft = *overdraft,
-            AccountEvent::Debited(amount) => account.balance = account.balance.debited(*amount),
-            AccountEvent::Credited(amount) => account.balance = account.balance.credited(*amount),
+            AccountEvent::Money(money) => account.balance = account.balance.evolve(money),
             AccountEvent::PersonalErased(beside) if *beside == account.origin.sequence => {
                 account.erased = true;
             }
@@ -204,7 +172,9 @@ impl Entity for Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::{Metadata, Personal};
+    use crate::messages::{Code, Metadata, Personal};
+
+    const NOW: Timestamp = Timestamp::from_micros(1);
 
     fn stamp(sequence: u64) -> Stamp {
         let time = Timestamp::from_micros(1);
@@ -231,14 +201,17 @@ mod tests {
             let changed = AccountEvent::StatusChanged(status);
             let account = Account::evolve(Some(opened_by(7)), &changed, stamp(8)).unwrap();
             assert!(!account.is_erased());
-            let events = Account::decide(Some(&account), &Step::Erase).unwrap();
+            let events = Account::decide(Some(&account), &Step::Erase, NOW).unwrap();
             assert_eq!(events, [AccountEvent::PersonalErased(7)]);
             let erased = Account::evolve(Some(account), &events[0], stamp(9)).unwrap();
             assert!(erased.is_erased());
             assert_eq!(erased.status(), status);
-            assert_eq!(Account::decide(Some(&erased), &Step::Erase), Ok(vec![]));
+            assert_eq!(
+                Account::decide(Some(&erased), &Step::Erase, NOW),
+                Ok(vec![])
+            );
         }
-        let nobody = Account::decide(None, &Step::Erase).unwrap_err();
+        let nobody = Account::decide(None, &Step::Erase, NOW).unwrap_err();
         assert_eq!(nobody.code, Code::NotFound);
     }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Entity, Stamp, Step};
-use crate::messages::{Code, Currency, ExternalEvent, Overdraft, Rejection};
+use crate::messages::{Code, Currency, ExternalEvent, Overdraft, Rejection, Timestamp};
 
 /// What came in and went out, in one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,11 @@ impl External {
 impl Entity for External {
     type Event = ExternalEvent;
 
-    fn decide(state: Option<&Self>, step: &Step) -> Result<Vec<ExternalEvent>, Rejection> {
+    fn decide(
+        state: Option<&Self>,
+        step: &Step,
+        _: Timestamp,
+    ) -> Result<Vec<ExternalEvent>, Rejection> {
         let (event, currency) = match step {
             Step::Debit(amount, currency) => (ExternalEvent::Debited(*amount), *currency),
             Step::Credit(amount, currency) => (ExternalEvent::Credited(*amount), *currency),

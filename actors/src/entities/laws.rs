@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::{Lookup, Part, Stamp, State, States, Step, decide, plan};
+use super::plan::rank;
+use super::{Asked, Lookup, Original, Part, Stamp, State, States, Step, decide, plan};
 use crate::messages::*;
 
 #[derive(Default)]
@@ -13,6 +14,7 @@ struct World {
     states: HashMap<EntityId, State>,
     events: Vec<(EntityId, Event, Stamp)>,
     moved: HashMap<EntityId, i128>,
+    immediate: HashMap<EntityId, TransferMade>,
 }
 
 impl States for World {
@@ -21,20 +23,32 @@ impl States for World {
             .get(&entity)
             .map_or(Lookup::Absent, Lookup::Here)
     }
+
+    fn original(&mut self, transfer: EntityId) -> Original {
+        self.immediate
+            .get(&transfer)
+            .map_or(Original::Absent, |made| {
+                Original::Immediate(Box::new(made.clone()))
+            })
+    }
+
+    fn fresh(&mut self, _: EntityId) {}
 }
 
 impl World {
     fn run(&mut self, sequence: u64, subject: EntityId, command: &Command) {
-        let Ok(parts) = plan(command, subject, self) else {
+        let asked = asked(sequence, subject);
+        let Ok(parts) = plan(command, asked, self) else {
             return;
         };
-        let Ok(decided) = decide(&parts, self) else {
+        let Ok(decided) = decide(&parts, self, asked.now) else {
             return;
         };
         let stamp = Stamp {
             sequence,
-            time: Timestamp::from_micros(sequence as i64),
+            time: asked.now,
         };
+        self.note(command, asked, &parts);
         for (Part { entity, step, .. }, events) in parts.into_iter().zip(decided) {
             for event in events {
                 let state = State::evolve(self.states.remove(&entity), &event, stamp).unwrap();
@@ -47,9 +61,30 @@ impl World {
                     *moved -= i128::from(amount.get());
                     self.assert_above_floor(entity);
                 }
+                Step::PostHold { amount, .. } => *moved -= i128::from(amount.get()),
                 Step::Credit(amount, _) => *moved += i128::from(amount.get()),
+                Step::Hold(..) => self.assert_above_floor(entity),
                 _ => {}
             }
+        }
+    }
+
+    /// Keeps what the journal would tell of a transfer made at once.
+    fn note(&mut self, command: &Command, asked: Asked, parts: &[Part]) {
+        if let (Command::Transfer(_) | Command::Reverse(_), [from, to, ..]) = (command, parts)
+            && let (Step::Debit(amount, currency), Step::Credit(..)) = (&from.step, &to.step)
+        {
+            let made = TransferMade {
+                from: from.entity,
+                to: to.entity,
+                amount: *amount,
+                currency: *currency,
+                expires_at: None,
+                reference: None,
+                metadata: Metadata::default(),
+                made_at: asked.now,
+            };
+            self.immediate.insert(asked.operation.transfer(), made);
         }
     }
 
@@ -63,6 +98,19 @@ impl World {
             );
         }
     }
+}
+
+/// A command's place among the others: its operation is known by it.
+fn asked(sequence: u64, subject: EntityId) -> Asked {
+    Asked {
+        subject,
+        operation: transfer(sequence).operation(),
+        now: Timestamp::from_micros(sequence as i64 * 1_000_000),
+    }
+}
+
+fn transfer(sequence: u64) -> EntityId {
+    EntityId::from_parts(2, u128::from(sequence), 0)
 }
 
 fn account(index: u8) -> EntityId {
@@ -82,16 +130,25 @@ fn overdraft() -> impl Strategy<Value = Overdraft> {
     ]
 }
 
+fn limits() -> impl Strategy<Value = WalletLimits> {
+    let limit = || prop::option::of(amount());
+    (limit(), limit(), limit()).prop_map(|(per_transaction, per_day, max_balance)| WalletLimits {
+        per_transaction,
+        per_day,
+        max_balance,
+    })
+}
+
 fn amount() -> impl Strategy<Value = Amount> {
     prop_oneof![1..1_000_u64, Just(AMOUNT_MAX), AMOUNT_MAX - 500..AMOUNT_MAX]
         .prop_map(|value| Amount::new(value).unwrap())
 }
 
-/// A command on one of eight accounts; the second number is the one it opens.
+/// A command on one of eight accounts and four wallets; the second number is the one it opens.
 fn command() -> impl Strategy<Value = (u8, Command)> {
     let named =
         prop_oneof![3 => Just(None), 1 => (0..2_u8).prop_map(|index| Some(currency(index)))];
-    let money = (0..8_u8, 0..8_u8, amount(), named).boxed();
+    let money = (0..12_u8, 0..12_u8, amount(), named).boxed();
     prop_oneof![
         2 => (0..8_u8, overdraft()).prop_map(|(index, overdraft)| (index, Command::OpenAccount(Box::new(OpenAccount {
             holder: Personal::Sealed([index; 16]),
@@ -103,6 +160,21 @@ fn command() -> impl Strategy<Value = (u8, Command)> {
         })))),
         1 => (0..8_u8, prop::option::of(prop_oneof![Just(AccountStatus::Active), Just(AccountStatus::Frozen)]), prop::option::of(overdraft()))
             .prop_map(|(index, status, overdraft)| (index, Command::UpdateAccount(UpdateAccount { account: account(index), status, overdraft }))),
+        2 => (8..12_u8, overdraft(), limits()).prop_map(|(index, overdraft, limits)| (index, Command::OpenWallet(Box::new(OpenWallet {
+            customer: account(index),
+            name: None,
+            currency: currency(index / 4),
+            overdraft,
+            limits,
+        })))),
+        3 => (money.clone(), prop::option::of(1..40_u32)).prop_map(|((from, to, amount, currency), expires_in_seconds)| (from, Command::Hold(Box::new(Hold {
+            transfer: Transfer { from: account(from), to: account(to), amount, currency, reference: None, metadata: Metadata::default() },
+            expires_in_seconds,
+        })))),
+        3 => (1..120_u64, prop::option::of(amount()), any::<bool>()).prop_map(|(at, amount, is_final)| (0, Command::Post(Post { transfer: transfer(at), amount, is_final }))),
+        1 => (1..120_u64).prop_map(|at| (0, Command::Void(Void { transfer: transfer(at) }))),
+        1 => (1..120_u64).prop_map(|at| (0, Command::Expire(Expire { transfer: transfer(at) }))),
+        2 => (1..120_u64).prop_map(|at| (0, Command::Reverse(Reverse { transfer: transfer(at) }))),
         1 => (0..8_u8).prop_map(|index| (index, Command::DeleteAccount(DeleteAccount { account: account(index) }))),
         1 => (0..8_u8).prop_map(|index| (index, Command::EraseAccount(EraseAccount { account: account(index) }))),
         4 => money.clone().prop_map(|(to, _, amount, currency)| (to, Command::Deposit(Deposit { to: account(to), amount, currency, reference: None, metadata: Metadata::default() }))),
@@ -123,12 +195,25 @@ proptest! {
             if let Some((currency, balance, ..)) = state.posted() {
                 prop_assert_eq!(balance, world.moved.get(entity).copied().unwrap_or(0));
                 *sums.entry(currency).or_default() += balance;
-                if state.kind() == Kind::Account {
+                if state.kind() != Kind::External {
                     prop_assert!(balance.unsigned_abs() <= u128::from(AMOUNT_MAX));
                 }
             }
         }
         prop_assert!(sums.values().all(|sum| *sum == 0), "{:?}", sums);
+        // What an entity holds is what its pending transfers hold, nothing more or less.
+        let mut held: HashMap<EntityId, i64> = HashMap::new();
+        for state in world.states.values() {
+            if let State::Transfer(transfer) = state {
+                let amount = transfer.held().map_or(0, Amount::signed);
+                *held.entry(transfer.made().from).or_default() += amount;
+            }
+        }
+        for (entity, state) in &world.states {
+            if let Some((_, balance)) = state.money() {
+                prop_assert_eq!(balance.held, held.get(entity).copied().unwrap_or(0));
+            }
+        }
         let mut replayed: HashMap<EntityId, State> = HashMap::new();
         for (entity, event, stamp) in &world.events {
             let state = State::evolve(replayed.remove(entity), event, *stamp).unwrap();
@@ -142,13 +227,13 @@ proptest! {
         let mut world = World::default();
         for (sequence, (index, command)) in commands.iter().enumerate() {
             let subject = account(*index);
-            if let Ok(parts) = plan(command, subject, &mut world)
-                && let Err(rejection) = decide(&parts, &mut world)
+            if let Ok(parts) = plan(command, asked(sequence as u64 + 1, subject), &mut world)
+                && let Err(rejection) = decide(&parts, &mut world, asked(sequence as u64 + 1, subject).now)
             {
                 for part in &parts {
                     let state = world.states.get(&part.entity);
-                    if let Err(other) = State::decide(part.kind, state, &part.step) {
-                        prop_assert!(rejection.code.rank() <= other.code.rank());
+                    if let Err(other) = State::decide(part.kind, state, &part.step, asked(sequence as u64 + 1, subject).now) {
+                        prop_assert!(rejection.code.rank() <= rank(&other, &part.step));
                     }
                 }
             }

@@ -7,14 +7,23 @@ pub mod balance;
 pub mod external;
 pub mod numbering;
 mod plan;
+pub mod transfer;
+pub mod wallet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{
-    AccountStatus, Amount, Currency, Event, Kind, OpenAccount, Overdraft, Rejection, Timestamp,
+    AccountStatus, Amount, Currency, Event, Kind, OpenAccount, OpenWallet, Overdraft, Rejection,
+    Timestamp, TransferMade, WalletLimitsChange,
 };
 pub use balance::Balance;
-pub use plan::{Lookup, Part, States, Stop, decide, plan};
+pub use transfer::Taken;
+
+/// The refusal of a command about an entity of that kind that there isn't.
+pub fn no_such(kind: Kind) -> Rejection {
+    balance::no_such(kind.name())
+}
+pub use plan::{Asked, Lookup, Original, Part, States, Stop, decide, plan};
 
 /// What one entity is asked to do as its part of a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +42,42 @@ pub enum Step {
     Debit(Amount, Currency),
     /// Take this much of this currency.
     Credit(Amount, Currency),
+    /// Hold this much of this currency.
+    Hold(Amount, Currency),
+    /// Be ready to take this currency later; changes nothing.
+    Expect(Currency),
+    /// Give `amount` out of what was held since `held_at`; `freed` is no longer held.
+    PostHold {
+        /// What moves.
+        amount: Amount,
+        /// That, and what is released.
+        freed: Amount,
+        /// When the hold was made.
+        held_at: Timestamp,
+    },
+    /// No longer hold this.
+    ReleaseHold {
+        /// How much.
+        amount: Amount,
+        /// When the hold was made.
+        held_at: Timestamp,
+    },
+    /// A wallet: come into being.
+    OpenWallet(Box<OpenWallet>),
+    /// A wallet: change what is given.
+    UpdateWallet(Option<AccountStatus>, Option<Overdraft>, WalletLimitsChange),
+    /// A transfer: come into being, pending.
+    BeginTransfer(Box<TransferMade>),
+    /// A transfer made at once: come into being as an entity, and be reversed.
+    NoteTransfer(Box<TransferMade>),
+    /// A transfer: be posted so far.
+    Post(Taken),
+    /// A transfer: be voided.
+    Void,
+    /// A transfer: end if its time is over.
+    Expire,
+    /// A transfer: be reversed.
+    Reverse,
 }
 
 /// Where and when a record is made: what `evolve` may know of it.
@@ -50,8 +95,12 @@ pub trait Entity: Sized {
     type Event;
 
     /// What `step` would do to it, or the first rule that forbids it. `None` is an entity that
-    /// doesn't exist yet. Changes nothing.
-    fn decide(state: Option<&Self>, step: &Step) -> Result<Vec<Self::Event>, Rejection>;
+    /// doesn't exist yet; `now` is the time of the record that would be made. Changes nothing.
+    fn decide(
+        state: Option<&Self>,
+        step: &Step,
+        now: Timestamp,
+    ) -> Result<Vec<Self::Event>, Rejection>;
 
     /// The entity after one of its facts. `None` only where the fact can't follow the state: the
     /// record is damaged.
@@ -106,14 +155,19 @@ macro_rules! entities {
 
             /// What `step` would do to an entity of `kind`. An entity of another kind under the
             /// same id is as good as none.
-            pub fn decide(kind: Kind, state: Option<&Self>, step: &Step) -> Result<Vec<Event>, Rejection> {
+            pub fn decide(
+                kind: Kind,
+                state: Option<&Self>,
+                step: &Step,
+                now: Timestamp,
+            ) -> Result<Vec<Event>, Rejection> {
                 match kind {
                     $(Kind::$kind => {
                         let state = match state {
                             Some(Self::$kind(entity)) => Some(entity),
                             _ => None,
                         };
-                        let events = <$entity>::decide(state, step)?;
+                        let events = <$entity>::decide(state, step, now)?;
                         Ok(events.into_iter().map(Event::$kind).collect())
                     })*
                 }
@@ -139,6 +193,8 @@ entities! {
     Account(account::Account),
     External(external::External),
     Numbering(numbering::Numbering),
+    Wallet(wallet::Wallet),
+    Transfer(transfer::Transfer),
 }
 
 #[cfg(test)]

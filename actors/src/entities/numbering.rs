@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Entity, Stamp, Step};
-use crate::messages::{Code, NumberingEvent, Rejection, SHARDS};
+use crate::messages::{Code, NumberingEvent, Rejection, SHARDS, Timestamp};
 
 /// How many numbers a shard has given out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,11 @@ impl Numbering {
 impl Entity for Numbering {
     type Event = NumberingEvent;
 
-    fn decide(state: Option<&Self>, step: &Step) -> Result<Vec<NumberingEvent>, Rejection> {
+    fn decide(
+        state: Option<&Self>,
+        step: &Step,
+        _: Timestamp,
+    ) -> Result<Vec<NumberingEvent>, Rejection> {
         match step {
             Step::Issue => Ok(vec![NumberingEvent::Issued(
                 state.map_or(0, |numbering| numbering.last) + 1,

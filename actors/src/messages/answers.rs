@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::events::AccountStatus;
+use super::events::{AccountStatus, TransferMade};
 use super::ids::{EntityId, OperationId};
 use super::iso::Country;
-use super::money::{Currency, Overdraft};
+use super::money::{Currency, Overdraft, WalletLimits};
 use super::text::Metadata;
 use super::time::Timestamp;
 
@@ -56,6 +56,101 @@ pub struct AccountView {
     pub metadata: Metadata,
     /// When it was opened.
     pub created_at: Timestamp,
+}
+
+/// A wallet as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WalletView {
+    /// The wallet.
+    pub id: EntityId,
+    /// Whose it is.
+    pub customer: EntityId,
+    /// A label.
+    pub name: Option<String>,
+    /// Its one currency.
+    pub currency: Currency,
+    /// May it move money?
+    pub status: AccountStatus,
+    /// Its money.
+    pub balances: Balances,
+    /// What may move at a time, in a day, and gather.
+    pub limits: WalletLimits,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+/// How far a transfer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TransferStatus {
+    /// Its source holds the money.
+    Pending,
+    /// It moved the money, or a part of it.
+    Posted,
+    /// It was voided before anything moved.
+    Voided,
+    /// Its time was over before anything moved.
+    Expired,
+    /// It was posted, and its opposite was made.
+    Reversed,
+}
+
+impl TransferStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Posted,
+        Self::Voided,
+        Self::Expired,
+        Self::Reversed,
+    ];
+
+    /// The status's name outside, as `pending`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Posted => "posted",
+            Self::Voided => "voided",
+            Self::Expired => "expired",
+            Self::Reversed => "reversed",
+        }
+    }
+}
+
+/// A transfer as its ends see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TransferView {
+    /// The transfer.
+    pub id: EntityId,
+    /// How far it is.
+    pub status: TransferStatus,
+    /// How much was moved, in minor units.
+    pub posted_amount: u64,
+    /// What it is from its first moment.
+    pub made: TransferMade,
+}
+
+/// A transfer's ends and what became of it, as the answer to a command about it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TransferEnds {
+    /// The transfer.
+    pub id: EntityId,
+    /// How far it is.
+    pub status: TransferStatus,
+    /// Its source, and the balances right after.
+    pub from: (EntityId, Balances),
+    /// Its target, and the balances right after, where the command looked at them.
+    pub to: (EntityId, Option<Balances>),
+}
+
+/// What a command's answer shows, where the record's changes alone don't tell it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Shown {
+    /// An account as it was afterwards.
+    Account(AccountView),
+    /// A wallet as it was afterwards.
+    Wallet(WalletView),
+    /// A transfer's ends as they were afterwards.
+    Transfer(TransferEnds),
 }
 
 /// One movement of an entity's history.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::events::{AccountStatus, Kind};
 use super::ids::EntityId;
 use super::iso::Country;
-use super::money::{Amount, Currency, Overdraft};
+use super::money::{Amount, Currency, Overdraft, WalletLimits, WalletLimitsChange};
 use super::personal::{Personal, PersonalRow};
 use super::text::{Caller, Metadata, RequestId, TraceParent};
 
@@ -33,6 +33,20 @@ pub enum Command {
     Quarantine(Quarantine),
     /// Puts an entity's actor back into service.
     Resume(Resume),
+    /// Makes a pending transfer: its source holds the money.
+    Hold(Box<Hold>),
+    /// Posts a pending transfer, or a part of it.
+    Post(Post),
+    /// Voids a pending transfer.
+    Void(Void),
+    /// Ends a pending transfer whose time is over: the node's own decision.
+    Expire(Expire),
+    /// Makes the opposite of a transfer that was posted.
+    Reverse(Reverse),
+    /// Opens a wallet.
+    OpenWallet(Box<OpenWallet>),
+    /// Freezes or unfreezes a wallet, changes its limits.
+    UpdateWallet(UpdateWallet),
 }
 
 /// Opens an account under an id that the caller of the core has drawn.
@@ -124,6 +138,76 @@ pub struct Transfer {
     pub metadata: Metadata,
 }
 
+/// Makes a pending transfer, which is an entity of its own under the operation's id: the source
+/// holds the money until it is posted, voided or expires.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// What is to be moved, and between whom.
+    pub transfer: Transfer,
+    /// After how many seconds it expires, 1 … 315,360,000; without it never.
+    pub expires_in_seconds: Option<u32>,
+}
+
+/// Posts a pending transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Post {
+    /// The transfer.
+    pub transfer: EntityId,
+    /// How much of it; all that is still held where not given.
+    pub amount: Option<Amount>,
+    /// Whether what is left is released; otherwise it stays held.
+    pub is_final: bool,
+}
+
+/// Voids a pending transfer: what is still held is released.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Void {
+    /// The transfer.
+    pub transfer: EntityId,
+}
+
+/// Ends a pending transfer whose time is over: what is still held is released.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Expire {
+    /// The transfer.
+    pub transfer: EntityId,
+}
+
+/// Makes the opposite of what a transfer posted, once.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Reverse {
+    /// The transfer.
+    pub transfer: EntityId,
+}
+
+/// Opens a wallet under an id that the caller of the core has drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenWallet {
+    /// Whose it is; nobody checks that there is such a customer.
+    pub customer: EntityId,
+    /// A label, 1–255 characters; not for personal values, which stay readable here.
+    pub name: Option<String>,
+    /// The wallet's one currency.
+    pub currency: Currency,
+    /// How far below zero it may go.
+    pub overdraft: Overdraft,
+    /// What may move at a time, in a day, and gather.
+    pub limits: WalletLimits,
+}
+
+/// Changes what is given, leaves what is not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UpdateWallet {
+    /// The wallet.
+    pub wallet: EntityId,
+    /// `Active` or `Frozen`.
+    pub status: Option<AccountStatus>,
+    /// The new overdraft limit; may lie above what is owed already.
+    pub overdraft: Option<Overdraft>,
+    /// What becomes of each limit.
+    pub limits: WalletLimitsChange,
+}
+
 /// Takes an entity's actor out of service; it outlives a restart. The entity itself doesn't change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quarantine {
@@ -163,11 +247,25 @@ pub enum CommandKind {
     Quarantine,
     /// Puts an actor back into service.
     Resume,
+    /// Makes a pending transfer.
+    Hold,
+    /// Posts a pending transfer.
+    Post,
+    /// Voids a pending transfer.
+    Void,
+    /// Ends a pending transfer whose time is over.
+    Expire,
+    /// Makes the opposite of a transfer.
+    Reverse,
+    /// Opens a wallet.
+    OpenWallet,
+    /// Changes a wallet.
+    UpdateWallet,
 }
 
 impl CommandKind {
     /// Every kind, in the order of the commands.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::OpenAccount,
         Self::UpdateAccount,
         Self::DeleteAccount,
@@ -177,6 +275,13 @@ impl CommandKind {
         Self::EraseAccount,
         Self::Quarantine,
         Self::Resume,
+        Self::Hold,
+        Self::Post,
+        Self::Void,
+        Self::Expire,
+        Self::Reverse,
+        Self::OpenWallet,
+        Self::UpdateWallet,
     ];
 
     /// The kind's name outside, as `transfer`.
@@ -191,6 +296,13 @@ impl CommandKind {
             Self::EraseAccount => "erase_account",
             Self::Quarantine => "quarantine",
             Self::Resume => "resume",
+            Self::Hold => "hold",
+            Self::Post => "post",
+            Self::Void => "void",
+            Self::Expire => "expire",
+            Self::Reverse => "reversal",
+            Self::OpenWallet => "open_wallet",
+            Self::UpdateWallet => "update_wallet",
         }
     }
 }
@@ -208,6 +320,13 @@ impl Command {
             Self::EraseAccount(_) => CommandKind::EraseAccount,
             Self::Quarantine(_) => CommandKind::Quarantine,
             Self::Resume(_) => CommandKind::Resume,
+            Self::Hold(_) => CommandKind::Hold,
+            Self::Post(_) => CommandKind::Post,
+            Self::Void(_) => CommandKind::Void,
+            Self::Expire(_) => CommandKind::Expire,
+            Self::Reverse(_) => CommandKind::Reverse,
+            Self::OpenWallet(_) => CommandKind::OpenWallet,
+            Self::UpdateWallet(_) => CommandKind::UpdateWallet,
         }
     }
 
@@ -215,7 +334,7 @@ impl Command {
     /// that makes a new entity.
     pub const fn routing_entity(&self) -> Option<EntityId> {
         match self {
-            Self::OpenAccount(_) => None,
+            Self::OpenAccount(_) | Self::OpenWallet(_) => None,
             Self::UpdateAccount(command) => Some(command.account),
             Self::DeleteAccount(command) => Some(command.account),
             Self::Deposit(command) => Some(command.to),
@@ -224,6 +343,12 @@ impl Command {
             Self::EraseAccount(command) => Some(command.account),
             Self::Quarantine(command) => Some(command.entity),
             Self::Resume(command) => Some(command.entity),
+            Self::Hold(command) => Some(command.transfer.from),
+            Self::Post(command) => Some(command.transfer),
+            Self::Void(command) => Some(command.transfer),
+            Self::Expire(command) => Some(command.transfer),
+            Self::Reverse(command) => Some(command.transfer),
+            Self::UpdateWallet(command) => Some(command.wallet),
         }
     }
 
@@ -234,11 +359,18 @@ impl Command {
             Self::Deposit(command) => (&command.reference, &command.metadata),
             Self::Withdraw(command) => (&command.reference, &command.metadata),
             Self::Transfer(command) => (&command.reference, &command.metadata),
+            Self::Hold(command) => (&command.transfer.reference, &command.transfer.metadata),
             Self::UpdateAccount(_)
             | Self::DeleteAccount(_)
             | Self::EraseAccount(_)
             | Self::Quarantine(_)
-            | Self::Resume(_) => return (None, None),
+            | Self::Resume(_)
+            | Self::Post(_)
+            | Self::Void(_)
+            | Self::Expire(_)
+            | Self::Reverse(_)
+            | Self::OpenWallet(_)
+            | Self::UpdateWallet(_) => return (None, None),
         };
         (reference.as_deref(), Some(metadata))
     }
@@ -249,6 +381,7 @@ impl Command {
             Self::Deposit(command) => Some(&mut command.currency),
             Self::Withdraw(command) => Some(&mut command.currency),
             Self::Transfer(command) => Some(&mut command.currency),
+            Self::Hold(command) => Some(&mut command.transfer.currency),
             _ => None,
         }
     }
@@ -304,7 +437,9 @@ pub struct Context {
     pub correlation_id: Option<RequestId>,
     /// The caller's trace.
     pub trace: Option<TraceParent>,
-    /// The version that the routing entity must have.
+    /// The kind that the routing entity must have, where the request's path names one.
+    pub kind: Option<Kind>,
+    /// The version that the routing entity must have; of a transfer its source.
     pub if_match: Option<u64>,
     /// Decide, but do nothing.
     pub dry_run: bool,

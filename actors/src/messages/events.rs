@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::EntityId;
 use super::iso::Country;
-use super::money::{Amount, Currency, Overdraft};
+use super::money::{Amount, Currency, Overdraft, WalletLimits};
 use super::personal::Personal;
 use super::text::Metadata;
+use super::time::Timestamp;
 
 /// The kinds of entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,11 +21,21 @@ pub enum Kind {
     External,
     /// The counter of account numbers, one a shard.
     Numbering,
+    /// Money of a customer, with limits.
+    Wallet,
+    /// A transfer that was pending, or was reversed.
+    Transfer,
 }
 
 impl Kind {
     /// Every kind, for metrics and lists.
-    pub const ALL: [Self; 3] = [Self::Account, Self::External, Self::Numbering];
+    pub const ALL: [Self; 5] = [
+        Self::Account,
+        Self::External,
+        Self::Numbering,
+        Self::Wallet,
+        Self::Transfer,
+    ];
 
     /// The kind's name outside, as `account`.
     pub const fn name(self) -> &'static str {
@@ -32,6 +43,8 @@ impl Kind {
             Self::Account => "account",
             Self::External => "external",
             Self::Numbering => "numbering",
+            Self::Wallet => "wallet",
+            Self::Transfer => "transfer",
         }
     }
 
@@ -57,6 +70,10 @@ pub enum Event {
     External(ExternalEvent),
     /// Of a counter of account numbers.
     Numbering(NumberingEvent),
+    /// Of a wallet.
+    Wallet(WalletEvent),
+    /// Of a transfer.
+    Transfer(TransferEvent),
 }
 
 impl Event {
@@ -66,6 +83,68 @@ impl Event {
             Self::Account(_) => Kind::Account,
             Self::External(_) => Kind::External,
             Self::Numbering(_) => Kind::Numbering,
+            Self::Wallet(_) => Kind::Wallet,
+            Self::Transfer(_) => Kind::Transfer,
+        }
+    }
+
+    /// What happened to the money of an entity that callers may name.
+    pub const fn money(&self) -> Option<&MoneyEvent> {
+        match self {
+            Self::Account(AccountEvent::Money(money)) | Self::Wallet(WalletEvent::Money(money)) => {
+                Some(money)
+            }
+            _ => None,
+        }
+    }
+
+    /// What it moved, in minor units: negative for a debit.
+    pub const fn moved(&self) -> i64 {
+        match self {
+            Self::External(ExternalEvent::Credited(amount)) => amount.signed(),
+            Self::External(ExternalEvent::Debited(amount)) => -amount.signed(),
+            _ => match self.money() {
+                Some(money) => money.moved(),
+                None => 0,
+            },
+        }
+    }
+}
+
+/// What happens to the money of an account or a wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum MoneyEvent {
+    /// Money left it.
+    Debited(Amount),
+    /// Money reached it.
+    Credited(Amount),
+    /// A pending transfer holds some of it.
+    Held(Amount),
+    /// A pending transfer was posted, or a part of it.
+    HoldPosted {
+        /// What left.
+        amount: Amount,
+        /// What is no longer held: that, and what was released with it.
+        freed: Amount,
+        /// When the hold was made.
+        held_at: Timestamp,
+    },
+    /// What a pending transfer held was released.
+    HoldReleased {
+        /// What is no longer held.
+        amount: Amount,
+        /// When the hold was made.
+        held_at: Timestamp,
+    },
+}
+
+impl MoneyEvent {
+    /// What it moved, in minor units: negative for a debit.
+    pub const fn moved(&self) -> i64 {
+        match self {
+            Self::Debited(amount) | Self::HoldPosted { amount, .. } => -amount.signed(),
+            Self::Credited(amount) => amount.signed(),
+            Self::Held(_) | Self::HoldReleased { .. } => 0,
         }
     }
 }
@@ -123,10 +202,8 @@ pub enum AccountEvent {
     StatusChanged(AccountStatus),
     /// Its overdraft limit was changed.
     OverdraftChanged(Overdraft),
-    /// Money left it.
-    Debited(Amount),
-    /// Money reached it.
-    Credited(Amount),
+    /// Something happened to its money.
+    Money(MoneyEvent),
     /// Its personal values were erased: those beside this record, the one that opened it.
     PersonalErased(u64),
 }
@@ -147,4 +224,78 @@ pub enum ExternalEvent {
 pub enum NumberingEvent {
     /// The counter's next value was given out.
     Issued(u64),
+}
+
+/// What a wallet is from its first day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WalletOpened {
+    /// Whose it is.
+    pub customer: EntityId,
+    /// A label.
+    pub name: Option<String>,
+    /// The wallet's one currency.
+    pub currency: Currency,
+    /// How far below zero it may go.
+    pub overdraft: Overdraft,
+    /// What may move at a time, in a day, and gather.
+    pub limits: WalletLimits,
+}
+
+/// A fact about a wallet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum WalletEvent {
+    /// It was opened.
+    Opened(Box<WalletOpened>),
+    /// It was frozen or unfrozen.
+    StatusChanged(AccountStatus),
+    /// Its overdraft limit was changed.
+    OverdraftChanged(Overdraft),
+    /// Its limits were changed.
+    LimitsChanged(WalletLimits),
+    /// Something happened to its money.
+    Money(MoneyEvent),
+}
+
+/// What a transfer is from its first moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TransferMade {
+    /// Where it is taken.
+    pub from: EntityId,
+    /// Where it goes.
+    pub to: EntityId,
+    /// How much.
+    pub amount: Amount,
+    /// The currency of both.
+    pub currency: Currency,
+    /// From then on it can't be posted.
+    pub expires_at: Option<Timestamp>,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
+/// A fact about a transfer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum TransferEvent {
+    /// It was made, and holds its amount.
+    Pending(Box<TransferMade>),
+    /// It was posted, or a part of it; what is `freed` is no longer held, and the transfer has
+    /// ended once nothing is.
+    Posted {
+        /// What moved.
+        amount: Amount,
+        /// What is no longer held: that, and what was released with it.
+        freed: Amount,
+    },
+    /// It was voided.
+    Voided,
+    /// Its time was over.
+    Expired,
+    /// It had been made at once, without a hold: noted when it is reversed.
+    Immediate(Box<TransferMade>),
+    /// Its opposite was made.
+    Reversed,
 }

@@ -126,6 +126,20 @@ id! {
     OperationId
 }
 
+impl OperationId {
+    /// The transfer that the operation makes: one id serves both.
+    pub const fn transfer(self) -> EntityId {
+        EntityId(self.0)
+    }
+}
+
+impl EntityId {
+    /// The operation that made a transfer: one id serves both.
+    pub const fn operation(self) -> OperationId {
+        OperationId(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

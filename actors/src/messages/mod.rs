@@ -13,17 +13,25 @@ mod rejection;
 mod text;
 mod time;
 
-pub use answers::{AccountView, Balances, Movement};
-pub use commands::{
-    Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, OpenAccount, Quarantine,
-    Resume, Transfer, UpdateAccount, Withdraw,
+pub use answers::{
+    AccountView, Balances, Movement, Shown, TransferEnds, TransferStatus, TransferView, WalletView,
 };
-pub use events::{AccountEvent, AccountStatus, Event, ExternalEvent, Kind, NumberingEvent, Opened};
+pub use commands::{
+    Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, Expire, Hold, OpenAccount,
+    OpenWallet, Post, Quarantine, Resume, Reverse, Transfer, UpdateAccount, UpdateWallet, Void,
+    Withdraw,
+};
+pub use events::{
+    AccountEvent, AccountStatus, Event, ExternalEvent, Kind, MoneyEvent, NumberingEvent, Opened,
+    TransferEvent, TransferMade, WalletEvent, WalletOpened,
+};
 pub use ids::{EntityId, IdError, OperationId, SHARDS};
 pub use iso::Country;
-pub use money::{AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft};
+pub use money::{
+    AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft, WalletLimits, WalletLimitsChange,
+};
 pub use personal::{Personal, PersonalRow};
 pub use record::{Change, Execution, FORMAT, Input, Outcome, Posting, Record};
 pub use rejection::{Code, Rejection};
 pub use text::{Caller, Metadata, RequestId, TextError, TraceParent, key, name, reference};
-pub use time::Timestamp;
+pub use time::{TimeError, Timestamp};

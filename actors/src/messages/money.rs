@@ -75,6 +75,40 @@ impl Overdraft {
     }
 }
 
+/// What a wallet may move at a time and in a day, and what may gather in it, each in minor units;
+/// `None`: without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WalletLimits {
+    /// The most that one debit or hold may take.
+    pub per_transaction: Option<Amount>,
+    /// The most that all debits and holds of one UTC day may take.
+    pub per_day: Option<Amount>,
+    /// The most that may be posted in it after a credit.
+    pub max_balance: Option<Amount>,
+}
+
+/// What becomes of each limit: `None` leaves it, `Some(None)` lifts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WalletLimitsChange {
+    /// Of [`WalletLimits::per_transaction`].
+    pub per_transaction: Option<Option<Amount>>,
+    /// Of [`WalletLimits::per_day`].
+    pub per_day: Option<Option<Amount>>,
+    /// Of [`WalletLimits::max_balance`].
+    pub max_balance: Option<Option<Amount>>,
+}
+
+impl WalletLimits {
+    /// The limits after a change.
+    pub fn changed(self, change: &WalletLimitsChange) -> Self {
+        Self {
+            per_transaction: change.per_transaction.unwrap_or(self.per_transaction),
+            per_day: change.per_day.unwrap_or(self.per_day),
+            max_balance: change.max_balance.unwrap_or(self.max_balance),
+        }
+    }
+}
+
 /// A currency: three to eight capital letters or digits, ISO 4217's codes among them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 8]);

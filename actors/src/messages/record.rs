@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{AccountView, Balances};
-use super::commands::Command;
-use super::events::{AccountEvent, AccountStatus, Event, Kind};
+use super::answers::{AccountView, Balances, Shown, TransferEnds, WalletView};
+use super::commands::{Command, CommandKind};
+use super::events::{AccountEvent, AccountStatus, Event, Kind, TransferMade};
 use super::ids::{EntityId, OperationId};
-use super::money::{Currency, Overdraft};
+use super::money::{Amount, Currency, Overdraft};
 use super::rejection::Rejection;
 use super::text::{Caller, RequestId, TraceParent};
 use super::time::Timestamp;
@@ -60,9 +60,8 @@ pub struct Record {
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// Done; the account as it was afterwards, where the answer shows it and the changes alone
-    /// don't tell it.
-    Done(Option<Box<AccountView>>),
+    /// Done; and what the answer shows, where the changes alone don't tell it.
+    Done(Option<Box<Shown>>),
     /// Refused by a rule; nothing changed.
     Refused(Rejection),
     /// Accepted; the execution follows in a record of its own.
@@ -76,6 +75,8 @@ pub struct Change {
     pub entity: EntityId,
     /// Its version afterwards, 1 at its creation.
     pub version: u64,
+    /// By how much the record raised it: 1, or the entity's postings where there are more.
+    pub raised: u32,
     /// The entity's record before this one; 0 at its creation.
     pub previous: u64,
     /// What happened to it, in order.
@@ -94,7 +95,7 @@ impl Change {
 pub struct Posting {
     /// Which of the record's changes made it.
     pub change: u32,
-    /// Minor units, negative for a debit.
+    /// Minor units, negative for a debit; 0 where only what is held changed.
     pub amount: i64,
     /// The currency of both.
     pub currency: Currency,
@@ -151,10 +152,72 @@ impl Record {
         })
     }
 
+    /// What the record's movements are: `deposit`, `withdrawal`, `transfer` or `reversal`.
+    pub const fn transaction_type(&self) -> &'static str {
+        match &self.command {
+            // The transfer was made earlier, and moves now.
+            Command::Hold(_) | Command::Post(_) => CommandKind::Transfer.name(),
+            command => command.kind().name(),
+        }
+    }
+
+    /// The transfer that an operation made at once; `None` if it made none, or a pending one.
+    pub fn transfer(&self, operation: OperationId) -> Option<TransferMade> {
+        if self.operation_id != operation || !matches!(self.outcome, Outcome::Done(_)) {
+            return None;
+        }
+        let target = self.postings.iter().find(|posting| posting.amount > 0)?;
+        let (from, to, notes) = match &self.command {
+            Command::Transfer(transfer) => {
+                let notes = (transfer.reference.clone(), transfer.metadata.clone());
+                (transfer.from, transfer.to, notes)
+            }
+            Command::Reverse(_) => {
+                let ends = self.ends()?;
+                (ends.from.0, ends.to.0, Default::default())
+            }
+            _ => return None,
+        };
+        Some(TransferMade {
+            from,
+            to,
+            amount: Amount::new(target.amount.unsigned_abs()).ok()?,
+            currency: target.currency,
+            expires_at: None,
+            reference: notes.0,
+            metadata: notes.1,
+            made_at: self.time,
+        })
+    }
+
+    /// A transfer's ends right after, if the command's answer shows them and the postings don't.
+    pub fn ends(&self) -> Option<&TransferEnds> {
+        match &self.outcome {
+            Outcome::Done(Some(shown)) => match &**shown {
+                Shown::Transfer(ends) => Some(ends),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The wallet as it was right after, if the command's answer shows one.
+    pub fn wallet(&self) -> Option<&WalletView> {
+        match &self.outcome {
+            Outcome::Done(Some(shown)) => match &**shown {
+                Shown::Wallet(view) => Some(view),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The account as it was right after, if the command's answer shows one.
     pub fn account(&self) -> Option<AccountView> {
-        if let Outcome::Done(Some(view)) = &self.outcome {
-            return Some(AccountView::clone(view));
+        if let Outcome::Done(Some(shown)) = &self.outcome
+            && let Shown::Account(view) = &**shown
+        {
+            return Some(view.clone());
         }
         self.changes
             .iter()

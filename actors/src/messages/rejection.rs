@@ -22,6 +22,15 @@ use serde::{Deserialize, Serialize};
 /// | `idempotency_key_reused` | 422 | with another key |
 /// | `deadline_exceeded` | 504 | yes, nothing was done |
 /// | `actor_faulted` | 500 | no |
+/// | `already_posted` | 409 | no |
+/// | `already_voided` | 409 | no |
+/// | `already_reversed` | 409 | no |
+/// | `transfer_expired` | 409 | no |
+/// | `not_pending` | 409 | no |
+/// | `not_posted` | 409 | once it is posted |
+/// | `not_reversible` | 409 | no |
+/// | `amount_exceeds_hold` | 422 | with less |
+/// | `limit_exceeded` | 422 | with less, or another day |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Code {
     /// No such entity.
@@ -50,11 +59,29 @@ pub enum Code {
     DeadlineExceeded,
     /// The entity's own code failed on this command.
     ActorFaulted,
+    /// The transfer was posted already.
+    AlreadyPosted,
+    /// The transfer was voided already.
+    AlreadyVoided,
+    /// The transfer was reversed already.
+    AlreadyReversed,
+    /// The transfer's time is over.
+    TransferExpired,
+    /// The transfer was never pending.
+    NotPending,
+    /// The transfer posted nothing, or not yet.
+    NotPosted,
+    /// The transaction can't be reversed.
+    NotReversible,
+    /// More is to be posted than is held.
+    AmountExceedsHold,
+    /// A wallet's limit forbids it.
+    LimitExceeded,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 22] = [
         Self::NotFound,
         Self::VersionMismatch,
         Self::AccountDeleted,
@@ -68,6 +95,15 @@ impl Code {
         Self::IdempotencyKeyReused,
         Self::DeadlineExceeded,
         Self::ActorFaulted,
+        Self::AlreadyPosted,
+        Self::AlreadyVoided,
+        Self::AlreadyReversed,
+        Self::TransferExpired,
+        Self::NotPending,
+        Self::NotPosted,
+        Self::NotReversible,
+        Self::AmountExceedsHold,
+        Self::LimitExceeded,
     ];
 
     /// The code's stable name, as `insufficient_funds`.
@@ -86,6 +122,15 @@ impl Code {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::ActorFaulted => "actor_faulted",
+            Self::AlreadyPosted => "already_posted",
+            Self::AlreadyVoided => "already_voided",
+            Self::AlreadyReversed => "already_reversed",
+            Self::TransferExpired => "transfer_expired",
+            Self::NotPending => "not_pending",
+            Self::NotPosted => "not_posted",
+            Self::NotReversible => "not_reversible",
+            Self::AmountExceedsHold => "amount_exceeds_hold",
+            Self::LimitExceeded => "limit_exceeded",
         }
     }
 
@@ -102,10 +147,19 @@ impl Code {
             Self::CurrencyMismatch => 6,
             Self::HoldsOpen => 7,
             Self::BalanceNotZero => 8,
-            Self::InsufficientFunds => 9,
-            Self::BalanceLimitExceeded => 10,
-            Self::DeadlineExceeded => 11,
-            Self::ActorFaulted => 12,
+            Self::AlreadyPosted
+            | Self::AlreadyVoided
+            | Self::AlreadyReversed
+            | Self::TransferExpired
+            | Self::NotPending
+            | Self::NotPosted
+            | Self::NotReversible
+            | Self::AmountExceedsHold => 9,
+            Self::LimitExceeded => 10,
+            Self::InsufficientFunds => 11,
+            Self::BalanceLimitExceeded => 12,
+            Self::DeadlineExceeded => 13,
+            Self::ActorFaulted => 14,
         }
     }
 

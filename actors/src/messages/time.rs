@@ -1,9 +1,11 @@
 //! Points in time: microseconds since 1970, UTC; written as RFC 3339 outside.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -32,6 +34,11 @@ impl Timestamp {
         }
     }
 
+    /// The UTC day, counted from 1970-01-01.
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(86_400_000_000)
+    }
+
     /// This time and `millis` more, saturating.
     pub const fn plus_millis(self, millis: u64) -> Self {
         let micros = if millis > i64::MAX as u64 / 1_000 {
@@ -40,6 +47,22 @@ impl Timestamp {
             millis as i64 * 1_000
         };
         Self(self.0.saturating_add(micros))
+    }
+}
+
+/// A text that is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time as RFC 3339 writes it, with its zone")]
+pub struct TimeError;
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+
+    /// Reads RFC 3339 with any zone; what is finer than a microsecond is cut off.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimeError)?;
+        let micros = at.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros).map(Self).map_err(|_| TimeError)
     }
 }
 

@@ -52,6 +52,7 @@ fn record(command: Command, outcome: Outcome, events: Vec<Event>) -> Record {
         changes: vec![Change {
             entity: id(1),
             version: 2,
+            raised: 1,
             previous: 299,
             events,
         }],
@@ -106,7 +107,7 @@ fn records() -> Vec<Record> {
         created_at: Timestamp::from_micros(1),
     };
     let refused = Outcome::Refused(Rejection::new(Code::InsufficientFunds, "no"));
-    vec![
+    let mut records = vec![
         record(
             Command::OpenAccount(Box::new(open)),
             Outcome::Done(None),
@@ -121,7 +122,7 @@ fn records() -> Vec<Record> {
                 status: Some(AccountStatus::Frozen),
                 overdraft: Some(Overdraft::Limit(9)),
             }),
-            Outcome::Done(Some(Box::new(view))),
+            Outcome::Done(Some(Box::new(Shown::Account(view)))),
             vec![
                 Event::Account(AccountEvent::StatusChanged(AccountStatus::Frozen)),
                 Event::Account(AccountEvent::OverdraftChanged(Overdraft::Limit(9))),
@@ -144,7 +145,7 @@ fn records() -> Vec<Record> {
             }),
             Outcome::Done(None),
             vec![
-                Event::Account(AccountEvent::Credited(amount)),
+                Event::Account(AccountEvent::Money(MoneyEvent::Credited(amount))),
                 Event::External(ExternalEvent::Opened(usd)),
                 Event::External(ExternalEvent::Debited(amount)),
             ],
@@ -159,7 +160,7 @@ fn records() -> Vec<Record> {
             }),
             Outcome::Done(None),
             vec![
-                Event::Account(AccountEvent::Debited(amount)),
+                Event::Account(AccountEvent::Money(MoneyEvent::Debited(amount))),
                 Event::External(ExternalEvent::Credited(amount)),
             ],
         ),
@@ -179,6 +180,154 @@ fn records() -> Vec<Record> {
             Command::EraseAccount(EraseAccount { account: id(1) }),
             Outcome::Done(None),
             vec![Event::Account(AccountEvent::PersonalErased(4))],
+        ),
+    ];
+    records.extend(of_transfers());
+    records.extend(of_wallets());
+    records
+}
+
+fn of_transfers() -> Vec<Record> {
+    let (amount, id) = (Amount::new(70).unwrap(), id(1));
+    let made = TransferMade {
+        from: id,
+        to: self::id(2),
+        amount,
+        currency: "USD".parse().unwrap(),
+        expires_at: Some(Timestamp::from_micros(9)),
+        reference: Some("r".to_owned()),
+        metadata: metadata(),
+        made_at: Timestamp::from_micros(8),
+    };
+    let hold = Hold {
+        transfer: Transfer {
+            from: id,
+            to: self::id(2),
+            amount,
+            currency: None,
+            reference: None,
+            metadata: metadata(),
+        },
+        expires_in_seconds: Some(60),
+    };
+    let shown = |status| {
+        Outcome::Done(Some(Box::new(Shown::Transfer(TransferEnds {
+            id,
+            status,
+            from: (id, balances()),
+            to: (self::id(2), Some(balances())),
+        }))))
+    };
+    let money = |event| Event::Account(AccountEvent::Money(event));
+    let held_at = Timestamp::from_micros(8);
+    let posted = MoneyEvent::HoldPosted {
+        amount,
+        freed: amount,
+        held_at,
+    };
+    let released = MoneyEvent::HoldReleased { amount, held_at };
+    let transfer = id;
+    vec![
+        record(
+            Command::Hold(Box::new(hold)),
+            shown(TransferStatus::Pending),
+            vec![
+                money(MoneyEvent::Held(amount)),
+                Event::Transfer(TransferEvent::Pending(Box::new(made.clone()))),
+            ],
+        ),
+        record(
+            Command::Post(Post {
+                transfer,
+                amount: Some(amount),
+                is_final: true,
+            }),
+            shown(TransferStatus::Posted),
+            vec![
+                money(posted),
+                Event::Transfer(TransferEvent::Posted {
+                    amount,
+                    freed: amount,
+                }),
+            ],
+        ),
+        record(
+            Command::Void(Void { transfer }),
+            shown(TransferStatus::Voided),
+            vec![money(released), Event::Transfer(TransferEvent::Voided)],
+        ),
+        record(
+            Command::Expire(Expire { transfer }),
+            shown(TransferStatus::Expired),
+            vec![money(released), Event::Transfer(TransferEvent::Expired)],
+        ),
+        record(
+            Command::Reverse(Reverse { transfer }),
+            shown(TransferStatus::Reversed),
+            vec![
+                Event::Transfer(TransferEvent::Immediate(Box::new(made))),
+                Event::Transfer(TransferEvent::Reversed),
+            ],
+        ),
+    ]
+}
+
+fn of_wallets() -> Vec<Record> {
+    let (usd, limit) = ("USD".parse().unwrap(), Amount::new(5).unwrap());
+    let limits = WalletLimits {
+        per_transaction: Some(limit),
+        per_day: None,
+        max_balance: Some(limit),
+    };
+    let open = OpenWallet {
+        customer: id(3),
+        name: Some("n".to_owned()),
+        currency: usd,
+        overdraft: Overdraft::Limit(1),
+        limits,
+    };
+    let opened = WalletOpened {
+        customer: id(3),
+        name: Some("n".to_owned()),
+        currency: usd,
+        overdraft: Overdraft::Limit(1),
+        limits,
+    };
+    let view = WalletView {
+        id: id(1),
+        customer: id(3),
+        name: None,
+        currency: usd,
+        status: AccountStatus::Active,
+        balances: balances(),
+        limits,
+        created_at: Timestamp::from_micros(1),
+    };
+    let update = UpdateWallet {
+        wallet: id(1),
+        status: Some(AccountStatus::Active),
+        overdraft: Some(Overdraft::Unlimited),
+        limits: WalletLimitsChange {
+            per_transaction: Some(None),
+            per_day: Some(Some(limit)),
+            max_balance: None,
+        },
+    };
+    vec![
+        record(
+            Command::OpenWallet(Box::new(open)),
+            Outcome::Done(Some(Box::new(Shown::Wallet(view)))),
+            vec![Event::Wallet(WalletEvent::Opened(Box::new(opened)))],
+        ),
+        record(
+            Command::UpdateWallet(update),
+            Outcome::Done(None),
+            vec![
+                Event::Wallet(WalletEvent::StatusChanged(AccountStatus::Frozen)),
+                Event::Wallet(WalletEvent::OverdraftChanged(Overdraft::Unlimited)),
+                Event::Wallet(WalletEvent::LimitsChanged(limits)),
+                Event::Wallet(WalletEvent::Money(MoneyEvent::Credited(limit))),
+            ],
         ),
     ]
 }

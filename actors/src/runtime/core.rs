@@ -160,6 +160,7 @@ impl Core {
             subject,
             deadline_nanos: came_nanos.saturating_add(wait_nanos),
             key_searched: None,
+            original: None,
             read_again: false,
             reply_to,
         });
@@ -243,7 +244,7 @@ impl Core {
         if shared.draining.load(Ordering::Acquire) {
             return Err(Unavailable::ShuttingDown);
         }
-        if kind != CommandKind::Resume {
+        if !matches!(kind, CommandKind::Resume | CommandKind::Expire) {
             if shared.disk_low.load(Ordering::Acquire) {
                 return Err(Unavailable::DiskLow);
             }

@@ -7,6 +7,7 @@ use super::inbox::Inbox;
 use super::index::Searched;
 use super::permits::Permit;
 use super::reply::Reply;
+use crate::entities::Original;
 use crate::messages::{Command, CommandKind, Context, EntityId, OperationId};
 
 /// A command with all that its turn needs.
@@ -25,6 +26,8 @@ pub struct Envelope {
     pub deadline_nanos: u64,
     /// Whether the segments on disk were asked for the key, and what they said.
     pub key_searched: Option<Searched>,
+    /// What the journal told of the transfer that it is about, where that is no entity.
+    pub original: Option<Original>,
     /// Whether its entity, which could not be read, was read once more for it.
     pub read_again: bool,
     /// The way back.

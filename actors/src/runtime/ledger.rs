@@ -29,9 +29,7 @@ use super::seat::{Phase, Seat};
 use super::sequencing::Sequencer;
 use super::supervision::SupervisionOptions;
 use super::waiting::{Held, Waiting};
-use crate::messages::{
-    Command, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp,
-};
+use crate::messages::{CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
 use crate::views::Views;
 
 /// How often it is looked whether an index will soon need its next generation.
@@ -158,7 +156,7 @@ impl Ledger {
         let subject = envelope.subject;
         if self.directory.borrow().seat(subject).is_none() {
             // A new entity's id was just drawn: nothing can be known of it.
-            let is_new = matches!(envelope.command, Command::OpenAccount(_));
+            let is_new = envelope.command.routing_entity().is_none();
             self.seat(subject, if is_new { Phase::Live } else { Phase::Loading });
         }
         if let Some((seat, actor)) = self.directory.borrow().actor(subject) {

@@ -6,16 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use florin_storage::Reader;
+use tokio::sync::oneshot;
 
 use super::answering::read_holder;
 use super::envelope::Envelope;
-use super::index::{Found, Searched, search, unreadable};
+use super::index::{Found, Searched, operation_entry, search, unreadable};
 use super::ledger::Ledger;
 use super::reply::Unavailable;
 use super::seat::{Phase, Present, Seat};
 use super::turn::Need;
-use crate::entities::{Stamp, State};
-use crate::messages::{EntityId, Record};
+use crate::entities::{Original, Stamp, State};
+use crate::messages::{Change, EntityId, OperationId, Record};
 use crate::record_codec::decode_record;
 use crate::views::Views;
 
@@ -34,6 +35,10 @@ impl Ledger {
                 Ok(())
             }
             Need::Entity(entity) => self.settled(entity).await.map(drop),
+            Need::Original(transfer) => {
+                envelope.original = Some(self.original(transfer.operation()).await?);
+                Ok(())
+            }
             Need::Key(hash) => {
                 let through = self.keys.borrow().covered();
                 let Found::Perhaps(segments) = self.keys.borrow().find(hash) else {
@@ -50,6 +55,31 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// What the journal tells of the transfer that an operation made.
+    async fn original(self: &Rc<Self>, operation: OperationId) -> Result<Original, Unavailable> {
+        let entry = operation_entry(operation);
+        let found = self.operations.borrow().find(entry);
+        let sequence = match found {
+            Found::At(sequence) => sequence,
+            Found::Perhaps(segments) => {
+                let searched = self.beside.run(move || search(&segments, entry)).await;
+                let searched = searched.ok_or(Unavailable::ShuttingDown)?;
+                match searched.map_err(|error| unreadable(&error))? {
+                    Some(sequence) => sequence,
+                    None => return Ok(Original::Absent),
+                }
+            }
+        };
+        let (sender, receiver) = oneshot::channel();
+        self.when_durable(sequence, move || {
+            // Only this task waits for it.
+            let _ = sender.send(());
+        });
+        receiver.await.map_err(|_| Unavailable::ShuttingDown)?;
+        let (decided, _) = self.recorded(sequence).await?;
+        Ok(original(&decided.record, operation))
     }
 
     /// An entity's seat; one that isn't in memory is being loaded then.
@@ -119,6 +149,14 @@ impl Ledger {
     }
 }
 
+/// What a record tells of the transfer that its operation made.
+fn original(record: &Record, operation: OperationId) -> Original {
+    match record.transfer(operation) {
+        Some(made) => Original::Immediate(Box::new(made)),
+        None => Original::Absent,
+    }
+}
+
 /// Runs code that replays records: a panic in it is a fault like any other.
 pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
@@ -157,7 +195,10 @@ fn read_entity(
         ));
     }
     for record in line.into_iter().rev() {
-        apply(&mut present, entity, &record)?;
+        let change = record.changes.iter().find(|change| change.entity == entity);
+        if let Some(change) = change {
+            apply(&mut present, &record, change)?;
+        }
     }
     if let Some(State::Account(account)) = &present.state
         && !account.is_erased()
@@ -169,37 +210,27 @@ fn read_entity(
 }
 
 /// The entity after a record.
-pub(crate) fn apply(
-    present: &mut Present,
-    entity: EntityId,
-    record: &Record,
-) -> Result<(), String> {
+pub(crate) fn apply(present: &mut Present, record: &Record, change: &Change) -> Result<(), String> {
+    let sequence = record.sequence;
+    let raised = u64::from(change.raised);
+    if change.previous != present.last || change.version != present.version + raised || raised == 0
+    {
+        return Err(format!("record {sequence} doesn't follow the one before"));
+    }
     let stamp = Stamp {
-        sequence: record.sequence,
+        sequence,
         time: record.time,
     };
-    for change in record
-        .changes
-        .iter()
-        .filter(|change| change.entity == entity)
-    {
-        if change.previous != present.last || change.version != present.version + 1 {
-            return Err(format!(
-                "record {} doesn't follow the one before",
-                record.sequence
-            ));
-        }
-        let mut state = present.state.take();
-        for event in &change.events {
-            state = State::evolve(state, event, stamp);
-        }
-        if state.is_none() {
-            return Err(format!("record {} can't follow the state", record.sequence));
-        }
-        present.state = state;
-        present.version = change.version;
-        present.last = record.sequence;
+    let mut state = present.state.take();
+    for event in &change.events {
+        state = State::evolve(state, event, stamp);
     }
+    if state.is_none() {
+        return Err(format!("record {sequence} can't follow the state"));
+    }
+    present.state = state;
+    present.version = change.version;
+    present.last = sequence;
     Ok(())
 }
 

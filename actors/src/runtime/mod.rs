@@ -10,6 +10,7 @@ mod deadline;
 mod directory;
 mod envelope;
 mod erasing;
+mod expiry;
 mod guarded_clock;
 mod heads;
 mod host;

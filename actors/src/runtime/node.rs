@@ -203,6 +203,7 @@ impl Node {
         node.task(core.clone().read_mail(Rc::clone(&ledger)));
         node.task(Rc::clone(&ledger).passivate_idle());
         node.task(Rc::clone(&ledger).prepare_generations());
+        node.task(core.clone().expire_transfers());
         ledger.seat_quarantined();
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
+use super::envelope::Envelope;
 use super::ledger::Ledger;
 use super::seat::{Phase, Seat};
-use crate::entities::{Lookup, Part, Stamp, State, States, Step};
+use crate::entities::{Lookup, Original, Part, Stamp, State, States, Step};
 use crate::messages::{
-    AccountView, Change, Command, EntityId, Event, Kind, Outcome, Posting, Rejection,
+    Balances, Change, Command, EntityId, Event, Outcome, Posting, Rejection, Shown, TransferEnds,
 };
 
 /// What was decided, before anything is done.
@@ -41,17 +42,21 @@ pub(super) struct Touched {
 
 /// The entities that a turn looks at.
 pub(super) struct Overlay<'l> {
-    ledger: &'l Ledger,
+    ledger: &'l Rc<Ledger>,
     subject: &'l Rc<Seat>,
+    envelope: &'l Envelope,
     seen: Vec<Seen>,
+    postings: Vec<Posting>,
 }
 
-/// One entity as the turn found it.
+/// One entity as the turn found it, and what the turn made of it.
 struct Seen {
     seat: Rc<Seat>,
     state: Option<State>,
     version: u64,
+    raised: u32,
     last: u64,
+    events: Vec<Event>,
 }
 
 impl Seen {
@@ -64,7 +69,9 @@ impl Seen {
             seat,
             state,
             version,
+            raised: 0,
             last,
+            events: Vec::new(),
         }
     }
 }
@@ -97,20 +104,46 @@ impl States for Overlay<'_> {
             None => Lookup::Absent,
         }
     }
+
+    fn original(&mut self, transfer: EntityId) -> Original {
+        match &self.envelope.original {
+            Some(original) if transfer == self.envelope.subject => original.clone(),
+            _ => Original::Unread,
+        }
+    }
+
+    fn fresh(&mut self, entity: EntityId) {
+        if self.place(entity).is_none() {
+            let seat = self.ledger.seat(entity, Phase::Live);
+            self.seen.push(Seen::of(seat));
+        }
+    }
 }
 
 impl<'l> Overlay<'l> {
     /// Nothing looked at yet; `subject` is the seat whose actor asks.
-    pub(super) fn new(ledger: &'l Ledger, subject: &'l Rc<Seat>) -> Self {
+    pub(super) fn new(
+        ledger: &'l Rc<Ledger>,
+        subject: &'l Rc<Seat>,
+        envelope: &'l Envelope,
+    ) -> Self {
         Self {
             ledger,
             subject,
+            envelope,
             seen: Vec::with_capacity(2),
+            postings: Vec::new(),
         }
     }
 
     fn place(&self, entity: EntityId) -> Option<usize> {
         self.seen.iter().position(|seen| seen.seat.entity == entity)
+    }
+
+    /// The version of an entity that was looked at.
+    pub(super) fn version(&self, entity: EntityId) -> u64 {
+        self.place(entity)
+            .map_or(0, |place| self.seen[place].version)
     }
 
     /// The last record of anything looked at.
@@ -129,41 +162,52 @@ impl<'l> Overlay<'l> {
     }
 
     /// What the events make of each entity.
-    pub(super) fn evolved(
-        mut self,
-        command: &Command,
-        parts: Vec<Part>,
-        events: Vec<Vec<Event>>,
-        stamp: Stamp,
-    ) -> Verdict {
-        let rests_on = self.rests_on();
-        let mut touched: Vec<Touched> = Vec::with_capacity(parts.len());
-        let mut postings = Vec::new();
+    pub(super) fn evolve(&mut self, parts: Vec<Part>, events: Vec<Vec<Event>>, stamp: Stamp) {
         for (part, events) in parts.into_iter().zip(events) {
             let Some(place) = self.place(part.entity) else {
                 continue;
             };
-            let mut seen = self.seen.swap_remove(place);
-            let mut state = seen.state.take();
+            let seen = &mut self.seen[place];
             self.ledger.asked.set(Some(part.entity));
             self.ledger.intercept.evolve(part.entity);
             for event in &events {
-                state = State::evolve(state, event, stamp);
+                seen.state = State::evolve(seen.state.take(), event, stamp);
             }
-            let Some(after) = state else { continue };
+            let Some(after) = &seen.state else { continue };
             if events.is_empty() {
-                seen.state = Some(after);
-                self.seen.push(seen);
                 continue;
             }
-            if let Some(posting) = posting(&part, &after, touched.len()) {
-                postings.push(posting);
+            seen.version += 1;
+            seen.raised += 1;
+            if let Some(posting) = posting(&part, after, place) {
+                self.postings.push(posting);
             }
+            if seen.events.is_empty() {
+                seen.events = events;
+            } else {
+                seen.events.extend(events);
+            }
+        }
+    }
+
+    /// The verdict of yes: everything that was evolved.
+    pub(super) fn done(mut self, command: &Command) -> Verdict {
+        let rests_on = self.rests_on();
+        let outcome = Outcome::Done(self.shown(command).map(Box::new));
+        let mut touched: Vec<Touched> = Vec::with_capacity(self.seen.len());
+        // Where each entity stands among those that changed.
+        let mut places = Vec::with_capacity(self.seen.len());
+        for seen in self.seen {
+            places.push(touched.len() as u32);
+            let Some(after) = seen.state.filter(|_| !seen.events.is_empty()) else {
+                continue;
+            };
             let change = Change {
-                entity: part.entity,
-                version: seen.version + 1,
+                entity: seen.seat.entity,
+                version: seen.version,
+                raised: seen.raised,
                 previous: seen.last,
-                events,
+                events: seen.events,
             };
             touched.push(Touched {
                 seat: seen.seat,
@@ -171,51 +215,89 @@ impl<'l> Overlay<'l> {
                 change,
             });
         }
-        let outcome = Outcome::Done(self.shown(command, &touched));
+        for posting in &mut self.postings {
+            posting.change = places[posting.change as usize];
+        }
         Verdict {
             outcome,
             touched,
-            postings,
+            postings: self.postings,
             rests_on,
             keep: false,
         }
     }
 
-    /// The account that the answer shows, where the record's changes alone don't tell it.
-    fn shown(&self, command: &Command, touched: &[Touched]) -> Option<Box<AccountView>> {
-        if !matches!(
-            command,
-            Command::UpdateAccount(_) | Command::DeleteAccount(_) | Command::EraseAccount(_)
-        ) {
-            return None;
-        }
-        let account = |id: EntityId, state: &State, version: u64| match state {
-            State::Account(account) => Some(Box::new(account.view(id, version))),
+    /// What the answer shows, where the record's changes alone don't tell it.
+    fn shown(&self, command: &Command) -> Option<Shown> {
+        let subject = self.envelope.subject;
+        let seen = |entity: EntityId| self.seen.iter().find(|seen| seen.seat.entity == entity);
+        match command {
+            Command::UpdateAccount(_)
+            | Command::DeleteAccount(_)
+            | Command::EraseAccount(_)
+            | Command::OpenWallet(_)
+            | Command::UpdateWallet(_) => {
+                let seen = seen(subject)?;
+                match seen.state.as_ref()? {
+                    State::Account(account) => {
+                        Some(Shown::Account(account.view(subject, seen.version)))
+                    }
+                    State::Wallet(wallet) => {
+                        Some(Shown::Wallet(wallet.view(subject, seen.version)))
+                    }
+                    _ => None,
+                }
+            }
+            Command::Hold(_)
+            | Command::Post(_)
+            | Command::Void(_)
+            | Command::Expire(_)
+            | Command::Reverse(_) => {
+                let made = match command {
+                    Command::Hold(_) => self.envelope.operation_id.transfer(),
+                    _ => subject,
+                };
+                let State::Transfer(transfer) = seen(made)?.state.as_ref()? else {
+                    return None;
+                };
+                let balances = |entity: EntityId| -> Option<Balances> {
+                    let seen = seen(entity)?;
+                    let (_, balance) = seen.state.as_ref()?.money()?;
+                    Some(balance.at_version(seen.version))
+                };
+                let (from, to) = (transfer.made().from, transfer.made().to);
+                Some(Shown::Transfer(match command {
+                    // The reversal is a transfer of its own, the other way.
+                    Command::Reverse(_) => TransferEnds {
+                        id: self.envelope.operation_id.transfer(),
+                        status: crate::messages::TransferStatus::Posted,
+                        from: (to, balances(to)?),
+                        to: (from, balances(from)),
+                    },
+                    _ => TransferEnds {
+                        id: made,
+                        status: transfer.status(),
+                        from: (from, balances(from)?),
+                        to: (to, balances(to)),
+                    },
+                }))
+            }
             _ => None,
-        };
-        match touched
-            .iter()
-            .find(|touched| touched.change.kind() == Some(Kind::Account))
-        {
-            Some(touched) => account(touched.seat.entity, &touched.after, touched.change.version),
-            None => self
-                .seen
-                .first()
-                .and_then(|seen| account(seen.seat.entity, seen.state.as_ref()?, seen.version)),
         }
     }
 }
 
-/// The posting of a part that moved money.
-fn posting(part: &Part, after: &State, change: usize) -> Option<Posting> {
+/// The posting of a part that moved money, or changed what is held.
+fn posting(part: &Part, after: &State, place: usize) -> Option<Posting> {
     let amount = match &part.step {
-        Step::Debit(amount, _) => -amount.signed(),
+        Step::Debit(amount, _) | Step::PostHold { amount, .. } => -amount.signed(),
         Step::Credit(amount, _) => amount.signed(),
+        Step::Hold(..) | Step::ReleaseHold { .. } => 0,
         _ => return None,
     };
     let (currency, balance, held, overdraft) = after.posted()?;
     Some(Posting {
-        change: change as u32,
+        change: place as u32,
         amount,
         currency,
         balance,

@@ -13,7 +13,10 @@ use super::ledger::Ledger;
 use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
 use super::seat::Seat;
 use crate::entities::State;
-use crate::messages::{EntityId, Movement, OperationId, Timestamp};
+use crate::messages::{
+    Balances, Currency, EntityId, Kind, Movement, OperationId, Timestamp, TransferStatus,
+    TransferView, WalletView,
+};
 use crate::views::{AccountFilter, Period, Standing, as_of, read_movements};
 
 impl Core {
@@ -35,6 +38,88 @@ impl Core {
         .await
     }
 
+    /// A wallet as it is now. `None`: no such wallet.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn wallet(&self, id: EntityId) -> Result<Option<WalletView>, Unavailable> {
+        self.seated(id, move |seat| {
+            let present = seat.present.borrow();
+            match &present.state {
+                Some(State::Wallet(wallet)) => Some(wallet.view(id, present.version)),
+                _ => None,
+            }
+        })
+        .await
+    }
+
+    /// A page of a customer's wallets, in the order of their creation; shows everything that was
+    /// durable when the call came.
+    ///
+    /// # Errors
+    /// The views can't be read, or didn't get there in time.
+    pub async fn wallets(
+        &self,
+        customer: EntityId,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<WalletView, EntityId>, Unavailable> {
+        self.views_reach().await?;
+        let views = self.0.views.clone();
+        self.blocking(move || views.wallets(customer, after, limit))
+            .await
+    }
+
+    /// A transfer as it is now, pending or not. `None`: no such transfer.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn transfer(&self, id: EntityId) -> Result<Option<TransferView>, Unavailable> {
+        let entity = self
+            .seated(id, move |seat| match &seat.present.borrow().state {
+                Some(State::Transfer(transfer)) => Some(transfer.view(id)),
+                _ => None,
+            })
+            .await?;
+        if entity.is_some() {
+            return Ok(entity);
+        }
+        // One that was made at once and never reversed is no entity: its record tells all.
+        let operation = self.operation(id.operation()).await?;
+        let Some(Operation::Decided(decided)) = operation else {
+            return Ok(None);
+        };
+        let made = decided.record.transfer(id.operation());
+        Ok(made.map(|made| TransferView {
+            id,
+            status: TransferStatus::Posted,
+            posted_amount: made.amount.get(),
+            made,
+        }))
+    }
+
+    /// An account's or wallet's money as it is now, and its currency. `None`: no such entity of
+    /// that kind.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn balances(
+        &self,
+        id: EntityId,
+        kind: Kind,
+    ) -> Result<Option<(Currency, Balances)>, Unavailable> {
+        self.seated(id, move |seat| {
+            let present = seat.present.borrow();
+            let state = present
+                .state
+                .as_ref()
+                .filter(|state| state.kind() == kind)?;
+            let (currency, balance) = state.money()?;
+            Some((currency, balance.at_version(present.version)))
+        })
+        .await
+    }
+
     /// A page of accounts, in the order of their creation; shows everything that was durable when
     /// the call came.
     ///
@@ -52,71 +137,57 @@ impl Core {
             .await
     }
 
-    /// Movements of an account, newest first; `before`: the `next` of the page before. `None`: no
-    /// such account.
+    /// Movements of an account or wallet in a period, newest first; `before`: the `next` of the page
+    /// before. `None`: no such entity of that kind.
     ///
     /// # Errors
     /// It can't be read now.
     pub async fn movements(
         &self,
-        account: EntityId,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
-        self.movements_in(account, Period::ALWAYS, before, limit)
-            .await
-    }
-
-    /// Movements of an account in a period, newest first; `before`: the `next` of the page before.
-    /// `None`: no such account.
-    ///
-    /// # Errors
-    /// It can't be read now.
-    pub async fn movements_in(
-        &self,
-        account: EntityId,
+        entity: EntityId,
+        kind: Kind,
         period: Period,
         before: Option<u64>,
         limit: usize,
     ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
-        let head = self.head_of_account(account).await?;
+        let head = self.head(entity, kind).await?;
         let Some(head) = head else { return Ok(None) };
         let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
         self.blocking(move || {
             let from = match before {
                 Some(before) => Some(before),
                 None if period == Period::ALWAYS => None,
-                None => views.begin(account, period)?,
+                None => views.begin(entity, period)?,
             };
             let from = from.map_or(head, |from| from.min(head));
-            read_movements(&reader, account, from, period, limit)
+            read_movements(&reader, entity, from, period, limit)
         })
         .await
         .map(Some)
     }
 
-    /// An account's money right after its last record at `time` or earlier. `None`: there is no
-    /// such account, or it was opened later.
+    /// The money of an account or wallet right after its last record at `time` or earlier. `None`:
+    /// there is no such entity of that kind, or it was opened later.
     ///
     /// # Errors
     /// It can't be read now.
     pub async fn balance_at(
         &self,
-        account: EntityId,
+        entity: EntityId,
+        kind: Kind,
         time: Timestamp,
     ) -> Result<Option<Standing>, Unavailable> {
-        let head = self.head_of_account(account).await?;
+        let head = self.head(entity, kind).await?;
         let Some(head) = head else { return Ok(None) };
         let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
-        self.blocking(move || as_of(&views, &reader, account, head, time))
+        self.blocking(move || as_of(&views, &reader, entity, head, time))
             .await
     }
 
-    /// An account's last record. `None`: no such account.
-    async fn head_of_account(&self, account: EntityId) -> Result<Option<u64>, Unavailable> {
-        self.seated(account, |seat| {
-            let present = seat.present.borrow();
-            matches!(present.state, Some(State::Account(_))).then_some(present.last)
+    /// An entity's last record. `None`: no such entity of that kind.
+    async fn head(&self, entity: EntityId, kind: Kind) -> Result<Option<u64>, Unavailable> {
+        self.seated(entity, move |seat| {
+            (seat.kind() == Some(kind)).then(|| seat.present.borrow().last)
         })
         .await
     }

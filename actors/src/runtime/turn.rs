@@ -14,9 +14,9 @@ use super::overlay::{Overlay, Verdict};
 use super::reply::{Decided, Reply, Unavailable};
 use super::seat::{Phase, Seat};
 use super::waiting::Held;
-use crate::entities::{self, Stamp, State, Stop};
+use crate::entities::{self, Asked, Stamp, State, Stop};
 use crate::messages::{
-    Change, Code, Command, EntityId, Outcome, PersonalRow, Posting, Record, Rejection,
+    Change, Code, Command, EntityId, Kind, Outcome, PersonalRow, Posting, Record, Rejection,
 };
 
 /// How a turn went.
@@ -37,6 +37,8 @@ pub enum Need {
     Entity(EntityId),
     /// What the index's segments on disk say of the command's key.
     Key(u128),
+    /// The record that made this transfer.
+    Original(EntityId),
 }
 
 /// Why there is no verdict.
@@ -126,18 +128,34 @@ impl Ledger {
 
     /// Decides on copies; changes nothing.
     fn decide(
-        &self,
+        self: &Rc<Self>,
         seat: &Rc<Seat>,
         envelope: &Envelope,
         stamp: Stamp,
     ) -> Result<Verdict, Obstacle> {
-        let mut overlay = Overlay::new(self, seat);
-        let parts = match entities::plan(&envelope.command, envelope.subject, &mut overlay) {
+        let mut overlay = Overlay::new(self, seat, envelope);
+        let asked = Asked {
+            subject: envelope.subject,
+            operation: envelope.operation_id,
+            now: stamp.time,
+        };
+        let parts = match entities::plan(&envelope.command, asked, &mut overlay) {
             Ok(parts) => parts,
             Err(Stop::Refuse(rejection)) => return Ok(overlay.refused(rejection)),
             Err(Stop::Load(entity)) => return Err(self.obstacle(entity)),
+            Err(Stop::Read(transfer)) => return Err(Obstacle::Need(Need::Original(transfer))),
         };
-        let version = seat.present.borrow().version;
+        if let (Some(wanted), Some(kind)) = (envelope.context.kind, seat.kind())
+            && wanted != kind
+        {
+            return Ok(overlay.refused(entities::no_such(wanted)));
+        }
+        // Of a transfer its source counts, which is its first part.
+        let about = match parts.first() {
+            Some(first) if seat.kind() == Some(Kind::Transfer) => first.entity,
+            _ => envelope.subject,
+        };
+        let version = overlay.version(about);
         if let Some(wanted) = envelope
             .context
             .if_match
@@ -146,11 +164,12 @@ impl Ledger {
             let detail = format!("the version is {version}, not {wanted}");
             return Ok(overlay.refused(Rejection::new(Code::VersionMismatch, detail)));
         }
-        let events = match entities::decide(&parts, &mut overlay) {
+        let events = match entities::decide(&parts, &mut overlay, stamp.time) {
             Ok(events) => events,
             Err(rejection) => return Ok(overlay.refused(rejection)),
         };
-        Ok(overlay.evolved(&envelope.command, parts, events, stamp))
+        overlay.evolve(parts, events, stamp);
+        Ok(overlay.done(&envelope.command))
     }
 
     fn obstacle(&self, entity: EntityId) -> Obstacle {
@@ -208,10 +227,11 @@ impl Ledger {
                 tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
                 self.queued.borrow_mut().remove(&record.operation_id);
                 self.send(Reply::Unavailable(Unavailable::Overloaded), &reply_to);
+                seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
                 return;
             }
             for ((seat, after), change) in seats.into_iter().zip(&record.changes) {
-                let is_new = change.version == 1;
+                let is_new = change.previous == 0;
                 let mut present = seat.present.borrow_mut();
                 match &after {
                     State::Account(_) if is_new => present.holder.clone_from(&holder),
@@ -226,6 +246,9 @@ impl Ledger {
                     self.directory.borrow_mut().count(&seat);
                 }
             }
+        } else {
+            // What would have come into being.
+            seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
         }
         let rests_on = if stored { stamp.sequence } else { rests_on };
         let decided = Decided {

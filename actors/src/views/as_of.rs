@@ -6,7 +6,9 @@ use florin_storage::Reader;
 use super::Views;
 use super::history::read_change;
 use super::milestones::Standing;
-use crate::messages::{AccountEvent, EntityId, Event, ExternalEvent, Overdraft, Record, Timestamp};
+use crate::messages::{
+    AccountEvent, EntityId, Event, ExternalEvent, Overdraft, Record, Timestamp, WalletEvent,
+};
 
 /// What an entity's money was right after its last record at `time` or earlier; `head` is its last
 /// record now. `None`: it came into being later. Blocks on the disk.
@@ -76,7 +78,7 @@ fn posted(record: &Record, place: usize) -> Option<Standing> {
     let posting = record
         .postings
         .iter()
-        .find(|posting| posting.change as usize == place)?;
+        .rfind(|posting| posting.change as usize == place)?;
     Some(Standing {
         balance: posting.balance,
         held: posting.held,
@@ -92,16 +94,20 @@ fn apply(standing: &mut Standing, event: &Event) {
         Event::Account(AccountEvent::OverdraftChanged(overdraft)) => {
             standing.overdraft = *overdraft;
         }
-        Event::Account(AccountEvent::Debited(amount))
-        | Event::External(ExternalEvent::Debited(amount)) => {
-            standing.balance -= i128::from(amount.get());
-        }
-        Event::Account(AccountEvent::Credited(amount))
-        | Event::External(ExternalEvent::Credited(amount)) => {
-            standing.balance += i128::from(amount.get());
-        }
+        Event::Wallet(WalletEvent::Opened(opened)) => standing.overdraft = opened.overdraft,
+        Event::Wallet(WalletEvent::OverdraftChanged(overdraft)) => standing.overdraft = *overdraft,
         Event::External(ExternalEvent::Opened(_)) => standing.overdraft = Overdraft::Unlimited,
-        Event::Account(AccountEvent::StatusChanged(_) | AccountEvent::PersonalErased(_))
-        | Event::Numbering(_) => {}
+        // Whatever moves money has a posting, which says what was then.
+        Event::Account(
+            AccountEvent::StatusChanged(_)
+            | AccountEvent::PersonalErased(_)
+            | AccountEvent::Money(_),
+        )
+        | Event::External(ExternalEvent::Debited(_) | ExternalEvent::Credited(_))
+        | Event::Wallet(
+            WalletEvent::StatusChanged(_) | WalletEvent::LimitsChanged(_) | WalletEvent::Money(_),
+        )
+        | Event::Numbering(_)
+        | Event::Transfer(_) => {}
     }
 }

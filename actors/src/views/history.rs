@@ -109,7 +109,7 @@ fn movement(record: &Record, place: usize) -> Option<Movement> {
     let own = record
         .postings
         .iter()
-        .find(|posting| posting.change as usize == place)?;
+        .find(|posting| posting.change as usize == place && posting.amount != 0)?;
     let change = &record.changes[place];
     let other = record
         .postings
@@ -122,7 +122,7 @@ fn movement(record: &Record, place: usize) -> Option<Movement> {
     let (reference, metadata) = record.command.notes();
     Some(Movement {
         transaction_id: record.operation_id,
-        transaction_type: record.command.kind().name(),
+        transaction_type: record.transaction_type(),
         amount: own.amount,
         balance_after: i64::try_from(own.balance).ok()?,
         version: change.version,

@@ -4,7 +4,7 @@
 //! of rows in the order of ids, which is that of creation.
 
 use crate::entities::State;
-use crate::messages::{AccountStatus, EntityId};
+use crate::messages::{AccountStatus, EntityId, Timestamp, TransferStatus};
 
 /// Which accounts a list shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +19,8 @@ const ACCOUNTS: u8 = 0;
 const ACCOUNTS_BY_STATUS: u8 = 1;
 const ACCOUNTS_BY_REFERENCE: u8 = 2;
 const ACCOUNTS_BY_REFERENCE_AND_STATUS: u8 = 3;
+const WALLETS_BY_CUSTOMER: u8 = 4;
+const TRANSFERS_DUE: u8 = 5;
 
 /// The rows of an entity.
 pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
@@ -35,8 +37,27 @@ pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
             }
             rows
         }
-        Some(State::External(_) | State::Numbering(_)) | None => Vec::new(),
+        Some(State::Wallet(wallet)) => vec![row(by_customer(wallet.customer()), entity)],
+        Some(State::Transfer(transfer)) if transfer.status() == TransferStatus::Pending => {
+            match transfer.made().expires_at {
+                Some(at) => vec![row(due(at), entity)],
+                None => Vec::new(),
+            }
+        }
+        Some(State::Transfer(_) | State::External(_) | State::Numbering(_)) | None => Vec::new(),
     }
+}
+
+/// What the rows of a customer's wallets start with.
+pub(super) fn by_customer(customer: EntityId) -> Vec<u8> {
+    row(vec![WALLETS_BY_CUSTOMER], customer)
+}
+
+/// What the row of a pending transfer that expires then starts with: in the order of times.
+pub(super) fn due(at: Timestamp) -> Vec<u8> {
+    let mut prefix = vec![TRANSFERS_DUE];
+    prefix.extend_from_slice(&(at.as_micros() as u64 ^ 1 << 63).to_be_bytes());
+    prefix
 }
 
 impl AccountFilter {
@@ -59,7 +80,7 @@ impl AccountFilter {
                         .as_deref()
                         .is_none_or(|wanted| account.reference() == Some(wanted))
             }
-            State::External(_) | State::Numbering(_) => false,
+            _ => false,
         }
     }
 }

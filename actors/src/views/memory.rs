@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::milestones::Milestones;
 use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
-use crate::messages::{AccountEvent, Currency, EntityId, Event, Record};
+use crate::messages::{AccountEvent, Currency, EntityId, Event, Record, WalletEvent};
 use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
 
 /// The projector's unwritten work, over what the store holds.
@@ -105,7 +105,7 @@ impl Memory {
             } else {
                 vec![]
             };
-            if let Err(fault) = contained(|| apply(present, entity, record)) {
+            if let Err(fault) = contained(|| apply(present, record, change)) {
                 // It alone stays behind: its actor finds the same when it is loaded.
                 tracing::error!(id = %entity, sequence = record.sequence, fault,
                     "an entity's record can't be replayed; its view stays as it was");
@@ -213,7 +213,7 @@ impl Memory {
     }
 }
 
-/// Whether an event can change the lists an entity stands in: movements never do.
+/// Whether an event can change the lists an entity stands in: those of money never do.
 const fn moves_rows(event: &Event) -> bool {
     match event {
         Event::Account(event) => {
@@ -222,6 +222,8 @@ const fn moves_rows(event: &Event) -> bool {
                 AccountEvent::Opened(_) | AccountEvent::StatusChanged(_)
             )
         }
+        Event::Wallet(event) => matches!(event, WalletEvent::Opened(_)),
+        Event::Transfer(_) => true,
         Event::External(_) | Event::Numbering(_) => false,
     }
 }

@@ -10,7 +10,7 @@ use super::lists::{self, AccountFilter};
 use super::memory::{self, Memory};
 use super::{ROWS, Views};
 use crate::entities::State;
-use crate::messages::EntityId;
+use crate::messages::{EntityId, Timestamp, WalletView};
 use crate::runtime::{Account, Page, Present, TrialBalance, read_holder};
 
 impl Views {
@@ -25,7 +25,8 @@ impl Views {
         after: Option<EntityId>,
         limit: usize,
     ) -> Result<Page<Account, EntityId>, String> {
-        let found = self.page(filter, after, limit + 1)?;
+        let shows = |state: &State| filter.shows(state);
+        let found = self.page(filter.prefix(), shows, after, limit + 1)?;
         let has_more = found.len() > limit;
         let mut entries = Vec::with_capacity(limit.min(found.len()));
         let mut last = None;
@@ -48,6 +49,45 @@ impl Views {
         })
     }
 
+    /// A page of a customer's wallets in the order of their ids.
+    ///
+    /// # Errors
+    /// What can't be read, as a sentence.
+    pub fn wallets(
+        &self,
+        customer: EntityId,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<WalletView, EntityId>, String> {
+        let prefix = lists::by_customer(customer);
+        let found = self.page(prefix, |_| true, after, limit + 1)?;
+        let has_more = found.len() > limit;
+        let mut entries: Vec<WalletView> = found
+            .into_iter()
+            .filter_map(|(entity, present)| match &present.state {
+                Some(State::Wallet(wallet)) => Some(wallet.view(entity, present.version)),
+                _ => None,
+            })
+            .collect();
+        entries.truncate(limit);
+        let next = entries.last().map(|last| last.id).filter(|_| has_more);
+        Ok(Page { entries, next })
+    }
+
+    /// The first pending transfers whose time is over at `now`, at most `limit`.
+    ///
+    /// # Errors
+    /// What can't be read, as a sentence.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityId>, String> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let read = memory.store.read().map_err(|error| self.fault(error))?;
+        let from = lists::due(Timestamp::from_micros(i64::MIN));
+        let to = lists::row(lists::due(now), EntityId::from_bytes([0xff; 16]));
+        let listed = between(&memory, &read, from, to).map_err(|error| self.fault(error))?;
+        let found: Result<Vec<_>, _> = listed.take(limit).collect();
+        found.map_err(|error| self.fault(error))
+    }
+
     /// All postings up to the views' position.
     pub fn trial_balance(&self) -> TrialBalance {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
@@ -63,14 +103,15 @@ impl Views {
 
     fn page(
         &self,
-        filter: &AccountFilter,
+        prefix: Vec<u8>,
+        shows: impl Fn(&State) -> bool,
         after: Option<EntityId>,
         count: usize,
     ) -> Result<Vec<(EntityId, Present)>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
         let mut found = Vec::new();
-        let listed = listed(&memory, &read, filter.prefix(), after);
+        let listed = listed(&memory, &read, prefix, after);
         for entity in listed.map_err(|error| self.fault(error))? {
             let entity = entity.map_err(|error| self.fault(error))?;
             let present = match memory.present(entity) {
@@ -80,11 +121,7 @@ impl Views {
             let Some(present) = present else {
                 return Err(format!("{entity} is listed and has no snapshot"));
             };
-            if present
-                .state
-                .as_ref()
-                .is_some_and(|state| filter.shows(state))
-            {
+            if present.state.as_ref().is_some_and(&shows) {
                 found.push((entity, present));
                 if found.len() == count {
                     break;
@@ -107,6 +144,17 @@ fn listed<'m>(
     let last = EntityId::from_bytes([0xff; 16]);
     let from = lists::row(prefix.clone(), after.unwrap_or(first));
     let to = lists::row(prefix, last);
+    let listed = between(memory, read, from, to)?;
+    Ok(listed.filter(move |entity| after.is_none() || entity.as_ref().ok() != after.as_ref()))
+}
+
+/// The entities of the rows from one to another, both included, in the order of rows.
+fn between<'m>(
+    memory: &'m Memory,
+    read: &ViewRead,
+    from: Vec<u8>,
+    to: Vec<u8>,
+) -> Result<impl Iterator<Item = Result<EntityId, ViewError>> + use<'m>, ViewError> {
     let stored = read
         .range(ROWS, from.as_slice()..=to.as_slice())?
         .map(|row| row.map(|(key, _)| key))
@@ -116,12 +164,10 @@ fn listed<'m>(
         left: stored.peekable(),
         right: added.peekable(),
     };
-    Ok(merged
-        .map(|row| {
-            let nameless = || florin_storage::Error::Decode("a row without id".to_owned());
-            Ok(lists::entity(&row?).ok_or_else(nameless)?)
-        })
-        .filter(move |entity| after.is_none() || entity.as_ref().ok() != after.as_ref()))
+    Ok(merged.map(|row| {
+        let nameless = || florin_storage::Error::Decode("a row without id".to_owned());
+        Ok(lists::entity(&row?).ok_or_else(nameless)?)
+    }))
 }
 
 fn rows_added(

@@ -65,10 +65,10 @@ impl Sample {
         }
         let inner = if amount > 0 {
             outer.push(Event::External(ExternalEvent::Debited(moved)));
-            AccountEvent::Credited(moved)
+            AccountEvent::Money(MoneyEvent::Credited(moved))
         } else {
             outer.push(Event::External(ExternalEvent::Credited(moved)));
-            AccountEvent::Debited(moved)
+            AccountEvent::Money(MoneyEvent::Debited(moved))
         };
         let changes = vec![
             (account, vec![Event::Account(inner)], amount),
@@ -109,6 +109,7 @@ impl Sample {
             changes.push(Change {
                 entity,
                 version: line.version,
+                raised: 1,
                 previous: line.last,
                 events,
             });

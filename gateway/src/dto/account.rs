@@ -65,7 +65,7 @@ pub struct AccountBody {
 #[derive(ToSchema)]
 #[schema(rename_all = "UPPERCASE")]
 #[allow(dead_code, reason = "describes the names of AccountStatus in the core")]
-enum AccountStatus {
+pub(super) enum AccountStatus {
     Active,
     Frozen,
     Deleted,

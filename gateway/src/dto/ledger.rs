@@ -80,13 +80,14 @@ impl BalanceAfter {
 impl TransactionBody {
     /// The transaction that a record made, sealed by `link`; `None` when it moved nothing.
     pub fn of(record: &Record, link: [u8; 32]) -> Option<Self> {
-        if record.postings.is_empty() || !matches!(record.outcome, Outcome::Done(_)) {
+        let moves = record.postings.iter().any(|posting| posting.amount != 0);
+        if !moves || !matches!(record.outcome, Outcome::Done(_)) {
             return None;
         }
         let (reference, metadata) = record.command.notes();
         Some(Self {
             id: record.operation_id,
-            transaction_type: record.command.kind().name(),
+            transaction_type: record.transaction_type(),
             timestamp: Time(record.time),
             postings: record
                 .postings

@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod balance;
 mod health;
 mod ledger;
 mod movement;
@@ -11,9 +12,11 @@ mod record;
 mod requests;
 mod transfer;
 mod values;
+mod wallet;
 
 pub use account::AccountBody;
 pub use admin::{ActorBody, ClockBody, ResumedBody};
+pub use balance::BalanceBody;
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
@@ -21,11 +24,12 @@ pub use operation::{OperationBody, ResultBody};
 pub use page::PageBody;
 pub use record::RecordLine;
 pub use requests::{
-    AliasTransferRequest, KeyOnlyRequest, MoneyRequest, NewStatus, OpenAccountRequest,
-    TransferRequest, UpdateAccountRequest,
+    AliasTransferRequest, KeyOnlyRequest, MoneyRequest, OpenAccountRequest, OpenWalletRequest,
+    PostRequest, TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
 };
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
 pub use values::{Id, Key};
+pub use wallet::WalletBody;
 
 #[cfg(test)]
 mod tests {

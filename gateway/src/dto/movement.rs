@@ -91,6 +91,7 @@ pub(super) enum TransactionType {
     Deposit,
     Withdrawal,
     Transfer,
+    Reversal,
 }
 
 impl From<Movement> for MovementBody {

@@ -10,6 +10,7 @@ use super::admin::ResumedBody;
 use super::movement::MoneyBody;
 use super::transfer::TransferDoneBody;
 use super::values::Time;
+use super::wallet::WalletBody;
 use crate::answer;
 
 /// What a command answers with; the same in its own answer and in its operation.
@@ -23,6 +24,8 @@ pub enum ResultBody {
     Money(MoneyBody),
     /// A transfer.
     Transfer(TransferDoneBody),
+    /// A wallet opened or changed.
+    Wallet(Box<WalletBody>),
     /// An actor put back into service.
     Resumed(ResumedBody),
 }
@@ -35,6 +38,7 @@ impl ResultBody {
             Self::Account(account) => Some(account.version),
             Self::Money(money) => Some(money.version),
             Self::Transfer(transfer) => Some(transfer.source_version()),
+            Self::Wallet(wallet) => Some(wallet.version),
             Self::Resumed(_) => None,
         }
     }
@@ -105,6 +109,13 @@ enum OperationKind {
     EraseAccount,
     Quarantine,
     Resume,
+    Hold,
+    Post,
+    Void,
+    Expire,
+    Reversal,
+    OpenWallet,
+    UpdateWallet,
 }
 
 impl From<Rejection> for OperationError {

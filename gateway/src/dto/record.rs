@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 
 use florin_actors::export::Exported;
 use florin_actors::messages::{
-    AccountEvent, Change, Command, Currency, EntityId, Event, ExternalEvent, Kind, Metadata,
-    NumberingEvent, OperationId, Outcome, Personal, Posting, Record, RequestId, TraceParent,
+    AccountEvent, Amount, Change, Command, Currency, EntityId, Event, Expire, ExternalEvent, Kind,
+    Metadata, MoneyEvent, NumberingEvent, OperationId, Outcome, Overdraft, Personal, Posting,
+    Record, RequestId, Reverse, TraceParent, Transfer, TransferEvent, TransferMade, Void,
+    WalletEvent, WalletLimits,
 };
 use serde::{Serialize, Serializer};
 
 use super::ledger::BalanceAfter;
 use super::values::{OverdraftLimit, Time};
+use super::wallet::LimitsBody;
 
 /// One line.
 #[derive(Debug, Serialize)]
@@ -82,7 +85,36 @@ enum CommandFields<'a> {
         currency: Option<&'a str>,
         reference: Option<&'a str>,
         metadata: &'a Metadata,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in_seconds: Option<Option<u32>>,
     },
+    Post {
+        transfer_id: EntityId,
+        amount: Option<u64>,
+        #[serde(rename = "final")]
+        is_final: bool,
+    },
+    Transfer {
+        transfer_id: EntityId,
+    },
+    OpenWallet(WalletLine<'a>),
+    UpdateWallet {
+        wallet_id: EntityId,
+        status: Option<&'static str>,
+        overdraft_limit: Option<OverdraftLimit>,
+        limits: LimitsChangeLine,
+    },
+}
+
+/// What becomes of each limit: left away, it stays; null, it is lifted.
+#[derive(Debug, Serialize)]
+struct LimitsChangeLine {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_transaction: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_day: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_balance: Option<Option<u64>>,
 }
 
 /// An account as it is opened; `number` is there once it was given out.
@@ -118,6 +150,7 @@ struct ChangeLine<'a> {
     entity_id: EntityId,
     kind: &'static str,
     version: u64,
+    raised: u32,
     previous: u64,
     events: Vec<EventLine<'a>>,
 }
@@ -148,6 +181,55 @@ enum EventLine<'a> {
     PersonalErased {
         beside_sequence: u64,
     },
+    #[serde(rename = "opened")]
+    OpenedWallet(WalletLine<'a>),
+    LimitsChanged {
+        limits: LimitsBody,
+    },
+    Held {
+        amount: u64,
+    },
+    HoldPosted {
+        amount: u64,
+        freed: u64,
+        held_at: Time,
+    },
+    HoldReleased {
+        amount: u64,
+        held_at: Time,
+    },
+    Pending(MadeLine<'a>),
+    Immediate(MadeLine<'a>),
+    Posted {
+        amount: u64,
+        freed: u64,
+    },
+    Voided,
+    Expired,
+    Reversed,
+}
+
+/// A transfer as it was made.
+#[derive(Debug, Serialize)]
+struct MadeLine<'a> {
+    from: EntityId,
+    to: EntityId,
+    amount: u64,
+    currency: &'a str,
+    expires_at: Option<Time>,
+    reference: Option<&'a str>,
+    metadata: &'a Metadata,
+    made_at: Time,
+}
+
+/// A wallet as it is opened.
+#[derive(Debug, Serialize)]
+struct WalletLine<'a> {
+    customer_id: EntityId,
+    name: Option<&'a str>,
+    currency: &'a str,
+    overdraft_limit: OverdraftLimit,
+    limits: LimitsBody,
 }
 
 #[derive(Debug, Serialize)]
@@ -255,6 +337,7 @@ fn command(command: &Command) -> CommandLine<'_> {
             currency: deposit.currency.as_ref().map(Currency::code),
             reference: deposit.reference.as_deref(),
             metadata: &deposit.metadata,
+            expires_in_seconds: None,
         },
         Command::Withdraw(withdraw) => CommandFields::Move {
             from: Some(withdraw.from),
@@ -263,17 +346,54 @@ fn command(command: &Command) -> CommandLine<'_> {
             currency: withdraw.currency.as_ref().map(Currency::code),
             reference: withdraw.reference.as_deref(),
             metadata: &withdraw.metadata,
+            expires_in_seconds: None,
         },
-        Command::Transfer(transfer) => CommandFields::Move {
-            from: Some(transfer.from),
-            to: Some(transfer.to),
-            amount: transfer.amount.get(),
-            currency: transfer.currency.as_ref().map(Currency::code),
-            reference: transfer.reference.as_deref(),
-            metadata: &transfer.metadata,
+        Command::Transfer(transfer) => of_transfer(transfer, None),
+        Command::Hold(hold) => of_transfer(&hold.transfer, Some(hold.expires_in_seconds)),
+        Command::Post(post) => CommandFields::Post {
+            transfer_id: post.transfer,
+            amount: post.amount.map(|amount| amount.get()),
+            is_final: post.is_final,
         },
+        Command::Void(Void { transfer })
+        | Command::Expire(Expire { transfer })
+        | Command::Reverse(Reverse { transfer }) => CommandFields::Transfer {
+            transfer_id: *transfer,
+        },
+        Command::OpenWallet(open) => CommandFields::OpenWallet(wallet(
+            open.customer,
+            open.name.as_deref(),
+            &open.currency,
+            open.overdraft,
+            open.limits,
+        )),
+        Command::UpdateWallet(update) => {
+            let plain = |limit: Option<Option<Amount>>| limit.map(|most| most.map(Amount::get));
+            CommandFields::UpdateWallet {
+                wallet_id: update.wallet,
+                status: update.status.map(|status| status.name()),
+                overdraft_limit: update.overdraft.map(OverdraftLimit::from),
+                limits: LimitsChangeLine {
+                    per_transaction: plain(update.limits.per_transaction),
+                    per_day: plain(update.limits.per_day),
+                    max_balance: plain(update.limits.max_balance),
+                },
+            }
+        }
     };
     CommandLine { kind, fields }
+}
+
+fn of_transfer(transfer: &Transfer, expires_in_seconds: Option<Option<u32>>) -> CommandFields<'_> {
+    CommandFields::Move {
+        from: Some(transfer.from),
+        to: Some(transfer.to),
+        amount: transfer.amount.get(),
+        currency: transfer.currency.as_ref().map(Currency::code),
+        reference: transfer.reference.as_deref(),
+        metadata: &transfer.metadata,
+        expires_in_seconds,
+    }
 }
 
 fn outcome(outcome: &Outcome) -> OutcomeLine<'_> {
@@ -294,6 +414,7 @@ fn change(change: &Change) -> ChangeLine<'_> {
         entity_id: change.entity,
         kind: change.kind().map_or("unknown", Kind::name),
         version: change.version,
+        raised: change.raised,
         previous: change.previous,
         events: change.events.iter().map(event).collect(),
     }
@@ -316,14 +437,40 @@ fn event(event: &Event) -> EventLine<'_> {
         Event::Account(AccountEvent::OverdraftChanged(overdraft)) => EventLine::OverdraftChanged {
             overdraft_limit: (*overdraft).into(),
         },
-        Event::Account(AccountEvent::Debited(amount))
-        | Event::External(ExternalEvent::Debited(amount)) => EventLine::Debited {
+        Event::External(ExternalEvent::Debited(amount)) => EventLine::Debited {
             amount: amount.get(),
         },
-        Event::Account(AccountEvent::Credited(amount))
-        | Event::External(ExternalEvent::Credited(amount)) => EventLine::Credited {
+        Event::External(ExternalEvent::Credited(amount)) => EventLine::Credited {
             amount: amount.get(),
         },
+        Event::Account(AccountEvent::Money(money)) | Event::Wallet(WalletEvent::Money(money)) => {
+            money_event(money)
+        }
+        Event::Wallet(WalletEvent::Opened(opened)) => EventLine::OpenedWallet(wallet(
+            opened.customer,
+            opened.name.as_deref(),
+            &opened.currency,
+            opened.overdraft,
+            opened.limits,
+        )),
+        Event::Wallet(WalletEvent::StatusChanged(status)) => EventLine::StatusChanged {
+            status: status.name(),
+        },
+        Event::Wallet(WalletEvent::OverdraftChanged(overdraft)) => EventLine::OverdraftChanged {
+            overdraft_limit: (*overdraft).into(),
+        },
+        Event::Wallet(WalletEvent::LimitsChanged(limits)) => EventLine::LimitsChanged {
+            limits: (*limits).into(),
+        },
+        Event::Transfer(TransferEvent::Pending(made)) => EventLine::Pending(made_line(made)),
+        Event::Transfer(TransferEvent::Immediate(made)) => EventLine::Immediate(made_line(made)),
+        Event::Transfer(TransferEvent::Posted { amount, freed }) => EventLine::Posted {
+            amount: amount.get(),
+            freed: freed.get(),
+        },
+        Event::Transfer(TransferEvent::Voided) => EventLine::Voided,
+        Event::Transfer(TransferEvent::Expired) => EventLine::Expired,
+        Event::Transfer(TransferEvent::Reversed) => EventLine::Reversed,
         Event::Account(AccountEvent::PersonalErased(beside)) => EventLine::PersonalErased {
             beside_sequence: *beside,
         },
@@ -331,6 +478,62 @@ fn event(event: &Event) -> EventLine<'_> {
             currency: currency.code(),
         },
         Event::Numbering(NumberingEvent::Issued(count)) => EventLine::Issued { count: *count },
+    }
+}
+
+fn money_event(event: &MoneyEvent) -> EventLine<'static> {
+    match event {
+        MoneyEvent::Debited(amount) => EventLine::Debited {
+            amount: amount.get(),
+        },
+        MoneyEvent::Credited(amount) => EventLine::Credited {
+            amount: amount.get(),
+        },
+        MoneyEvent::Held(amount) => EventLine::Held {
+            amount: amount.get(),
+        },
+        MoneyEvent::HoldPosted {
+            amount,
+            freed,
+            held_at,
+        } => EventLine::HoldPosted {
+            amount: amount.get(),
+            freed: freed.get(),
+            held_at: Time(*held_at),
+        },
+        MoneyEvent::HoldReleased { amount, held_at } => EventLine::HoldReleased {
+            amount: amount.get(),
+            held_at: Time(*held_at),
+        },
+    }
+}
+
+fn wallet<'a>(
+    customer: EntityId,
+    name: Option<&'a str>,
+    currency: &'a Currency,
+    overdraft: Overdraft,
+    limits: WalletLimits,
+) -> WalletLine<'a> {
+    WalletLine {
+        customer_id: customer,
+        name,
+        currency: currency.code(),
+        overdraft_limit: overdraft.into(),
+        limits: limits.into(),
+    }
+}
+
+fn made_line(made: &TransferMade) -> MadeLine<'_> {
+    MadeLine {
+        from: made.from,
+        to: made.to,
+        amount: made.amount.get(),
+        currency: made.currency.code(),
+        expires_at: made.expires_at.map(Time),
+        reference: made.reference.as_deref(),
+        metadata: &made.metadata,
+        made_at: Time(made.made_at),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The bodies of commands. Unknown and duplicate fields are refused; every bound is checked while
 //! reading.
 
+use florin_actors::messages::{AccountStatus, WalletLimitsChange};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::values::{
-    Amount, CountryCode, CurrencyCode, Id, Key, Name, OverdraftLimit, Pairs, Reference,
+    Amount, CountryCode, CurrencyCode, Id, Key, Name, OverdraftLimit, Pairs, Reference, Seconds,
+    given,
 };
 
 /// Opens an account.
@@ -57,6 +59,15 @@ pub enum NewStatus {
     Frozen,
 }
 
+impl From<NewStatus> for AccountStatus {
+    fn from(status: NewStatus) -> Self {
+        match status {
+            NewStatus::Active => Self::Active,
+            NewStatus::Frozen => Self::Frozen,
+        }
+    }
+}
+
 /// What a command without fields of its own may say. The body may be left away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -87,7 +98,7 @@ pub struct MoneyRequest {
     pub idempotency_key: Option<Key>,
 }
 
-/// A transfer of money between two accounts.
+/// A transfer of money between any two accounts or wallets.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferRequest {
@@ -103,6 +114,11 @@ pub struct TransferRequest {
     /// Must be both ends' own, where given.
     #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
+    /// Only holds the money: it moves once the transfer is posted.
+    pub pending: Option<bool>,
+    /// After how many seconds a pending transfer expires; without it never. Only with `pending`.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 315_360_000)]
+    pub expires_in_seconds: Option<Seconds>,
     /// Your own name for it.
     #[schema(value_type = Option<String>, max_length = 255)]
     pub reference: Option<Reference>,
@@ -112,6 +128,87 @@ pub struct TransferRequest {
     /// The same as the header `Idempotency-Key`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub idempotency_key: Option<Key>,
+}
+
+/// Posts a pending transfer, or a part of it. The body may be left away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PostRequest {
+    /// How much of it, in minor units; all that is still held where not given.
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub amount: Option<Amount>,
+    /// Whether what is left is released, as it is where this is not given; otherwise it stays held.
+    #[serde(rename = "final")]
+    pub is_final: Option<bool>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// Opens a wallet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenWalletRequest {
+    /// Whose it is; it is not checked that there is such a customer.
+    #[schema(value_type = String, format = Uuid)]
+    pub customer_id: Id,
+    /// A label; not for personal values.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, example = "Savings")]
+    pub name: Option<Name>,
+    /// The wallet's one currency, ISO 4217; the setting `ledger.default_currency` where not given.
+    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    pub currency: Option<CurrencyCode>,
+    /// How far below zero it may go; 0 where not given.
+    pub overdraft_limit: Option<OverdraftLimit>,
+    /// What may move at a time and in a day, and gather; without limit where not given.
+    pub limits: Option<LimitsRequest>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// Changes what is given, leaves what is not.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateWalletRequest {
+    /// Freezes or unfreezes it.
+    pub status: Option<NewStatus>,
+    /// The new overdraft limit; it may lie above what is owed already.
+    pub overdraft_limit: Option<OverdraftLimit>,
+    /// Changes the limits that are given.
+    pub limits: Option<LimitsRequest>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// A wallet's limits in minor units; null lifts one.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRequest {
+    /// The most that one debit or hold may take.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub per_transaction: Option<Option<Amount>>,
+    /// The most that all debits and holds of one UTC day may take.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub per_day: Option<Option<Amount>>,
+    /// The most that may be posted in it after a credit.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    pub max_balance: Option<Option<Amount>>,
+}
+
+impl From<LimitsRequest> for WalletLimitsChange {
+    fn from(request: LimitsRequest) -> Self {
+        let plain = |limit: Option<Option<Amount>>| limit.map(|limit| limit.map(|most| most.0));
+        Self {
+            per_transaction: plain(request.per_transaction),
+            per_day: plain(request.per_day),
+            max_balance: plain(request.max_balance),
+        }
+    }
 }
 
 /// A transfer as the first document has it.
@@ -139,6 +236,8 @@ impl From<AliasTransferRequest> for TransferRequest {
             to: alias.to_account_id,
             amount: alias.amount,
             currency: None,
+            pending: None,
+            expires_in_seconds: None,
             reference: None,
             metadata: None,
             idempotency_key: alias.idempotency_key,

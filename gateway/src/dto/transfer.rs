@@ -1,7 +1,7 @@
 //! Transfers: the answer to one that was done, and one looked up later.
 
 use florin_actors::messages::{
-    Balances, Command, EntityId, Metadata, OperationId, Outcome, Record,
+    self as core, Balances, EntityId, Metadata, OperationId, TransferEnds, TransferView,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -19,12 +19,13 @@ pub struct TransferDoneBody {
     /// Always `completed`.
     #[schema(example = "completed")]
     status: &'static str,
-    /// The transfer, the same id; not there in the answer to a dry run.
+    /// The transfer: of one that is made the operation's id, and not there in the answer to a dry
+    /// run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Uuid, nullable = false)]
-    transfer_id: Option<OperationId>,
-    /// Always `posted`.
-    #[schema(example = "posted")]
+    transfer_id: Option<EntityId>,
+    /// What became of it.
+    #[schema(value_type = TransferStatus)]
     transfer_status: &'static str,
     /// Where it was taken.
     from: EndBody,
@@ -36,18 +37,48 @@ pub struct TransferDoneBody {
     dry_run: bool,
 }
 
+/// How far a transfer is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(
+    dead_code,
+    reason = "describes the names of TransferStatus in the core"
+)]
+enum TransferStatus {
+    Pending,
+    Posted,
+    Voided,
+    Expired,
+    Reversed,
+}
+
 impl TransferDoneBody {
     /// The answer to a transfer of that operation; without one it is a dry run's.
-    pub const fn new(operation_id: Option<OperationId>, from: EndBody, to: EndBody) -> Self {
+    pub fn new(operation_id: Option<OperationId>, from: EndBody, to: EndBody) -> Self {
         Self {
             operation_id,
             status: "completed",
-            transfer_id: operation_id,
-            transfer_status: "posted",
+            transfer_id: operation_id.map(OperationId::transfer),
+            transfer_status: core::TransferStatus::Posted.name(),
             from,
             to,
             dry_run: operation_id.is_none(),
         }
+    }
+
+    /// The answer of that operation about a transfer that `made` it, or that was there before;
+    /// `None` where its target was not looked at.
+    pub fn of(operation_id: Option<OperationId>, made: bool, ends: &TransferEnds) -> Option<Self> {
+        let (from, to) = (&ends.from, &ends.to);
+        let (from, to) = (
+            EndBody::new(from.0, &from.1),
+            EndBody::new(to.0, to.1.as_ref()?),
+        );
+        Some(Self {
+            transfer_id: (!made || operation_id.is_some()).then_some(ends.id),
+            transfer_status: ends.status.name(),
+            ..Self::new(operation_id, from, to)
+        })
     }
 
     /// The version of the transfer's source.
@@ -94,9 +125,9 @@ impl EndBody {
 pub struct TransferBody {
     /// Its id, which is its operation's too.
     #[schema(value_type = String, format = Uuid)]
-    id: OperationId,
-    /// What became of it: `posted`.
-    #[schema(example = "posted")]
+    id: EntityId,
+    /// What became of it.
+    #[schema(value_type = TransferStatus)]
     status: &'static str,
     /// Where it was taken.
     #[schema(value_type = String, format = Uuid)]
@@ -112,7 +143,7 @@ pub struct TransferBody {
     /// The currency of both.
     #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
     currency: String,
-    /// When it expires; null as it doesn't.
+    /// When it expires; null if it doesn't.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     expires_at: Option<Time>,
     /// The caller's own name for it.
@@ -126,25 +157,21 @@ pub struct TransferBody {
     created_at: Time,
 }
 
-impl TransferBody {
-    /// The transfer that a record made; `None` when it made none.
-    pub fn of(record: Record) -> Option<Self> {
-        let currency = record.postings.first()?.currency;
-        match (record.command, record.outcome) {
-            (Command::Transfer(transfer), Outcome::Done(_)) => Some(Self {
-                id: record.operation_id,
-                status: "posted",
-                from: transfer.from,
-                to: transfer.to,
-                amount: transfer.amount.get(),
-                posted_amount: transfer.amount.get(),
-                currency: currency.code().to_owned(),
-                expires_at: None,
-                reference: transfer.reference,
-                metadata: transfer.metadata,
-                created_at: Time(record.time),
-            }),
-            _ => None,
+impl From<TransferView> for TransferBody {
+    fn from(view: TransferView) -> Self {
+        let made = view.made;
+        Self {
+            id: view.id,
+            status: view.status.name(),
+            from: made.from,
+            to: made.to,
+            amount: made.amount.get(),
+            posted_amount: view.posted_amount,
+            currency: made.currency.code().to_owned(),
+            expires_at: made.expires_at.map(Time),
+            reference: made.reference,
+            metadata: made.metadata,
+            created_at: Time(made.made_at),
         }
     }
 }

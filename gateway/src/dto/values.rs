@@ -121,6 +121,40 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+/// A number of seconds, 1 … 315,360,000: ten years.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Seconds(pub u32);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer from 1 to 315360000")
+            }
+
+            fn visit_u64<X: Error>(self, seconds: u64) -> Result<Seconds, X> {
+                match u32::try_from(seconds) {
+                    Ok(seconds @ 1..=315_360_000) => Ok(Seconds(seconds)),
+                    _ => Err(X::custom("must be an integer from 1 to 315360000")),
+                }
+            }
+        }
+
+        deserializer.deserialize_u64(Number)
+    }
+}
+
+/// Reads a field that may be `null`, and knows that from one that is not there.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
 /// How far below zero a balance may go: minor units, 0 … 2^53 − 1, or `"unlimited"`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]

@@ -143,7 +143,7 @@ mod tests {
             "/accounts/1/",
             "//accounts",
             "/accounts/1/deposit/x",
-            "/wallets",
+            "/purses",
             "/problems/none",
             "/docs/a/b",
         ] {

@@ -7,6 +7,7 @@ mod table;
 
 use std::borrow::Cow;
 
+use florin_actors::messages::Kind;
 use utoipa::openapi::{RefOr, schema::Schema};
 use warp::http::Method;
 
@@ -45,6 +46,8 @@ pub enum Area {
     Money,
     /// Transfers.
     Transfers,
+    /// Wallets themselves.
+    Wallets,
     /// Requests as the documents write them.
     Compat,
     /// Accounts themselves.
@@ -77,6 +80,8 @@ pub enum Purpose {
     },
     /// Shows one thing.
     Read,
+    /// Shows one thing as it was at the time `at`, or is now.
+    ReadAt,
     /// Shows a list, a part at a time.
     List {
         /// Its filters: query parameters beside `limit` and `cursor`.
@@ -95,6 +100,8 @@ pub struct Filter {
     pub name: &'static str,
     /// What may stand there; empty for any text.
     pub values: &'static [&'static str],
+    /// Its form, as `uuid` or `date-time`; empty for any.
+    pub format: &'static str,
 }
 
 /// An answer when all is well.
@@ -125,6 +132,22 @@ impl Endpoint {
         matches!(self.area, Area::Operating)
     }
 
+    /// The kind of entity that the id in its path names, where the path tells.
+    pub fn kind(&self) -> Option<Kind> {
+        let names = |area: &str| {
+            self.path
+                .strip_prefix(area)
+                .is_some_and(|rest| rest.starts_with("/{id}"))
+        };
+        if names("/accounts") {
+            Some(Kind::Account)
+        } else if names("/wallets") {
+            Some(Kind::Wallet)
+        } else {
+            None
+        }
+    }
+
     /// Every problem it may give, sorted.
     pub fn problem_codes(&self) -> Vec<ProblemCode> {
         let mut codes: Vec<ProblemCode> = self.problems.concat();
@@ -136,9 +159,10 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Money,
         Self::Transfers,
+        Self::Wallets,
         Self::Compat,
         Self::Accounts,
         Self::Personal,

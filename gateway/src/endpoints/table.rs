@@ -105,12 +105,20 @@ const COMMAND: &[ProblemCode] = &[
 ];
 const OF_ENTITY: &[ProblemCode] = &[InvalidId, NotFound, VersionMismatch, AccountDeleted];
 const OF_ENTITY_EVEN_DELETED: &[ProblemCode] = &[InvalidId, NotFound, VersionMismatch];
-const CREDIT: &[ProblemCode] = &[CurrencyMismatch, BalanceLimitExceeded];
+const CREDIT: &[ProblemCode] = &[CurrencyMismatch, LimitExceeded, BalanceLimitExceeded];
 const DEBIT: &[ProblemCode] = &[
     AccountFrozen,
     CurrencyMismatch,
+    LimitExceeded,
     InsufficientFunds,
     BalanceLimitExceeded,
+];
+const PENDING: &[ProblemCode] = &[
+    NotPending,
+    AlreadyPosted,
+    AlreadyVoided,
+    AlreadyReversed,
+    TransferExpired,
 ];
 const TRANSFER: &[ProblemCode] = &[SameAccount];
 const READ: &[ProblemCode] = &[InvalidRequest];
@@ -121,18 +129,38 @@ const PAGE: &[ProblemCode] = &[Overloaded];
 const STATUS: Filter = Filter {
     name: "status",
     values: &["ACTIVE", "FROZEN", "DELETED"],
+    format: "",
 };
 const REFERENCE: Filter = Filter {
     name: "reference",
     values: &[],
+    format: "",
 };
 const KIND: Filter = Filter {
     name: "kind",
-    values: &["account", "external", "numbering"],
+    values: &["account", "external", "numbering", "wallet", "transfer"],
+    format: "",
 };
 const STATE: Filter = Filter {
     name: "state",
     values: &ACTOR_STATES,
+    format: "",
+};
+
+const CUSTOMER: Filter = Filter {
+    name: "customer_id",
+    values: &[],
+    format: "uuid",
+};
+const FROM: Filter = Filter {
+    name: "from",
+    values: &[],
+    format: "date-time",
+};
+const TO: Filter = Filter {
+    name: "to",
+    values: &[],
+    format: "date-time",
 };
 
 /// Every route: money first, and a literal path before a pattern that would match it too.
@@ -143,7 +171,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         label: "POST /transfers",
         area: Area::Transfers,
         name: "transfer",
-        summary: "Moves money between two accounts",
+        summary: "Moves money between two accounts or wallets, at once or once it is posted",
         purpose: command::<TransferRequest>(),
         answers: &[done::<TransferDoneBody>()],
         problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
@@ -172,6 +200,66 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         method: Method::POST,
+        path: "/wallets/{id}/deposit",
+        label: "POST /wallets/{id}/deposit",
+        area: Area::Money,
+        name: "depositToWallet",
+        summary: "Brings money into a wallet from outside",
+        purpose: command::<MoneyRequest>(),
+        answers: &[done::<MoneyBody>()],
+        problems: &[COMMAND, OF_ENTITY, CREDIT],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/wallets/{id}/withdraw",
+        label: "POST /wallets/{id}/withdraw",
+        area: Area::Money,
+        name: "withdrawFromWallet",
+        summary: "Sends money of a wallet out",
+        purpose: command::<MoneyRequest>(),
+        answers: &[done::<MoneyBody>()],
+        problems: &[COMMAND, OF_ENTITY, DEBIT],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/transfers/{id}/post",
+        label: "POST /transfers/{id}/post",
+        area: Area::Transfers,
+        name: "postTransfer",
+        summary: "Posts a pending transfer, or a part of it",
+        purpose: command::<PostRequest>(),
+        answers: &[done::<TransferDoneBody>()],
+        problems: &[COMMAND, OF_ENTITY, DEBIT, PENDING, &[AmountExceedsHold]],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/transfers/{id}/void",
+        label: "POST /transfers/{id}/void",
+        area: Area::Transfers,
+        name: "voidTransfer",
+        summary: "Voids a pending transfer",
+        purpose: command::<KeyOnlyRequest>(),
+        answers: &[done::<TransferDoneBody>()],
+        problems: &[COMMAND, OF_ENTITY_EVEN_DELETED, PENDING],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/transfers/{id}/reverse",
+        label: "POST /transfers/{id}/reverse",
+        area: Area::Transfers,
+        name: "reverseTransfer",
+        summary: "Makes the opposite of a transfer, once",
+        purpose: command::<KeyOnlyRequest>(),
+        answers: &[done::<TransferDoneBody>()],
+        problems: &[
+            COMMAND,
+            OF_ENTITY,
+            DEBIT,
+            &[NotPosted, NotReversible, AlreadyReversed],
+        ],
+    },
+    Endpoint {
+        method: Method::POST,
         path: "/accounts/transfer",
         label: "POST /accounts/transfer",
         area: Area::Compat,
@@ -187,7 +275,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         label: "GET /transfers/{id}",
         area: Area::Transfers,
         name: "getTransfer",
-        summary: "Shows a transfer that was done",
+        summary: "Shows a transfer",
         purpose: Purpose::Read,
         answers: &[shown::<TransferBody>()],
         problems: &[READ, BY_ID, UNAVAILABLE],
@@ -277,13 +365,123 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[COMMAND, OF_ENTITY_EVEN_DELETED],
     },
     Endpoint {
+        method: Method::POST,
+        path: "/wallets",
+        label: "POST /wallets",
+        area: Area::Wallets,
+        name: "openWallet",
+        summary: "Opens a wallet",
+        purpose: Purpose::Command {
+            body: schema::<OpenWalletRequest>(),
+            precondition: false,
+        },
+        answers: &[
+            Answer {
+                status: 201,
+                when: "Opened; `Location` names it",
+                content_types: JSON,
+                body: Some(schema::<WalletBody>()),
+            },
+            Answer {
+                status: 200,
+                when: "A dry run: nothing was opened",
+                content_types: JSON,
+                body: Some(schema::<WalletBody>()),
+            },
+        ],
+        problems: &[COMMAND],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/wallets",
+        label: "GET /wallets",
+        area: Area::Wallets,
+        name: "listWallets",
+        summary: "Lists a customer's wallets, oldest first",
+        purpose: Purpose::List {
+            filters: &[CUSTOMER],
+        },
+        answers: &[listed::<WalletBody>()],
+        problems: &[LIST, &[InvalidId], UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/wallets/{id}",
+        label: "GET /wallets/{id}",
+        area: Area::Wallets,
+        name: "getWallet",
+        summary: "Shows a wallet",
+        purpose: Purpose::Read,
+        answers: &[shown::<WalletBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::PATCH,
+        path: "/wallets/{id}",
+        label: "PATCH /wallets/{id}",
+        area: Area::Wallets,
+        name: "updateWallet",
+        summary: "Freezes or unfreezes a wallet, changes its limits",
+        purpose: command::<UpdateWalletRequest>(),
+        answers: &[done::<WalletBody>()],
+        problems: &[COMMAND, OF_ENTITY],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/customers/{id}/wallets",
+        label: "GET /customers/{id}/wallets",
+        area: Area::Wallets,
+        name: "listCustomerWallets",
+        summary: "Lists a customer's wallets, oldest first",
+        purpose: Purpose::List { filters: &[] },
+        answers: &[listed::<WalletBody>()],
+        problems: &[LIST, &[InvalidId], UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/accounts/{id}/balance",
+        label: "GET /accounts/{id}/balance",
+        area: Area::History,
+        name: "getBalance",
+        summary: "Shows an account's money, now or at a time",
+        purpose: Purpose::ReadAt,
+        answers: &[shown::<BalanceBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/wallets/{id}/balance",
+        label: "GET /wallets/{id}/balance",
+        area: Area::History,
+        name: "getWalletBalance",
+        summary: "Shows a wallet's money, now or at a time",
+        purpose: Purpose::ReadAt,
+        answers: &[shown::<BalanceBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/wallets/{id}/transactions",
+        label: "GET /wallets/{id}/transactions",
+        area: Area::History,
+        name: "listWalletMovements",
+        summary: "Lists a wallet's movements, newest first",
+        purpose: Purpose::List {
+            filters: &[FROM, TO],
+        },
+        answers: &[listed::<MovementBody>()],
+        problems: &[LIST, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
         method: Method::GET,
         path: "/accounts/{id}/transactions",
         label: "GET /accounts/{id}/transactions",
         area: Area::History,
         name: "listMovements",
         summary: "Lists an account's movements, newest first",
-        purpose: Purpose::List { filters: &[] },
+        purpose: Purpose::List {
+            filters: &[FROM, TO],
+        },
         answers: &[listed::<MovementBody>()],
         problems: &[LIST, BY_ID, UNAVAILABLE],
     },

@@ -14,18 +14,16 @@ use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
-use super::AccountId;
+use super::EntitySegment;
 use crate::call::Call;
 use crate::cursor::Scope;
-use crate::dto::{
-    AccountBody, KeyOnlyRequest, NewStatus, OpenAccountRequest, PageBody, UpdateAccountRequest,
-};
+use crate::dto::{AccountBody, KeyOnlyRequest, OpenAccountRequest, PageBody, UpdateAccountRequest};
 use crate::problem::Problem;
 use crate::{answer, body, command};
 
 /// The routes.
 pub fn routes() -> BoxedFilter<(Response,)> {
-    let show = warp::path!("accounts" / AccountId)
+    let show = warp::path!("accounts" / EntitySegment)
         .and(warp::get())
         .and(super::call())
         .then(|id, call: Arc<Call>| async move {
@@ -47,7 +45,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = super::beside(&call, list(Arc::clone(&call))).await;
             call.respond(outcome)
         });
-    let update = warp::path!("accounts" / AccountId)
+    let update = warp::path!("accounts" / EntitySegment)
         .and(warp::patch())
         .and(super::call())
         .and(warp::body::stream())
@@ -55,7 +53,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = update(id, &call, body).await;
             call.respond(outcome)
         });
-    let delete = warp::path!("accounts" / AccountId)
+    let delete = warp::path!("accounts" / EntitySegment)
         .and(warp::delete())
         .and(super::call())
         .and(warp::body::stream())
@@ -74,7 +72,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-async fn show(id: AccountId, call: &Call) -> Result<Response, Problem> {
+async fn show(id: EntitySegment, call: &Call) -> Result<Response, Problem> {
     let id = id.id()?;
     call.query()?;
     let account = call.gateway.core.account(id).await?;
@@ -147,16 +145,13 @@ async fn list(call: Arc<Call>) -> Result<Response, Problem> {
 }
 
 async fn update<B: Buf>(
-    id: AccountId,
+    id: EntitySegment,
     call: &Call,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {
     let account = id.id()?;
     let request: UpdateAccountRequest = body::read(call, body).await?;
-    let status = request.status.map(|status| match status {
-        NewStatus::Active => AccountStatus::Active,
-        NewStatus::Frozen => AccountStatus::Frozen,
-    });
+    let status = request.status.map(AccountStatus::from);
     let overdraft = request.overdraft_limit.map(Overdraft::from);
     let update = UpdateAccount {
         account,
@@ -172,7 +167,7 @@ async fn update<B: Buf>(
 }
 
 async fn delete<B: Buf>(
-    id: AccountId,
+    id: EntitySegment,
     call: &Call,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {

@@ -13,7 +13,7 @@ use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
-use super::AccountId;
+use super::EntitySegment;
 use crate::call::Call;
 use crate::cursor::Scope;
 use crate::dto::{ActorBody, ClockBody, KeyOnlyRequest, PageBody};
@@ -29,7 +29,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = super::beside(&call, actors(Arc::clone(&call))).await;
             call.respond(outcome)
         });
-    let resume = warp::path!("admin" / "actors" / KindSegment / AccountId / "resume")
+    let resume = warp::path!("admin" / "actors" / KindSegment / EntitySegment / "resume")
         .and(warp::post())
         .and(super::call())
         .and(warp::body::stream())
@@ -80,7 +80,7 @@ async fn actors(call: Arc<Call>) -> Result<Response, Problem> {
 
 async fn resume<B: Buf>(
     kind: KindSegment,
-    id: AccountId,
+    id: EntitySegment,
     call: &Call,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {

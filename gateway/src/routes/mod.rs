@@ -12,6 +12,7 @@ mod operating;
 mod operations;
 mod personal;
 mod transfers;
+mod wallets;
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -32,6 +33,7 @@ pub fn areas() -> Vec<impl Serve> {
     let area = |area| match area {
         Area::Money => money::routes(),
         Area::Transfers => transfers::routes(),
+        Area::Wallets => wallets::routes(),
         Area::Compat => compat::routes(),
         Area::Accounts => accounts::routes(),
         Area::Personal => personal::routes(),
@@ -57,9 +59,9 @@ fn call() -> impl Filter<Extract = (Arc<Call>,), Error = Rejection> + Copy {
 #[derive(Debug)]
 struct Segment<T>(Result<T, IdError>);
 
-/// A path segment that should name an account.
-type AccountId = Segment<EntityId>;
-/// A path segment that should name an operation, and with it a transfer or transaction.
+/// A path segment that should name an account, a wallet, a transfer.
+type EntitySegment = Segment<EntityId>;
+/// A path segment that should name an operation, and with it a transaction.
 type OperationSegment = Segment<OperationId>;
 
 impl<T: FromStr<Err = IdError>> FromStr for Segment<T> {

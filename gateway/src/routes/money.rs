@@ -1,4 +1,4 @@
-//! Deposits and withdrawals.
+//! Deposits and withdrawals, of accounts and wallets alike.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::AccountId;
+use super::EntitySegment;
 use crate::call::Call;
 use crate::dto::MoneyRequest;
 use crate::problem::Problem;
@@ -17,14 +17,22 @@ use crate::{body, command};
 
 /// The routes.
 pub fn routes() -> BoxedFilter<(Response,)> {
-    let deposit = warp::path!("accounts" / AccountId / "deposit")
+    let to_account = warp::path!("accounts" / EntitySegment / "deposit");
+    let to_wallet = warp::path!("wallets" / EntitySegment / "deposit");
+    let deposit = to_account
+        .or(to_wallet)
+        .unify()
         .and(super::call())
         .and(warp::body::stream())
         .then(|id, call: Arc<Call>, body| async move {
             let outcome = deposit(id, &call, body).await;
             call.respond(outcome)
         });
-    let withdraw = warp::path!("accounts" / AccountId / "withdraw")
+    let from_account = warp::path!("accounts" / EntitySegment / "withdraw");
+    let from_wallet = warp::path!("wallets" / EntitySegment / "withdraw");
+    let withdraw = from_account
+        .or(from_wallet)
+        .unify()
         .and(super::call())
         .and(warp::body::stream())
         .then(|id, call: Arc<Call>, body| async move {
@@ -35,7 +43,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
 }
 
 async fn deposit<B: Buf>(
-    id: AccountId,
+    id: EntitySegment,
     call: &Call,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {
@@ -52,7 +60,7 @@ async fn deposit<B: Buf>(
 }
 
 async fn withdraw<B: Buf>(
-    id: AccountId,
+    id: EntitySegment,
     call: &Call,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {

@@ -9,7 +9,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::AccountId;
+use super::EntitySegment;
 use crate::call::Call;
 use crate::dto::KeyOnlyRequest;
 use crate::problem::Problem;
@@ -17,7 +17,7 @@ use crate::{body, command};
 
 /// The routes.
 pub fn routes() -> BoxedFilter<(Response,)> {
-    warp::path!("accounts" / AccountId / "personal-data")
+    warp::path!("accounts" / EntitySegment / "personal-data")
         .and(warp::delete())
         .and(super::call())
         .and(warp::body::stream())
@@ -29,7 +29,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
 }
 
 async fn erase<B: Buf>(
-    id: AccountId,
+    id: EntitySegment,
     call: &Call,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {

@@ -1,19 +1,18 @@
-//! Transfers: made, and looked up.
+//! Transfers: made at once or pending, posted, voided, reversed, and looked up.
 
 use std::sync::Arc;
 
 use bytes::Buf;
-use florin_actors::messages::{Command, Transfer};
-use florin_actors::runtime::Operation;
+use florin_actors::messages::{Command, Hold, Post, Reverse, Transfer, Void};
 use futures_util::Stream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
-use super::OperationSegment;
+use super::EntitySegment;
 use crate::call::Call;
-use crate::dto::{TransferBody, TransferRequest};
+use crate::dto::{KeyOnlyRequest, PostRequest, TransferBody, TransferRequest};
 use crate::problem::Problem;
 use crate::{answer, body, command};
 
@@ -27,14 +26,47 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = transfer(&call, body).await;
             call.respond(outcome)
         });
-    let show = warp::path!("transfers" / OperationSegment)
+    let post = warp::path!("transfers" / EntitySegment / "post")
+        .and(warp::post())
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|id, call: Arc<Call>, body| async move {
+            let outcome = post(id, &call, body).await;
+            call.respond(outcome)
+        });
+    let void = warp::path!("transfers" / EntitySegment / "void")
+        .and(warp::post())
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|id, call: Arc<Call>, body| async move {
+            let outcome = void(id, &call, body).await;
+            call.respond(outcome)
+        });
+    let reverse = warp::path!("transfers" / EntitySegment / "reverse")
+        .and(warp::post())
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|id, call: Arc<Call>, body| async move {
+            let outcome = reverse(id, &call, body).await;
+            call.respond(outcome)
+        });
+    let show = warp::path!("transfers" / EntitySegment)
         .and(warp::get())
         .and(super::call())
         .then(|id, call: Arc<Call>| async move {
             let outcome = show(id, &call).await;
             call.respond(outcome)
         });
-    transfer.or(show).unify().boxed()
+    transfer
+        .or(post)
+        .unify()
+        .or(void)
+        .unify()
+        .or(reverse)
+        .unify()
+        .or(show)
+        .unify()
+        .boxed()
 }
 
 async fn transfer<B: Buf>(
@@ -47,6 +79,20 @@ async fn transfer<B: Buf>(
 
 /// Makes a transfer, however its request was written.
 pub(super) async fn submit(call: &Call, request: TransferRequest) -> Result<Response, Problem> {
+    let key = request.idempotency_key.clone();
+    command::run(call, of_request(request)?, key).await
+}
+
+/// The command of a transfer's request.
+fn of_request(request: TransferRequest) -> Result<Command, Problem> {
+    let pending = request.pending.unwrap_or(false);
+    let expires_in_seconds = request.expires_in_seconds.map(|seconds| seconds.0);
+    if expires_in_seconds.is_some() && !pending {
+        return Err(Problem::malformed(
+            "expires_in_seconds",
+            "is for pending transfers only",
+        ));
+    }
     let transfer = Transfer {
         from: request.from.0,
         to: request.to.0,
@@ -55,16 +101,57 @@ pub(super) async fn submit(call: &Call, request: TransferRequest) -> Result<Resp
         reference: request.reference.map(|reference| reference.0),
         metadata: request.metadata.unwrap_or_default().0,
     };
-    command::run(call, Command::Transfer(transfer), request.idempotency_key).await
+    Ok(if pending {
+        Command::Hold(Box::new(Hold {
+            transfer,
+            expires_in_seconds,
+        }))
+    } else {
+        Command::Transfer(transfer)
+    })
 }
 
-async fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
+async fn post<B: Buf>(
+    id: EntitySegment,
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    let transfer = id.id()?;
+    let request: PostRequest = body::read(call, body).await?;
+    let post = Post {
+        transfer,
+        amount: request.amount.map(|amount| amount.0),
+        is_final: request.is_final.unwrap_or(true),
+    };
+    command::run(call, Command::Post(post), request.idempotency_key).await
+}
+
+async fn void<B: Buf>(
+    id: EntitySegment,
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    let transfer = id.id()?;
+    let request: KeyOnlyRequest = body::read(call, body).await?;
+    let void = Command::Void(Void { transfer });
+    command::run(call, void, request.idempotency_key).await
+}
+
+async fn reverse<B: Buf>(
+    id: EntitySegment,
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    let transfer = id.id()?;
+    let request: KeyOnlyRequest = body::read(call, body).await?;
+    let reverse = Command::Reverse(Reverse { transfer });
+    command::run(call, reverse, request.idempotency_key).await
+}
+
+async fn show(id: EntitySegment, call: &Call) -> Result<Response, Problem> {
     let id = id.id()?;
     call.query()?;
-    let transfer = match call.gateway.core.operation(id).await? {
-        Some(Operation::Decided(decided)) => TransferBody::of(decided.record),
-        Some(Operation::Pending { .. }) | None => None,
-    };
+    let transfer = call.gateway.core.transfer(id).await?;
     let transfer = transfer.ok_or_else(|| Problem::not_found("no transfer has this id"))?;
-    Ok(answer::json(StatusCode::OK, &transfer))
+    Ok(answer::json(StatusCode::OK, &TransferBody::from(transfer)))
 }

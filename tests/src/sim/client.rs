@@ -90,6 +90,7 @@ impl Client {
             request_id: RequestId::given(&format!("request-{number}")).unwrap(),
             correlation_id: None,
             trace: None,
+            kind: None,
             if_match: request.if_match,
             dry_run: request.dry_run,
         };

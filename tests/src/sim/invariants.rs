@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
-    AccountEvent, AccountStatus, Currency, EntityId, Event, ExternalEvent, NumberingEvent,
-    OperationId, Outcome, Overdraft, Record, Timestamp,
+    AccountEvent, AccountStatus, Currency, EntityId, Event, ExternalEvent, MoneyEvent,
+    NumberingEvent, OperationId, Outcome, Overdraft, Record, Timestamp,
 };
 
 use super::model::MOST;
@@ -178,7 +178,7 @@ impl Line {
             Event::Account(AccountEvent::OverdraftChanged(overdraft)) => {
                 self.overdraft = Some(*overdraft);
             }
-            Event::Account(AccountEvent::Debited(amount)) => {
+            Event::Account(AccountEvent::Money(MoneyEvent::Debited(amount))) => {
                 self.balance -= i128::from(amount.get());
                 ensure(!self.frozen, || "a debit of a frozen account".to_owned())?;
                 let over = match self.overdraft {
@@ -190,11 +190,14 @@ impl Line {
                     format!("a debit passes the floor: the balance is {}", self.balance)
                 })?;
             }
-            Event::Account(AccountEvent::Credited(amount)) => {
+            Event::Account(AccountEvent::Money(MoneyEvent::Credited(amount))) => {
                 self.balance += i128::from(amount.get());
                 ensure(self.balance <= MOST, || {
                     "a balance beyond its bound".to_owned()
                 })?;
+            }
+            Event::Account(AccountEvent::Money(_)) | Event::Wallet(_) | Event::Transfer(_) => {
+                return Err("nobody asked for it".to_owned());
             }
             Event::External(ExternalEvent::Opened(currency)) => {
                 ensure(self.version == 1, || "opened twice".to_owned())?;

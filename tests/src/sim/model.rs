@@ -211,8 +211,15 @@ impl Ledger {
                     }),
                 }
             }
-            // Nobody may ask for it.
-            Command::Quarantine(_) => Err(Code::NotFound),
+            // Nobody may ask for the first; clients don't ask for the others yet.
+            Command::Quarantine(_)
+            | Command::Hold(_)
+            | Command::Post(_)
+            | Command::Void(_)
+            | Command::Expire(_)
+            | Command::Reverse(_)
+            | Command::OpenWallet(_)
+            | Command::UpdateWallet(_) => Err(Code::NotFound),
         };
         decided.unwrap_or_else(Verdict::Refused)
     }

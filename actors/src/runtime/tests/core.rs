@@ -1,6 +1,7 @@
 //! Commands, keys, deadlines and reads.
 
 use super::*;
+use crate::views::Period;
 
 #[test]
 fn money_moves_and_the_answer_shows_both_ends() {
@@ -22,7 +23,11 @@ fn money_moves_and_the_answer_shows_both_ends() {
         assert_eq!(shown.view.balances.balance, 70);
         assert_eq!(shown.view.balances.version, 3);
         assert_eq!(shown.holder.as_deref(), Some("Ada"));
-        let page = core.movements(a, None, 10).await.unwrap().unwrap();
+        let page = core
+            .movements(a, Kind::Account, Period::ALWAYS, None, 10)
+            .await
+            .unwrap()
+            .unwrap();
         let amounts: Vec<_> = page
             .entries
             .iter()

@@ -134,6 +134,7 @@ fn context(key: Option<&str>) -> Context {
         request_id: RequestId::given("test").unwrap(),
         correlation_id: None,
         trace: None,
+        kind: None,
         if_match: None,
         dry_run: false,
     }

@@ -1,6 +1,6 @@
 //! Reads an account's movements, page by page.
 
-use florin_actors::messages::{EntityId, Movement};
+use florin_actors::messages::{EntityId, Kind, Movement};
 use florin_actors::views::Period;
 use rand::Rng;
 
@@ -21,7 +21,10 @@ pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
     loop {
         let core = client.core.clone();
         let from = World::durable(&core);
-        let Some(page) = client.read(core.movements(id, before, limit)).await else {
+        let Some(page) = client
+            .read(core.movements(id, Kind::Account, Period::ALWAYS, before, limit))
+            .await
+        else {
             return;
         };
         let count = page.as_ref().map(|page| page.entries.len());
@@ -54,7 +57,7 @@ async fn enter_by_time(client: &mut Client, id: EntityId, entries: &[Movement]) 
     let last = entries.iter().position(|entry| entry.timestamp <= time);
     // Of the newest time of all there may be more by now.
     if let Some(last) = last.filter(|last| *last > 0) {
-        let Some(standing) = client.read(core.balance_at(id, time)).await else {
+        let Some(standing) = client.read(core.balance_at(id, Kind::Account, time)).await else {
             return;
         };
         client.step(|| format!("reads {id} at {time}: {standing:?}"));
@@ -76,7 +79,7 @@ async fn enter_by_time(client: &mut Client, id: EntityId, entries: &[Movement]) 
             to: newest.timestamp,
         };
         let limit = entries.len();
-        let read = core.movements_in(id, period, None, limit);
+        let read = core.movements(id, Kind::Account, period, None, limit);
         let Some(page) = client.read(read).await else {
             return;
         };
