@@ -365,6 +365,7 @@ fn transfer(
         });
         record.postings.push(Posting {
             change: place as u32,
+            item: 0,
             amount: moved,
             currency: "KES".parse().unwrap(),
             balance: i128::from(line.balance),

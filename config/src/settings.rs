@@ -122,6 +122,8 @@ settings! {
         body_read_seconds_max: u64 = 30, integer(1, 600);
         /// The largest body that is taken; a larger one is answered 413.
         body_bytes_max: usize = 1 << 20, integer(KIB, 16 * MIB);
+        /// The largest body of a batch that is taken; a larger one is answered 413.
+        batch_bytes_max: usize = 16 << 20, integer(KIB, 64 * MIB);
         /// How much of a body that is too large is read and thrown away, so that the client sees
         /// the answer; past it the connection closes.
         body_bytes_drained_max: usize = 8 << 20, integer(0, 64 * MIB);
@@ -145,7 +147,7 @@ settings! {
         /// The currency of an account that is created without one.
         default_currency: String = "USD".into(), Rule::Currency;
         /// The largest record one command may make.
-        record_bytes_max: usize = 4 << 20, integer(64 * KIB, 16 * MIB);
+        record_bytes_max: usize = 16 << 20, integer(64 * KIB, 64 * MIB);
     }
     /// The actors: each entity in memory has one.
     actors: Actors {

@@ -10,7 +10,8 @@ use warp::reply::Response;
 
 use crate::codes::ProblemCode;
 use crate::dto::{
-    AccountBody, EndBody, MoneyBody, ResultBody, ResumedBody, TransferDoneBody, WalletBody,
+    AccountBody, BatchDoneBody, EndBody, MoneyBody, ResultBody, ResumedBody, TransactionDoneBody,
+    TransferDoneBody, WalletBody,
 };
 use crate::headers::IDEMPOTENT_REPLAYED;
 use crate::problem::Problem;
@@ -101,6 +102,10 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
             }
             Some(ResultBody::Wallet(Box::new(wallet)))
         }
+        Command::Transact(_) => Some(ResultBody::Transaction(TransactionDoneBody::new(
+            operation, record,
+        ))),
+        Command::Batch(_) => BatchDoneBody::new(operation, record).map(ResultBody::Batch),
         // The node's own: nobody waits for their answers.
         Command::Quarantine(_) | Command::Expire(_) => None,
     }

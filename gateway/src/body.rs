@@ -25,11 +25,22 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
+    let bytes_max = call.gateway.limits.body_bytes_max;
+    read_up_to(call, body, bytes_max).await
+}
+
+/// The same for a body of up to so many bytes.
+pub async fn read_up_to<T, S, B>(call: &Call, body: S, bytes_max: usize) -> Result<T, Problem>
+where
+    T: DeserializeOwned + Send + 'static,
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
     let limits = &call.gateway.limits;
-    if declared_length(&call.headers).is_some_and(|length| length > limits.body_bytes_max as u64) {
-        return Err(too_large(limits.body_bytes_max));
+    if declared_length(&call.headers).is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large(bytes_max));
     }
-    let body = within(limits.body_read, collect(body, limits.body_bytes_max));
+    let body = within(limits.body_read, collect(body, bytes_max));
     let body = body.await.ok_or_else(|| {
         let detail = format!(
             "the body did not arrive within {} s",

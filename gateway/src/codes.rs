@@ -101,7 +101,7 @@ codes! {
         "`If-Match` named a version that the entity does not have now: somebody changed it in between. Read it again, decide again.";
     BodyTooLarge, "body_too_large", "body-too-large", 413, "The body is too large",
         "no, send less",
-        "The body is larger than `gateway.body_bytes_max`. The connection closes after this answer.";
+        "The body is larger than `gateway.body_bytes_max`, of a batch `gateway.batch_bytes_max`, and the connection closes after this answer; or what it asks for makes a record larger than `ledger.record_bytes_max`.";
     UnsupportedMediaType, "unsupported_media_type", "unsupported-media-type", 415, "The body is not called JSON",
         "no, correct it first",
         "A body needs `Content-Type: application/json`, and no content coding.";
@@ -114,6 +114,9 @@ codes! {
     LimitExceeded, "limit_exceeded", "limit-exceeded", 422, "A wallet's limit forbids it",
         "with less, or on another day",
         "The wallet's limit for one transaction, for the UTC day, or for its balance would be passed.";
+    BatchRejected, "batch_rejected", "batch-rejected", 422, "An item was refused, so all were",
+        "with another item",
+        "An atomic batch, or a transaction of many legs, is made whole or not at all. `failed_index` names the item or leg, `item_code` the rule that refused it.";
     BalanceLimitExceeded, "balance_limit_exceeded", "balance-limit-exceeded", 422, "The balance would pass its bounds",
         "with less money there",
         "No balance leaves \u{b1}(2^53 \u{2212} 1) minor units.";
@@ -217,6 +220,7 @@ impl From<Code> for ProblemCode {
             Code::NotReversible => Self::NotReversible,
             Code::AmountExceedsHold => Self::AmountExceedsHold,
             Code::LimitExceeded => Self::LimitExceeded,
+            Code::BatchRejected => Self::BatchRejected,
         }
     }
 }
@@ -227,6 +231,7 @@ impl From<Unavailable> for ProblemCode {
             Unavailable::Overloaded | Unavailable::ReadTimedOut => Self::Overloaded,
             Unavailable::ShuttingDown => Self::ShuttingDown,
             Unavailable::Quarantined => Self::ActorQuarantined,
+            Unavailable::TooLarge => Self::BodyTooLarge,
             Unavailable::DiskLow => Self::DiskLow,
             Unavailable::ViewBehind => Self::ViewBehind,
             Unavailable::OutcomeUnknown => Self::OutcomeUnknown,

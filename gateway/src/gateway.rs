@@ -40,6 +40,8 @@ pub struct Limits {
     pub default_currency: Currency,
     /// The largest body.
     pub body_bytes_max: usize,
+    /// The most bytes of a batch's body.
+    pub batch_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_read: Duration,
     /// How long a command's confirmation waits unless the request says otherwise.
@@ -68,6 +70,7 @@ impl Limits {
         Ok(Self {
             default_currency,
             body_bytes_max: gateway.body_bytes_max,
+            batch_bytes_max: gateway.batch_bytes_max,
             body_read: Duration::from_secs(gateway.body_read_seconds_max),
             confirmation_wait: Duration::from_millis(gateway.confirmation_wait_ms),
             page_default: gateway.page_default,

@@ -46,8 +46,8 @@ fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
     let sentence = sentence
         .rfind(" at line ")
         .map_or(sentence.as_str(), |end| &sentence[..end]);
-    // Our bodies are flat: these are all about fields of the body itself, which serde names in its
-    // sentence; an unknown one, which may hold anything, is better taken from the path.
+    // Of these serde names the field in its sentence, and the path leads to the object that it is
+    // or isn't in; of an unknown one, which may hold anything, to itself.
     for (start, says) in [
         ("unknown field `", "is no field of this request"),
         ("duplicate field `", "is given twice"),
@@ -56,7 +56,12 @@ fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
         if let Some(rest) = sentence.strip_prefix(start) {
             let named = rest.split('`').next().unwrap_or(rest);
             let from_path = start.starts_with("unknown") && path != ".";
-            let field = if from_path { path } else { named.to_owned() };
+            let field = match path.as_str() {
+                path if from_path => path.to_owned(),
+                "." => named.to_owned(),
+                path if path == named || path.ends_with(&format!(".{named}")) => path.to_owned(),
+                path => format!("{path}.{named}"),
+            };
             return Problem::malformed(field, says);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use florin_actors::messages::{OperationId, Rejection, RequestId};
+use florin_actors::messages::{Code, FailedItem, OperationId, Rejection, RequestId};
 use florin_actors::runtime::Unavailable;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +27,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
     operation_id: Option<OperationId>,
+    item: Option<FailedItem>,
     allow: Option<&'static str>,
 }
 
@@ -63,6 +64,14 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'a str>,
+    /// The place of the item or leg that a whole batch or transaction was refused for, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    failed_index: Option<u32>,
+    /// The stable code of the rule that refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    item_code: Option<&'static str>,
 }
 
 /// Writes a value by its `Display`.
@@ -84,6 +93,7 @@ impl Problem {
             detail,
             field: None,
             operation_id: None,
+            item: None,
             allow: None,
         }
     }
@@ -126,7 +136,9 @@ impl Problem {
 
     /// A rule said no.
     pub fn refused(rejection: &Rejection) -> Self {
-        Self::new(rejection.code.into(), rejection.detail.clone())
+        let mut problem = Self::new(rejection.code.into(), rejection.detail.clone());
+        problem.item = rejection.item;
+        problem
     }
 
     /// Names the operation that it is about.
@@ -161,6 +173,8 @@ impl Problem {
             request_id: Text(request_id),
             operation_id: self.operation_id,
             field: self.field.as_deref(),
+            failed_index: self.item.map(|item| item.index),
+            item_code: self.item.map(|item| Code::name(item.code)),
         };
         // Only texts and numbers: nothing here can fail to become JSON.
         let body = serde_json::to_vec(&body).unwrap_or_default();

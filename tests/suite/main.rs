@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod batches;
 mod confirmation;
 mod crash;
 mod cut_starts;

@@ -283,8 +283,11 @@ pub fn plan(command: &Command, asked: Asked, states: &mut impl States) -> Result
                 step: Step::UpdateWallet(update.status, update.overdraft, update.limits),
             }]
         }
-        // About the actor, not the entity: nothing of it changes.
-        Command::Quarantine(_) | Command::Resume(_) => Vec::new(),
+        // About the actor, not the entity: nothing of it changes. What has many parts is planned
+        // part by part.
+        Command::Quarantine(_) | Command::Resume(_) | Command::Transact(_) | Command::Batch(_) => {
+            Vec::new()
+        }
     };
     Ok(parts)
 }

@@ -6,6 +6,7 @@ use super::events::{AccountStatus, TransferMade};
 use super::ids::{EntityId, OperationId};
 use super::iso::Country;
 use super::money::{Currency, Overdraft, WalletLimits};
+use super::rejection::Rejection;
 use super::text::Metadata;
 use super::time::Timestamp;
 
@@ -151,6 +152,17 @@ pub enum Shown {
     Wallet(WalletView),
     /// A transfer's ends as they were afterwards.
     Transfer(TransferEnds),
+    /// The items of a batch that were not simply done, with their places, in order.
+    Batch(Vec<(u32, ItemResult)>),
+}
+
+/// What became of an item that was not simply done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ItemResult {
+    /// A rule forbade it.
+    Refused(Rejection),
+    /// Its key came before: this transfer was made then, or so refused.
+    Replayed(EntityId, TransferStatus),
 }
 
 /// One movement of an entity's history.

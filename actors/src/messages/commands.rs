@@ -47,6 +47,10 @@ pub enum Command {
     OpenWallet(Box<OpenWallet>),
     /// Freezes or unfreezes a wallet, changes its limits.
     UpdateWallet(UpdateWallet),
+    /// Moves money along many legs, all or none.
+    Transact(Box<Transact>),
+    /// Makes many transfers, each a command of its own.
+    Batch(Box<Batch>),
 }
 
 /// Opens an account under an id that the caller of the core has drawn.
@@ -146,6 +150,62 @@ pub struct Hold {
     pub transfer: Transfer,
     /// After how many seconds it expires, 1 … 315,360,000; without it never.
     pub expires_in_seconds: Option<u32>,
+}
+
+/// Moves money along its legs in one transaction: in order, each seeing the earlier ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transact {
+    /// 1 … 100 legs.
+    pub legs: Vec<Leg>,
+    /// The caller's own name for it.
+    pub reference: Option<String>,
+    /// The caller's own pairs.
+    pub metadata: Metadata,
+}
+
+/// One leg of a transaction, in its source's currency.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Where it is taken.
+    pub from: EntityId,
+    /// Where it goes.
+    pub to: EntityId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// Makes transfers in order, each seeing the earlier ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Whether all are made or none; otherwise each by itself.
+    pub atomic: bool,
+    /// 1 … 10,000 transfers.
+    pub items: Vec<BatchItem>,
+}
+
+/// One transfer of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchItem {
+    /// What is to be moved, and between whom.
+    pub transfer: Transfer,
+    /// Whether it is pending, and after how many seconds it expires then.
+    pub pending: Option<Option<u32>>,
+    /// Its own idempotency key.
+    pub key: Option<Arc<str>>,
+}
+
+impl BatchItem {
+    /// The item as the command that it would be by itself.
+    pub fn command(&self) -> Command {
+        let transfer = self.transfer.clone();
+        match self.pending {
+            None => Command::Transfer(transfer),
+            Some(expires_in_seconds) => Command::Hold(Box::new(Hold {
+                transfer,
+                expires_in_seconds,
+            })),
+        }
+    }
 }
 
 /// Posts a pending transfer.
@@ -261,11 +321,15 @@ pub enum CommandKind {
     OpenWallet,
     /// Changes a wallet.
     UpdateWallet,
+    /// Moves money along many legs.
+    Transact,
+    /// Makes many transfers.
+    Batch,
 }
 
 impl CommandKind {
     /// Every kind, in the order of the commands.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::OpenAccount,
         Self::UpdateAccount,
         Self::DeleteAccount,
@@ -282,6 +346,8 @@ impl CommandKind {
         Self::Reverse,
         Self::OpenWallet,
         Self::UpdateWallet,
+        Self::Transact,
+        Self::Batch,
     ];
 
     /// The kind's name outside, as `transfer`.
@@ -303,6 +369,8 @@ impl CommandKind {
             Self::Reverse => "reversal",
             Self::OpenWallet => "open_wallet",
             Self::UpdateWallet => "update_wallet",
+            Self::Transact => "transaction",
+            Self::Batch => "batch",
         }
     }
 }
@@ -327,12 +395,14 @@ impl Command {
             Self::Reverse(_) => CommandKind::Reverse,
             Self::OpenWallet(_) => CommandKind::OpenWallet,
             Self::UpdateWallet(_) => CommandKind::UpdateWallet,
+            Self::Transact(_) => CommandKind::Transact,
+            Self::Batch(_) => CommandKind::Batch,
         }
     }
 
-    /// The entity whose actor takes this command: of a transfer its source. `None` for a command
-    /// that makes a new entity.
-    pub const fn routing_entity(&self) -> Option<EntityId> {
+    /// The entity whose actor takes this command: of a transfer its source, of several the first
+    /// one's. `None` for a command that makes a new entity.
+    pub fn routing_entity(&self) -> Option<EntityId> {
         match self {
             Self::OpenAccount(_) | Self::OpenWallet(_) => None,
             Self::UpdateAccount(command) => Some(command.account),
@@ -349,6 +419,8 @@ impl Command {
             Self::Expire(command) => Some(command.transfer),
             Self::Reverse(command) => Some(command.transfer),
             Self::UpdateWallet(command) => Some(command.wallet),
+            Self::Transact(command) => command.legs.first().map(|leg| leg.from),
+            Self::Batch(command) => command.items.first().map(|item| item.transfer.from),
         }
     }
 
@@ -360,6 +432,7 @@ impl Command {
             Self::Withdraw(command) => (&command.reference, &command.metadata),
             Self::Transfer(command) => (&command.reference, &command.metadata),
             Self::Hold(command) => (&command.transfer.reference, &command.transfer.metadata),
+            Self::Transact(command) => (&command.reference, &command.metadata),
             Self::UpdateAccount(_)
             | Self::DeleteAccount(_)
             | Self::EraseAccount(_)
@@ -370,7 +443,8 @@ impl Command {
             | Self::Expire(_)
             | Self::Reverse(_)
             | Self::OpenWallet(_)
-            | Self::UpdateWallet(_) => return (None, None),
+            | Self::UpdateWallet(_)
+            | Self::Batch(_) => return (None, None),
         };
         (reference.as_deref(), Some(metadata))
     }

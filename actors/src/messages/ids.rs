@@ -126,7 +126,29 @@ id! {
     OperationId
 }
 
+/// The random bits of an id above its shard.
+const RANDOM: u128 = (1 << 54) - 1;
+
 impl OperationId {
+    /// The operation of a batch's item: its random bits are counted on from the batch's, so that
+    /// ids are in the order of items and need not be kept.
+    pub const fn item(self, index: u32, shard: u8) -> Self {
+        let random = (self.0 >> 8).wrapping_add(index as u128 + 1) & RANDOM;
+        Self(self.0 & !(RANDOM << 8 | 0xff) | random << 8 | shard as u128)
+    }
+
+    /// Which item of a batch of so many this is; `None`: of another batch, or no item.
+    pub const fn index_in(self, batch: Self, items: usize) -> Option<u32> {
+        if (self.0 ^ batch.0) & !(RANDOM << 8 | 0xff) != 0 {
+            return None;
+        }
+        let count = (self.0 >> 8).wrapping_sub(batch.0 >> 8) & RANDOM;
+        if count == 0 || count > items as u128 {
+            return None;
+        }
+        Some(count as u32 - 1)
+    }
+
     /// The transfer that the operation makes: one id serves both.
     pub const fn transfer(self) -> EntityId {
         EntityId(self.0)
@@ -153,6 +175,23 @@ mod tests {
         assert_eq!(id.shard(), 0xa5);
         assert!(id.to_string().starts_with("01901234-5678-7"));
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn an_item_s_id_leads_back_to_its_place() {
+        for random in [0, 7, u128::MAX, u128::MAX - (5 << 12)] {
+            let batch = OperationId::from_parts(1_700_000_000_000, random, 9);
+            for index in [0, 1, 9_999] {
+                let item = batch.item(index, 0xa5);
+                let uuid = uuid::Uuid::parse_str(&item.to_string()).unwrap();
+                assert_eq!((uuid.get_version_num(), item.shard()), (7, 0xa5));
+                assert_eq!(item.index_in(batch, 10_000), Some(index));
+                assert_eq!(item.index_in(batch, index as usize), None);
+            }
+            assert_eq!(batch.index_in(batch, 10_000), None);
+            let other = OperationId::from_parts(1_700_000_000_001, random, 9);
+            assert_eq!(other.item(0, 9).index_in(batch, 10_000), None);
+        }
     }
 
     #[test]

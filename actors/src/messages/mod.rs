@@ -14,12 +14,13 @@ mod text;
 mod time;
 
 pub use answers::{
-    AccountView, Balances, Movement, Shown, TransferEnds, TransferStatus, TransferView, WalletView,
+    AccountView, Balances, ItemResult, Movement, Shown, TransferEnds, TransferStatus, TransferView,
+    WalletView,
 };
 pub use commands::{
-    Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, Expire, Hold, OpenAccount,
-    OpenWallet, Post, Quarantine, Resume, Reverse, Transfer, UpdateAccount, UpdateWallet, Void,
-    Withdraw,
+    Batch, BatchItem, Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, Expire,
+    Hold, Leg, OpenAccount, OpenWallet, Post, Quarantine, Resume, Reverse, Transact, Transfer,
+    UpdateAccount, UpdateWallet, Void, Withdraw,
 };
 pub use events::{
     AccountEvent, AccountStatus, Event, ExternalEvent, Kind, MoneyEvent, NumberingEvent, Opened,
@@ -32,6 +33,6 @@ pub use money::{
 };
 pub use personal::{Personal, PersonalRow};
 pub use record::{Change, Execution, FORMAT, Input, Outcome, Posting, Record};
-pub use rejection::{Code, Rejection};
+pub use rejection::{Code, FailedItem, Rejection};
 pub use text::{Caller, Metadata, RequestId, TextError, TraceParent, key, name, reference};
 pub use time::{TimeError, Timestamp};

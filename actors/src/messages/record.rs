@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{AccountView, Balances, Shown, TransferEnds, WalletView};
-use super::commands::{Command, CommandKind};
+use super::answers::{AccountView, Balances, ItemResult, Shown, TransferEnds, WalletView};
+use super::commands::{BatchItem, Command, CommandKind};
 use super::events::{AccountEvent, AccountStatus, Event, Kind, TransferMade};
 use super::ids::{EntityId, OperationId};
 use super::money::{Amount, Currency, Overdraft};
@@ -95,6 +95,8 @@ impl Change {
 pub struct Posting {
     /// Which of the record's changes made it.
     pub change: u32,
+    /// Which item of a batch made it; 0 elsewhere.
+    pub item: u32,
     /// Minor units, negative for a debit; 0 where only what is held changed.
     pub amount: i64,
     /// The currency of both.
@@ -152,22 +154,119 @@ impl Record {
         })
     }
 
-    /// What the record's movements are: `deposit`, `withdrawal`, `transfer` or `reversal`.
+    /// What the record's movements are: `deposit`, `withdrawal`, `transfer`, `reversal` or
+    /// `transaction`.
     pub const fn transaction_type(&self) -> &'static str {
         match &self.command {
             // The transfer was made earlier, and moves now.
-            Command::Hold(_) | Command::Post(_) => CommandKind::Transfer.name(),
+            Command::Hold(_) | Command::Post(_) | Command::Batch(_) => CommandKind::Transfer.name(),
             command => command.kind().name(),
         }
     }
 
+    /// The version of a posting's entity right after it. `None`: the posting isn't this record's.
+    pub fn version_after(&self, posting: &Posting) -> Option<u64> {
+        let change = self.changes.get(posting.change as usize)?;
+        let of_entity = |other: &&Posting| other.change == posting.change;
+        let later = self.postings.iter().filter(of_entity);
+        let later = later.filter(|other| other.item > posting.item).count();
+        Some(change.version - later as u64)
+    }
+
+    /// The items of a batch that were done or refused by a rule, not replayed, each with what it was
+    /// refused for.
+    pub fn items(&self) -> impl Iterator<Item = (u32, &BatchItem, Option<&Rejection>)> {
+        let items: &[BatchItem] = match (&self.command, &self.outcome) {
+            (Command::Batch(batch), Outcome::Done(_)) => &batch.items,
+            _ => &[],
+        };
+        let mut others = self.other_items().iter().peekable();
+        let each = items.iter().enumerate();
+        each.filter_map(move |(index, item)| {
+            let other = others.next_if(|(place, _)| *place as usize == index);
+            match other {
+                None => Some((index as u32, item, None)),
+                Some((_, ItemResult::Refused(rejection))) => {
+                    Some((index as u32, item, Some(rejection)))
+                }
+                Some((_, ItemResult::Replayed(..))) => None,
+            }
+        })
+    }
+
+    /// The items of a batch that were not simply done.
+    pub fn other_items(&self) -> &[(u32, ItemResult)] {
+        match &self.outcome {
+            Outcome::Done(Some(shown)) => match &**shown {
+                Shown::Batch(others) => others,
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+
+    /// What became of a batch's item.
+    pub fn item(&self, index: u32) -> Option<(&BatchItem, Option<&ItemResult>)> {
+        let (Command::Batch(batch), Outcome::Done(_)) = (&self.command, &self.outcome) else {
+            return None;
+        };
+        let others = self.other_items();
+        let other = others.binary_search_by_key(&index, |(place, _)| *place);
+        let other = other.ok().map(|place| &others[place].1);
+        Some((batch.items.get(index as usize)?, other))
+    }
+
+    /// Which item of this record's batch an operation is, if the record made it.
+    pub fn item_of(&self, operation: OperationId) -> Option<u32> {
+        let Command::Batch(batch) = &self.command else {
+            return None;
+        };
+        let index = operation.index_in(self.operation_id, batch.items.len())?;
+        let (item, other) = self.item(index)?;
+        let own = self.operation_id.item(index, item.transfer.from.shard());
+        (other.is_none() && own == operation).then_some(index)
+    }
+
+    /// Every operation that the record settled.
+    pub fn operations(&self) -> impl Iterator<Item = OperationId> {
+        let items = self.items().filter(|(.., refused)| refused.is_none());
+        let items = items.map(|(index, item, _)| {
+            let shard = item.transfer.from.shard();
+            self.operation_id.item(index, shard)
+        });
+        std::iter::once(self.operation_id).chain(items)
+    }
+
+    /// Every idempotency key that the record settled.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.key.as_deref().into_iter().chain(self.item_keys())
+    }
+
+    /// Every idempotency key of a batch's items that the record settled.
+    pub fn item_keys(&self) -> impl Iterator<Item = &str> {
+        let kept = |refused: Option<&Rejection>| refused.is_none_or(|no| no.code.is_stored());
+        let items = self.items().filter(move |(.., refused)| kept(*refused));
+        items.filter_map(|(_, item, _)| item.key.as_deref())
+    }
+
     /// The transfer that an operation made at once; `None` if it made none, or a pending one.
     pub fn transfer(&self, operation: OperationId) -> Option<TransferMade> {
-        if self.operation_id != operation || !matches!(self.outcome, Outcome::Done(_)) {
+        if !matches!(self.outcome, Outcome::Done(_)) {
             return None;
         }
-        let target = self.postings.iter().find(|posting| posting.amount > 0)?;
+        let item = match self.item_of(operation) {
+            Some(item) => item,
+            None if self.operation_id == operation => 0,
+            None => return None,
+        };
+        let mut postings = self.postings.iter();
+        let target = postings.find(|posting| posting.item == item && posting.amount > 0)?;
         let (from, to, notes) = match &self.command {
+            Command::Batch(batch) if operation != self.operation_id => {
+                let transfer = &batch.items.get(item as usize)?.transfer;
+                let notes = (transfer.reference.clone(), transfer.metadata.clone());
+                (transfer.from, transfer.to, notes)
+            }
             Command::Transfer(transfer) => {
                 let notes = (transfer.reference.clone(), transfer.metadata.clone());
                 (transfer.from, transfer.to, notes)

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 /// | `not_reversible` | 409 | no |
 /// | `amount_exceeds_hold` | 422 | with less |
 /// | `limit_exceeded` | 422 | with less, or another day |
+/// | `batch_rejected` | 422 | with another item |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Code {
     /// No such entity.
@@ -77,11 +78,13 @@ pub enum Code {
     AmountExceedsHold,
     /// A wallet's limit forbids it.
     LimitExceeded,
+    /// An item of an atomic batch, or a leg of a transaction, was refused.
+    BatchRejected,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NotFound,
         Self::VersionMismatch,
         Self::AccountDeleted,
@@ -104,6 +107,7 @@ impl Code {
         Self::NotReversible,
         Self::AmountExceedsHold,
         Self::LimitExceeded,
+        Self::BatchRejected,
     ];
 
     /// The code's stable name, as `insufficient_funds`.
@@ -131,6 +135,7 @@ impl Code {
             Self::NotReversible => "not_reversible",
             Self::AmountExceedsHold => "amount_exceeds_hold",
             Self::LimitExceeded => "limit_exceeded",
+            Self::BatchRejected => "batch_rejected",
         }
     }
 
@@ -160,6 +165,7 @@ impl Code {
             Self::BalanceLimitExceeded => 12,
             Self::DeadlineExceeded => 13,
             Self::ActorFaulted => 14,
+            Self::BatchRejected => 15,
         }
     }
 
@@ -179,6 +185,17 @@ pub struct Rejection {
     pub code: Code,
     /// A sentence for the caller: what was asked, what stood against it.
     pub detail: Cow<'static, str>,
+    /// Which item of an atomic batch, or which leg, was refused, and by which rule.
+    pub item: Option<FailedItem>,
+}
+
+/// The item that a batch was refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedItem {
+    /// Its place, from 0.
+    pub index: u32,
+    /// Which rule refused it.
+    pub code: Code,
 }
 
 impl Rejection {
@@ -187,6 +204,19 @@ impl Rejection {
         Self {
             code,
             detail: detail.into(),
+            item: None,
+        }
+    }
+
+    /// The refusal of a whole batch or transaction for one of its items or legs.
+    pub fn of_item(index: u32, item: Self) -> Self {
+        Self {
+            code: Code::BatchRejected,
+            detail: item.detail,
+            item: Some(FailedItem {
+                index,
+                code: item.code,
+            }),
         }
     }
 }

@@ -58,6 +58,7 @@ fn record(command: Command, outcome: Outcome, events: Vec<Event>) -> Record {
         }],
         postings: vec![Posting {
             change: 0,
+            item: 0,
             amount: -70,
             currency: "USD".parse().unwrap(),
             balance: 1_000,
@@ -184,6 +185,7 @@ fn records() -> Vec<Record> {
     ];
     records.extend(of_transfers());
     records.extend(of_wallets());
+    records.extend(of_many());
     records
 }
 
@@ -268,6 +270,54 @@ fn of_transfers() -> Vec<Record> {
                 Event::Transfer(TransferEvent::Immediate(Box::new(made))),
                 Event::Transfer(TransferEvent::Reversed),
             ],
+        ),
+    ]
+}
+
+fn of_many() -> Vec<Record> {
+    let amount = Amount::new(70).unwrap();
+    let (from, to) = (id(1), id(2));
+    let transfer = Transfer {
+        from,
+        to,
+        amount,
+        currency: None,
+        reference: Some("r".to_owned()),
+        metadata: metadata(),
+    };
+    let transact = Transact {
+        legs: vec![Leg { from, to, amount }],
+        reference: None,
+        metadata: metadata(),
+    };
+    let item = |pending, key| BatchItem {
+        transfer: transfer.clone(),
+        pending,
+        key,
+    };
+    let batch = Batch {
+        atomic: false,
+        items: vec![
+            item(None, None),
+            item(Some(None), Some("k".into())),
+            item(Some(Some(9)), None),
+        ],
+    };
+    let refused = Rejection::new(Code::SameAccount, "no");
+    let others = vec![
+        (1, ItemResult::Refused(refused.clone())),
+        (2, ItemResult::Replayed(id(3), TransferStatus::Posted)),
+    ];
+    vec![
+        record(
+            Command::Transact(Box::new(transact)),
+            Outcome::Refused(Rejection::of_item(3, refused)),
+            vec![],
+        ),
+        record(
+            Command::Batch(Box::new(batch)),
+            Outcome::Done(Some(Box::new(Shown::Batch(others)))),
+            vec![],
         ),
     ]
 }

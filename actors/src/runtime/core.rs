@@ -161,6 +161,7 @@ impl Core {
             deadline_nanos: came_nanos.saturating_add(wait_nanos),
             key_searched: None,
             original: None,
+            item_keys: None,
             read_again: false,
             reply_to,
         });

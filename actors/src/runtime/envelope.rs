@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::batches::KnownKeys;
 use super::confirmation::Slot;
 use super::inbox::Inbox;
 use super::index::Searched;
@@ -28,6 +29,8 @@ pub struct Envelope {
     pub key_searched: Option<Searched>,
     /// What the journal told of the transfer that it is about, where that is no entity.
     pub original: Option<Original>,
+    /// What the journal told of its items' keys.
+    pub item_keys: Option<Box<KnownKeys>>,
     /// Whether its entity, which could not be read, was read once more for it.
     pub read_again: bool,
     /// The way back.

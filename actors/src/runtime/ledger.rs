@@ -18,7 +18,7 @@ use super::envelope::{Envelope, FilledByLane, Letter};
 use super::heads::Heads;
 use super::host::Host;
 use super::id_hasher::IdHasher;
-use super::index::{Index, operation_entry, prepared};
+use super::index::{Index, key_hash, operation_entry, prepared};
 use super::intercept::Intercept;
 use super::observer::Observer;
 use super::passivation::PassivationOptions;
@@ -198,11 +198,17 @@ impl Ledger {
         if self.sequencer.borrow_mut().append(record, personal)? {
             self.chunk_begun.notify_one();
         }
-        self.operations
-            .borrow_mut()
-            .insert(operation_entry(record.operation_id), record.sequence);
+        let mut operations = self.operations.borrow_mut();
+        for operation in record.operations() {
+            operations.insert(operation_entry(operation), record.sequence);
+        }
+        let mut keys = self.keys.borrow_mut();
+        // Hashed already.
         if let Some(key) = key {
-            self.keys.borrow_mut().insert(key, record.sequence);
+            keys.insert(key, record.sequence);
+        }
+        for key in record.item_keys() {
+            keys.insert(key_hash(&record.caller, key), record.sequence);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::reply::Unavailable;
 use super::seat::{Phase, Present, Seat};
 use super::turn::Need;
 use crate::entities::{Original, Stamp, State};
-use crate::messages::{Change, EntityId, OperationId, Record};
+use crate::messages::{Change, Command, EntityId, OperationId, Outcome, Record};
 use crate::record_codec::decode_record;
 use crate::views::Views;
 
@@ -35,6 +35,11 @@ impl Ledger {
                 Ok(())
             }
             Need::Entity(entity) => self.settled(entity).await.map(drop),
+            Need::Parties => {
+                self.settle(&envelope.command.parties()).await;
+                Ok(())
+            }
+            Need::ItemKeys => self.fetch_item_keys(envelope).await,
             Need::Original(transfer) => {
                 envelope.original = Some(self.original(transfer.operation()).await?);
                 Ok(())
@@ -151,6 +156,10 @@ impl Ledger {
 
 /// What a record tells of the transfer that its operation made.
 fn original(record: &Record, operation: OperationId) -> Original {
+    let is_done = matches!(record.outcome, Outcome::Done(_));
+    if is_done && matches!(record.command, Command::Transact(_)) {
+        return Original::ManyLegs;
+    }
     match record.transfer(operation) {
         Some(made) => Original::Immediate(Box::new(made)),
         None => Original::Absent,

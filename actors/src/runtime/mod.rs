@@ -2,6 +2,7 @@
 //! idempotency, confirmation, and the way back.
 
 mod answering;
+mod batches;
 mod beside;
 mod clock;
 mod confirmation;

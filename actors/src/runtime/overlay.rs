@@ -1,8 +1,10 @@
 //! The copies that a turn works on: what it looked at, and what the events make of it.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::envelope::Envelope;
+use super::id_hasher::IdHasher;
 use super::ledger::Ledger;
 use super::seat::{Phase, Seat};
 use crate::entities::{Lookup, Original, Part, Stamp, State, States, Step};
@@ -40,13 +42,22 @@ pub(super) struct Touched {
     pub(super) change: Change,
 }
 
+/// So many entities are found fastest one by one.
+const FEW: usize = 8;
+
 /// The entities that a turn looks at.
 pub(super) struct Overlay<'l> {
     ledger: &'l Rc<Ledger>,
     subject: &'l Rc<Seat>,
     envelope: &'l Envelope,
     seen: Vec<Seen>,
+    /// Where each entity is among those, once there are many.
+    places: HashMap<EntityId, usize, IdHasher>,
     postings: Vec<Posting>,
+    /// Which item of a batch is worked on.
+    item: u32,
+    /// Whether an entity has one posting in all, whatever moves it how often.
+    nets: bool,
 }
 
 /// One entity as the turn found it, and what the turn made of it.
@@ -93,8 +104,7 @@ impl States for Overlay<'_> {
                     return Lookup::Unloaded;
                 }
                 seat.needed.set(self.subject.needed.get());
-                self.seen.push(Seen::of(seat));
-                self.seen.len() - 1
+                self.take_in(Seen::of(seat))
             }
         };
         self.ledger.asked.set(Some(entity));
@@ -115,7 +125,7 @@ impl States for Overlay<'_> {
     fn fresh(&mut self, entity: EntityId) {
         if self.place(entity).is_none() {
             let seat = self.ledger.seat(entity, Phase::Live);
-            self.seen.push(Seen::of(seat));
+            self.take_in(Seen::of(seat));
         }
     }
 }
@@ -132,12 +142,43 @@ impl<'l> Overlay<'l> {
             subject,
             envelope,
             seen: Vec::with_capacity(2),
+            places: HashMap::default(),
             postings: Vec::new(),
+            item: 0,
+            nets: false,
         }
     }
 
+    /// From now on it is this item of a batch that is worked on.
+    pub(super) const fn begin_item(&mut self, item: u32) {
+        self.item = item;
+    }
+
+    /// From now on an entity gets one posting in all.
+    pub(super) const fn net(&mut self) {
+        self.nets = true;
+    }
+
     fn place(&self, entity: EntityId) -> Option<usize> {
-        self.seen.iter().position(|seen| seen.seat.entity == entity)
+        if self.seen.len() <= FEW {
+            return self.seen.iter().position(|seen| seen.seat.entity == entity);
+        }
+        self.places.get(&entity).copied()
+    }
+
+    fn take_in(&mut self, seen: Seen) -> usize {
+        let place = self.seen.len();
+        if place == FEW {
+            let known = self.seen.iter().enumerate();
+            self.places = known
+                .map(|(place, seen)| (seen.seat.entity, place))
+                .collect();
+        }
+        if place >= FEW {
+            self.places.insert(seen.seat.entity, place);
+        }
+        self.seen.push(seen);
+        place
     }
 
     /// The version of an entity that was looked at.
@@ -177,10 +218,21 @@ impl<'l> Overlay<'l> {
             if events.is_empty() {
                 continue;
             }
-            seen.version += 1;
-            seen.raised += 1;
-            if let Some(posting) = posting(&part, after, place) {
-                self.postings.push(posting);
+            let mut posting = posting(&part, after, place, self.item);
+            let before = match &posting {
+                Some(_) if self.nets => {
+                    let mut known = self.postings.iter_mut();
+                    known.find(|known| known.change as usize == place)
+                }
+                _ => None,
+            };
+            if let (Some(before), Some(after)) = (before, &mut posting) {
+                after.amount += before.amount;
+                *before = *after;
+            } else {
+                seen.version += 1;
+                seen.raised += 1;
+                self.postings.extend(posting);
             }
             if seen.events.is_empty() {
                 seen.events = events;
@@ -191,9 +243,15 @@ impl<'l> Overlay<'l> {
     }
 
     /// The verdict of yes: everything that was evolved.
-    pub(super) fn done(mut self, command: &Command) -> Verdict {
+    pub(super) fn done(self, command: &Command) -> Verdict {
+        let shown = self.shown(command);
+        self.done_showing(shown)
+    }
+
+    /// The verdict of yes; and what the answer shows.
+    pub(super) fn done_showing(mut self, shown: Option<Shown>) -> Verdict {
         let rests_on = self.rests_on();
-        let outcome = Outcome::Done(self.shown(command).map(Box::new));
+        let outcome = Outcome::Done(shown.map(Box::new));
         let mut touched: Vec<Touched> = Vec::with_capacity(self.seen.len());
         // Where each entity stands among those that changed.
         let mut places = Vec::with_capacity(self.seen.len());
@@ -288,7 +346,7 @@ impl<'l> Overlay<'l> {
 }
 
 /// The posting of a part that moved money, or changed what is held.
-fn posting(part: &Part, after: &State, place: usize) -> Option<Posting> {
+fn posting(part: &Part, after: &State, place: usize, item: u32) -> Option<Posting> {
     let amount = match &part.step {
         Step::Debit(amount, _) | Step::PostHold { amount, .. } => -amount.signed(),
         Step::Credit(amount, _) => amount.signed(),
@@ -298,6 +356,7 @@ fn posting(part: &Part, after: &State, place: usize) -> Option<Posting> {
     let (currency, balance, held, overdraft) = after.posted()?;
     Some(Posting {
         change: place as u32,
+        item,
         amount,
         currency,
         balance,

@@ -17,7 +17,7 @@ use crate::messages::{
     Balances, Currency, EntityId, Kind, Movement, OperationId, Timestamp, TransferStatus,
     TransferView, WalletView,
 };
-use crate::views::{AccountFilter, Period, Standing, as_of, read_movements};
+use crate::views::{AccountFilter, Mark, Period, Standing, as_of, read_movements};
 
 impl Core {
     /// An account as it is now. `None`: no such account.
@@ -147,19 +147,26 @@ impl Core {
         entity: EntityId,
         kind: Kind,
         period: Period,
-        before: Option<u64>,
+        before: Option<Mark>,
         limit: usize,
-    ) -> Result<Option<Page<Movement, u64>>, Unavailable> {
+    ) -> Result<Option<Page<Movement, Mark>>, Unavailable> {
         let head = self.head(entity, kind).await?;
         let Some(head) = head else { return Ok(None) };
         let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
         self.blocking(move || {
             let from = match before {
-                Some(before) => Some(before),
-                None if period == Period::ALWAYS => None,
-                None => views.begin(entity, period)?,
+                Some(before) => before,
+                None => {
+                    let begin = match period {
+                        Period::ALWAYS => None,
+                        period => views.begin(entity, period)?,
+                    };
+                    Mark {
+                        record: begin.map_or(head, |begin| begin.min(head)),
+                        shown: 0,
+                    }
+                }
             };
-            let from = from.map_or(head, |from| from.min(head));
             read_movements(&reader, entity, from, period, limit)
         })
         .await
@@ -231,7 +238,7 @@ impl Core {
             .blocking(move || read_decided(&reader, sequence))
             .await?;
         // A hit is checked against the record itself.
-        let is_own = decided.record.operation_id == id;
+        let is_own = decided.record.operations().any(|operation| operation == id);
         Ok(is_own.then(|| Operation::Decided(Box::new(decided))))
     }
 

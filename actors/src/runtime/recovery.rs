@@ -78,12 +78,14 @@ pub(super) fn read_tail(
                     note_quarantine(&mut known.quarantined, &record);
                 }
                 if sequence > covered.1 {
-                    operations.insert(operation_entry(record.operation_id), sequence);
+                    for operation in record.operations() {
+                        operations.insert(operation_entry(operation), sequence);
+                    }
                 }
-                if sequence > covered.0
-                    && let Some(key) = &record.key
-                {
-                    keys.insert(key_hash(&record.caller, key), sequence);
+                if sequence > covered.0 {
+                    for key in record.keys() {
+                        keys.insert(key_hash(&record.caller, key), sequence);
+                    }
                 }
             }
             next = frame.last_sequence + 1;

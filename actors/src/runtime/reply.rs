@@ -19,6 +19,9 @@ pub enum Unavailable {
     /// An entity that the command needs can't be read or is out of service.
     #[error("an entity that this command needs is out of service")]
     Quarantined,
+    /// Its record would be larger than a record may be.
+    #[error("the command's record would be larger than a record may be")]
+    TooLarge,
     /// Less disk is free than the limit.
     #[error("the disk is nearly full")]
     DiskLow,
@@ -40,6 +43,7 @@ impl Unavailable {
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
             Self::Quarantined => "actor_quarantined",
+            Self::TooLarge => "body_too_large",
             Self::DiskLow => "disk_low",
             Self::ViewBehind => "view_behind",
             Self::ReadTimedOut => "overloaded",

@@ -39,17 +39,37 @@ pub enum Need {
     Key(u128),
     /// The record that made this transfer.
     Original(EntityId),
+    /// Every entity that a command of many parts names, in memory.
+    Parties,
+    /// What the journal tells of the keys of a batch's items.
+    ItemKeys,
 }
 
 /// Why there is no verdict.
-enum Obstacle {
+pub(super) enum Obstacle {
     Need(Need),
     Unavailable(Unavailable),
 }
 
 impl Ledger {
     /// Takes one command's turn on behalf of its entity's actor.
-    pub(super) fn turn(self: &Rc<Self>, seat: &Rc<Seat>, mut envelope: Box<Envelope>) -> Turn {
+    pub(super) fn turn(self: &Rc<Self>, seat: &Rc<Seat>, envelope: Box<Envelope>) -> Turn {
+        let parties = envelope.command.parties();
+        if !self.are_settled(&parties) {
+            return Turn::Needs(envelope, Need::Parties);
+        }
+        let turn = self.turn_among(seat, envelope);
+        if matches!(turn, Turn::Ended) {
+            for entity in parties {
+                let party = self.directory.borrow().seat(entity).cloned();
+                party.iter().for_each(|party| self.forget_vacant(party));
+            }
+        }
+        turn
+    }
+
+    /// The turn, once every entity that a command of many parts names is in memory.
+    fn turn_among(self: &Rc<Self>, seat: &Rc<Seat>, mut envelope: Box<Envelope>) -> Turn {
         if seat.phase().is_passing() {
             return Turn::Needs(envelope, Need::Subject);
         }
@@ -73,6 +93,9 @@ impl Ledger {
             }
         }
         self.leave_default_currency_away(seat, &mut envelope);
+        if let Command::Batch(batch) = &mut envelope.command {
+            self.leave_item_currencies_away(batch);
+        }
         let mut claim = None;
         if let Some(key) = envelope
             .context
@@ -134,6 +157,13 @@ impl Ledger {
         stamp: Stamp,
     ) -> Result<Verdict, Obstacle> {
         let mut overlay = Overlay::new(self, seat, envelope);
+        match &envelope.command {
+            Command::Transact(transact) => {
+                return self.decide_legs(transact, envelope, overlay, stamp);
+            }
+            Command::Batch(batch) => return self.decide_batch(batch, envelope, overlay, stamp),
+            _ => {}
+        }
         let asked = Asked {
             subject: envelope.subject,
             operation: envelope.operation_id,
@@ -172,7 +202,7 @@ impl Ledger {
         Ok(overlay.done(&envelope.command))
     }
 
-    fn obstacle(&self, entity: EntityId) -> Obstacle {
+    pub(super) fn obstacle(&self, entity: EntityId) -> Obstacle {
         match self
             .directory
             .borrow()
@@ -226,7 +256,7 @@ impl Ledger {
                 // Before anything was done: the copies are dropped with the verdict.
                 tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
                 self.queued.borrow_mut().remove(&record.operation_id);
-                self.send(Reply::Unavailable(Unavailable::Overloaded), &reply_to);
+                self.send(Reply::Unavailable(Unavailable::TooLarge), &reply_to);
                 seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
                 return;
             }

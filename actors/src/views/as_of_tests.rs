@@ -159,7 +159,11 @@ proptest! {
                         from: Timestamp::from_micros(from),
                         to: Timestamp::from_micros(to),
                     };
-                    let mut begin = views.begin(entity, period).unwrap().unwrap_or(head);
+                    let begin = views.begin(entity, period).unwrap().unwrap_or(head);
+                    let mut begin = Mark {
+                        record: begin,
+                        shown: 0,
+                    };
                     let mut found = Vec::new();
                     loop {
                         let page = read_movements(&reader, entity, begin, period, 3).unwrap();

@@ -3,7 +3,7 @@
 use florin_storage::Reader;
 
 use super::Views;
-use crate::messages::{EntityId, Kind, Movement, Record, Timestamp};
+use crate::messages::{Command, EntityId, Kind, Movement, Posting, Record, Timestamp};
 use crate::runtime::{Page, read_record};
 
 /// A time from its beginning to just before its end.
@@ -35,56 +35,61 @@ impl Views {
     }
 }
 
-/// Movements of `entity` in `period`, newest first, from record `head` back. `next` is the record
-/// to go on with. Blocks on the disk.
+/// Where an entity's movements go on: with a record, and how many of its movements, the newest first,
+/// were shown already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The record.
+    pub record: u64,
+    /// How many of its movements of this entity come no more.
+    pub shown: u32,
+}
+
+/// Movements of `entity` in `period`, newest first, from `mark` back. `next` is where to go on.
+/// Blocks on the disk.
 ///
 /// # Errors
 /// What can't be read, as a sentence.
 pub fn read_movements(
     reader: &Reader,
     entity: EntityId,
-    head: u64,
+    mark: Mark,
     period: Period,
     limit: usize,
-) -> Result<Page<Movement, u64>, String> {
+) -> Result<Page<Movement, Mark>, String> {
     let mut entries = Vec::new();
-    let mut next = head;
-    while entries.len() < limit {
-        let Some((_, movement, before)) = next_movement(reader, entity, next, period)? else {
-            next = 0;
-            break;
-        };
-        entries.push(movement);
-        next = before;
-    }
-    // What is left may move nothing, as the record that opens an account: then this is the end.
-    let next = next_movement(reader, entity, next, period)?.map(|(record, ..)| record);
-    Ok(Page { entries, next })
-}
-
-/// The last movement in `period` at or before record `from`: its record, itself, and the record
-/// before.
-fn next_movement(
-    reader: &Reader,
-    entity: EntityId,
-    from: u64,
-    period: Period,
-) -> Result<Option<(u64, Movement, u64)>, String> {
-    let mut next = from;
-    while next > 0 {
-        let (record, place) = read_change(reader, entity, next)?;
+    let mut next = mark;
+    while next.record > 0 {
+        let (record, place) = read_change(reader, entity, next.record)?;
         if record.time < period.from {
             break;
         }
-        let before = record.changes[place].previous;
-        if record.time < period.to
-            && let Some(movement) = movement(&record, place)
-        {
-            return Ok(Some((next, movement, before)));
+        let moved = if record.time < period.to {
+            movements(&record, place)
+        } else {
+            Vec::new()
+        };
+        for movement in moved.into_iter().skip(next.shown as usize) {
+            // What is left may move nothing, as the record that opens an account: only a movement
+            // that is there makes another page.
+            if entries.len() == limit {
+                return Ok(Page {
+                    entries,
+                    next: Some(next),
+                });
+            }
+            entries.push(movement);
+            next.shown += 1;
         }
-        next = before;
+        next = Mark {
+            record: record.changes[place].previous,
+            shown: 0,
+        };
     }
-    Ok(None)
+    Ok(Page {
+        entries,
+        next: None,
+    })
 }
 
 /// A record, and which of its changes is the entity's.
@@ -104,31 +109,67 @@ pub(super) fn read_change(
     }
 }
 
-/// The movement of the entity of the change at `place`, if the record moved its money.
-fn movement(record: &Record, place: usize) -> Option<Movement> {
-    let own = record
-        .postings
-        .iter()
-        .find(|posting| posting.change as usize == place && posting.amount != 0)?;
+/// The movements of the entity of the change at `place`, newest first.
+fn movements(record: &Record, place: usize) -> Vec<Movement> {
     let change = &record.changes[place];
-    let other = record
-        .postings
+    let mut version = change.version;
+    let mut found = Vec::new();
+    for (at, own) in record.postings.iter().enumerate().rev() {
+        if own.change as usize != place {
+            continue;
+        }
+        if own.amount != 0
+            && let Ok(balance_after) = i64::try_from(own.balance)
+        {
+            found.push(movement(record, at, own, balance_after, version));
+        }
+        version -= 1;
+    }
+    found
+}
+
+/// The movement of the posting at `at`.
+fn movement(
+    record: &Record,
+    at: usize,
+    own: &Posting,
+    balance_after: i64,
+    version: u64,
+) -> Movement {
+    // An item's postings stand side by side; with more than two ends there is no other one.
+    let near = &record.postings[at.saturating_sub(1)..(at + 2).min(record.postings.len())];
+    let among = match &record.command {
+        Command::Batch(_) => near,
+        _ => &record.postings[..],
+    };
+    let mut others = among
         .iter()
-        .find(|posting| posting.change as usize != place);
+        .filter(|posting| posting.item == own.item && posting.change != own.change);
+    let other = others.next().filter(|_| others.next().is_none());
     let counterparty = other
         .and_then(|posting| record.changes.get(posting.change as usize))
         .filter(|change| change.kind() != Some(Kind::External))
         .map(|change| change.entity);
-    let (reference, metadata) = record.command.notes();
-    Some(Movement {
-        transaction_id: record.operation_id,
+    let (transaction_id, reference, metadata) = match record.item(own.item) {
+        Some((item, _)) => {
+            let transfer = &item.transfer;
+            let id = record.operation_id.item(own.item, transfer.from.shard());
+            (id, transfer.reference.as_deref(), Some(&transfer.metadata))
+        }
+        None => {
+            let (reference, metadata) = record.command.notes();
+            (record.operation_id, reference, metadata)
+        }
+    };
+    Movement {
+        transaction_id,
         transaction_type: record.transaction_type(),
         amount: own.amount,
-        balance_after: i64::try_from(own.balance).ok()?,
-        version: change.version,
+        balance_after,
+        version,
         counterparty,
         reference: reference.map(str::to_owned),
         metadata: metadata.cloned().unwrap_or_default(),
         timestamp: record.time,
-    })
+    }
 }

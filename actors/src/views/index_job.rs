@@ -243,14 +243,16 @@ impl Rebuild {
             let within = self.next..=self.last;
             for (sequence, bytes) in frame.iter().filter(|(at, _)| within.contains(at)) {
                 let record = decode_record(bytes).map_err(io::Error::other)?;
-                match (kind, &record.key) {
-                    (IndexKind::Operations, _) => self
-                        .entries
-                        .push((operation_entry(record.operation_id), sequence)),
-                    (IndexKind::Keys, Some(key)) => {
-                        self.entries.push((key_hash(&record.caller, key), sequence));
+                match kind {
+                    IndexKind::Operations => {
+                        let operations = record.operations().map(operation_entry);
+                        self.entries
+                            .extend(operations.map(|entry| (entry, sequence)));
                     }
-                    (IndexKind::Keys, None) => {}
+                    IndexKind::Keys => {
+                        let keys = record.keys().map(|key| key_hash(&record.caller, key));
+                        self.entries.extend(keys.map(|entry| (entry, sequence)));
+                    }
                 }
             }
             self.next = frame.last_sequence + 1;

@@ -120,9 +120,10 @@ impl Indexes {
     /// Takes a record in.
     pub fn take(&mut self, record: &Record) {
         let sequence = record.sequence;
-        self.operations
-            .take(operation_entry(record.operation_id), sequence);
-        if let Some(key) = &record.key {
+        for operation in record.operations() {
+            self.operations.take(operation_entry(operation), sequence);
+        }
+        for key in record.keys() {
             self.keys.take(key_hash(&record.caller, key), sequence);
         }
     }

@@ -113,8 +113,13 @@ impl Memory {
                 self.broken.insert(entity);
                 continue;
             }
-            self.milestones
-                .take(entity, present, record.time, milestone_records);
+            self.milestones.take(
+                entity,
+                present,
+                change.raised,
+                record.time,
+                milestone_records,
+            );
             if listed {
                 let after = lists::rows(entity, present.state.as_ref());
                 self.rows.extend(before.into_iter().map(|row| (row, false)));

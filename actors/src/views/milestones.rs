@@ -37,16 +37,18 @@ pub struct Standing {
 pub(super) struct Milestones(BTreeMap<Key, Standing>);
 
 impl Milestones {
-    /// Takes in an entity as it is right after its last record, made at `time`, if that one is a
-    /// milestone: each `records`-th is.
+    /// Takes in an entity as it is right after its last record, made at `time`, which `raised` its
+    /// version, if that one is a milestone: each `records`-th version is.
     pub(super) fn take(
         &mut self,
         entity: EntityId,
         present: &Present,
+        raised: u32,
         time: Timestamp,
         records: u64,
     ) {
-        if !present.version.is_multiple_of(records) {
+        let before = present.version - u64::from(raised);
+        if before / records == present.version / records {
             return;
         }
         let posted = present.state.as_ref().and_then(|state| state.posted());

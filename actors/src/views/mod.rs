@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 pub use as_of::as_of;
 pub(crate) use audit::read_all;
 pub use eraser::{Eraser, EraserOptions};
-pub use history::{Period, read_movements};
+pub use history::{Mark, Period, read_movements};
 pub use index_job::Crew;
 pub use indexes::{IndexMemory, Indexes};
 pub use lists::AccountFilter;

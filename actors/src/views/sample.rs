@@ -117,6 +117,7 @@ impl Sample {
             if amount != 0 {
                 postings.push(Posting {
                     change: changes.len() as u32 - 1,
+                    item: 0,
                     amount,
                     currency: usd(),
                     balance: line.balance,

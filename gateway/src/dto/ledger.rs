@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use florin_actors::messages::{EntityId, Kind, Metadata, OperationId, Outcome, Posting, Record};
+use florin_actors::messages::{
+    Command, EntityId, Kind, Metadata, OperationId, Outcome, Posting, Record,
+};
 use florin_actors::runtime::{Totals, TrialBalance};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -78,22 +80,31 @@ impl BalanceAfter {
 }
 
 impl TransactionBody {
-    /// The transaction that a record made, sealed by `link`; `None` when it moved nothing.
-    pub fn of(record: &Record, link: [u8; 32]) -> Option<Self> {
-        let moves = record.postings.iter().any(|posting| posting.amount != 0);
-        if !moves || !matches!(record.outcome, Outcome::Done(_)) {
+    /// The transaction that an operation made, sealed by `link`; `None` when it moved nothing. A
+    /// batch makes one an item, and none by itself.
+    pub fn of(id: OperationId, record: &Record, link: [u8; 32]) -> Option<Self> {
+        let item = record.item_of(id);
+        let is_batch = matches!(record.command, Command::Batch(_));
+        if !matches!(record.outcome, Outcome::Done(_)) || is_batch != item.is_some() {
             return None;
         }
-        let (reference, metadata) = record.command.notes();
+        let own = |posting: &&Posting| posting.item == item.unwrap_or(0);
+        let own = record.postings.iter().filter(own);
+        if own.clone().all(|posting| posting.amount == 0) {
+            return None;
+        }
+        let (reference, metadata) = match item.and_then(|index| record.item(index)) {
+            Some((item, _)) => {
+                let transfer = &item.transfer;
+                (transfer.reference.as_deref(), Some(&transfer.metadata))
+            }
+            None => record.command.notes(),
+        };
         Some(Self {
-            id: record.operation_id,
+            id,
             transaction_type: record.transaction_type(),
             timestamp: Time(record.time),
-            postings: record
-                .postings
-                .iter()
-                .filter_map(|one| posting(record, one))
-                .collect(),
+            postings: own.filter_map(|one| posting(record, one)).collect(),
             reference: reference.map(str::to_owned),
             metadata: metadata.cloned().unwrap_or_default(),
             hash: blake3::Hash::from_bytes(link).to_hex().to_string(),
@@ -110,7 +121,7 @@ fn posting(record: &Record, posting: &Posting) -> Option<PostingBody> {
         amount: posting.amount,
         currency: posting.currency.code().to_owned(),
         balance_after: BalanceAfter::of(kind, posting.balance),
-        version: change.version,
+        version: record.version_after(posting)?,
     })
 }
 

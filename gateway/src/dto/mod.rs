@@ -3,6 +3,7 @@
 mod account;
 mod admin;
 mod balance;
+mod batch;
 mod health;
 mod ledger;
 mod movement;
@@ -17,6 +18,7 @@ mod wallet;
 pub use account::AccountBody;
 pub use admin::{ActorBody, ClockBody, ResumedBody};
 pub use balance::BalanceBody;
+pub use batch::{BatchDoneBody, TransactionDoneBody};
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
@@ -24,8 +26,9 @@ pub use operation::{OperationBody, ResultBody};
 pub use page::PageBody;
 pub use record::RecordLine;
 pub use requests::{
-    AliasTransferRequest, KeyOnlyRequest, MoneyRequest, OpenAccountRequest, OpenWalletRequest,
-    PostRequest, TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
+    AliasTransferRequest, BatchRequest, KeyOnlyRequest, MoneyRequest, OpenAccountRequest,
+    OpenWalletRequest, PostRequest, TransactionRequest, TransferRequest, UpdateAccountRequest,
+    UpdateWalletRequest,
 };
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
 pub use values::{Id, Key};

@@ -92,6 +92,7 @@ pub(super) enum TransactionType {
     Withdrawal,
     Transfer,
     Reversal,
+    Transaction,
 }
 
 impl From<Movement> for MovementBody {

@@ -1,12 +1,15 @@
 //! Operations: the client's view of one command, and the results that commands have.
 
-use florin_actors::messages::{Code, OperationId, Outcome, Rejection, Timestamp};
+use florin_actors::messages::{
+    Code, CommandKind, OperationId, Outcome, Record, Rejection, Timestamp,
+};
 use florin_actors::runtime::{Decided, Operation};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::account::AccountBody;
 use super::admin::ResumedBody;
+use super::batch::{BatchDoneBody, ItemBody, TransactionDoneBody};
 use super::movement::MoneyBody;
 use super::transfer::TransferDoneBody;
 use super::values::Time;
@@ -24,6 +27,12 @@ pub enum ResultBody {
     Money(MoneyBody),
     /// A transfer.
     Transfer(TransferDoneBody),
+    /// A transaction of many legs.
+    Transaction(TransactionDoneBody),
+    /// A batch.
+    Batch(BatchDoneBody),
+    /// An item of a batch.
+    Item(ItemBody),
     /// A wallet opened or changed.
     Wallet(Box<WalletBody>),
     /// An actor put back into service.
@@ -39,7 +48,7 @@ impl ResultBody {
             Self::Money(money) => Some(money.version),
             Self::Transfer(transfer) => Some(transfer.source_version()),
             Self::Wallet(wallet) => Some(wallet.version),
-            Self::Resumed(_) => None,
+            Self::Transaction(_) | Self::Batch(_) | Self::Item(_) | Self::Resumed(_) => None,
         }
     }
 }
@@ -93,6 +102,14 @@ pub struct OperationError {
     code: &'static str,
     /// What was asked and what stood against it.
     detail: String,
+    /// The place of the item or leg that it was refused for, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    failed_index: Option<u32>,
+    /// The stable code of the rule that refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    item_code: Option<&'static str>,
 }
 
 /// What was asked.
@@ -116,6 +133,8 @@ enum OperationKind {
     Reversal,
     OpenWallet,
     UpdateWallet,
+    Transaction,
+    Batch,
 }
 
 impl From<Rejection> for OperationError {
@@ -123,6 +142,8 @@ impl From<Rejection> for OperationError {
         Self {
             code: Code::name(rejection.code),
             detail: rejection.detail.into_owned(),
+            failed_index: rejection.item.map(|item| item.index),
+            item_code: rejection.item.map(|item| Code::name(item.code)),
         }
     }
 }
@@ -161,17 +182,36 @@ impl OperationBody {
             ..pending
         }
     }
-}
 
-impl From<Operation> for OperationBody {
-    fn from(operation: Operation) -> Self {
+    /// The operation as it is; `id` is that of an item where it was a batch's.
+    pub fn new(id: OperationId, operation: &Operation) -> Self {
         match operation {
             Operation::Pending {
                 id,
                 kind,
                 created_at,
-            } => Self::pending(id, kind.name(), created_at),
-            Operation::Decided(decided) => Self::decided(&decided),
+            } => Self::pending(*id, kind.name(), *created_at),
+            Operation::Decided(decided) => match decided.record.item_of(id) {
+                None => Self::decided(decided),
+                Some(index) => Self::item(id, index, &decided.record),
+            },
+        }
+    }
+
+    fn item(id: OperationId, index: u32, record: &Record) -> Self {
+        let held = record
+            .item(index)
+            .is_some_and(|(item, _)| item.pending.is_some());
+        let kind = if held {
+            CommandKind::Hold
+        } else {
+            CommandKind::Transfer
+        };
+        Self {
+            status: OperationStatus::Completed,
+            result: ItemBody::new(record, index, false).map(ResultBody::Item),
+            completed_at: Some(Time(record.time)),
+            ..Self::pending(id, kind.name(), record.time)
         }
     }
 }

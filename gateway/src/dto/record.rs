@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use florin_actors::export::Exported;
 use florin_actors::messages::{
-    AccountEvent, Amount, Change, Command, Currency, EntityId, Event, Expire, ExternalEvent, Kind,
-    Metadata, MoneyEvent, NumberingEvent, OperationId, Outcome, Overdraft, Personal, Posting,
-    Record, RequestId, Reverse, TraceParent, Transfer, TransferEvent, TransferMade, Void,
-    WalletEvent, WalletLimits,
+    AccountEvent, Amount, Change, Command, Currency, EntityId, Event, Expire, ExternalEvent,
+    ItemResult, Kind, Metadata, MoneyEvent, NumberingEvent, OperationId, Outcome, Overdraft,
+    Personal, Posting, Record, RequestId, Reverse, TraceParent, Transfer, TransferEvent,
+    TransferMade, Void, WalletEvent, WalletLimits,
 };
 use serde::{Serialize, Serializer};
 
@@ -97,6 +97,15 @@ enum CommandFields<'a> {
     Transfer {
         transfer_id: EntityId,
     },
+    Legs {
+        legs: Vec<LegLine>,
+        reference: Option<&'a str>,
+        metadata: &'a Metadata,
+    },
+    Batch {
+        atomic: bool,
+        transfers: Vec<ItemLine<'a>>,
+    },
     OpenWallet(WalletLine<'a>),
     UpdateWallet {
         wallet_id: EntityId,
@@ -104,6 +113,33 @@ enum CommandFields<'a> {
         overdraft_limit: Option<OverdraftLimit>,
         limits: LimitsChangeLine,
     },
+}
+
+#[derive(Debug, Serialize)]
+struct LegLine {
+    from: EntityId,
+    to: EntityId,
+    amount: u64,
+}
+
+/// An item of a batch.
+#[derive(Debug, Serialize)]
+struct ItemLine<'a> {
+    #[serde(flatten)]
+    transfer: CommandFields<'a>,
+    idempotency_key: Option<&'a str>,
+}
+
+/// An item of a batch that was not simply done.
+#[derive(Debug, Serialize)]
+struct ItemOutcomeLine<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed_transfer_id: Option<EntityId>,
 }
 
 /// What becomes of each limit: left away, it stays; null, it is lifted.
@@ -143,6 +179,12 @@ struct OutcomeLine<'a> {
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_index: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<ItemOutcomeLine<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -236,6 +278,7 @@ struct WalletLine<'a> {
 struct PostingLine<'a> {
     entity_id: EntityId,
     kind: &'static str,
+    item: u32,
     amount: i64,
     currency: &'a str,
     balance_after: BalanceAfter,
@@ -275,7 +318,7 @@ impl<'a> RecordLine<'a> {
                 accepted: execution.accepted,
                 first_item: execution.first_item,
             }),
-            outcome: outcome(&record.outcome),
+            outcome: outcome(record),
             changes: record.changes.iter().map(change).collect(),
             postings: record
                 .postings
@@ -360,6 +403,30 @@ fn command(command: &Command) -> CommandLine<'_> {
         | Command::Reverse(Reverse { transfer }) => CommandFields::Transfer {
             transfer_id: *transfer,
         },
+        Command::Transact(transact) => CommandFields::Legs {
+            legs: transact
+                .legs
+                .iter()
+                .map(|leg| LegLine {
+                    from: leg.from,
+                    to: leg.to,
+                    amount: leg.amount.get(),
+                })
+                .collect(),
+            reference: transact.reference.as_deref(),
+            metadata: &transact.metadata,
+        },
+        Command::Batch(batch) => CommandFields::Batch {
+            atomic: batch.atomic,
+            transfers: batch
+                .items
+                .iter()
+                .map(|item| ItemLine {
+                    transfer: of_transfer(&item.transfer, item.pending),
+                    idempotency_key: item.key.as_deref(),
+                })
+                .collect(),
+        },
         Command::OpenWallet(open) => CommandFields::OpenWallet(wallet(
             open.customer,
             open.name.as_deref(),
@@ -396,8 +463,8 @@ fn of_transfer(transfer: &Transfer, expires_in_seconds: Option<Option<u32>>) -> 
     }
 }
 
-fn outcome(outcome: &Outcome) -> OutcomeLine<'_> {
-    let (status, rejection) = match outcome {
+fn outcome(record: &Record) -> OutcomeLine<'_> {
+    let (status, rejection) = match &record.outcome {
         Outcome::Done(_) => ("completed", None),
         Outcome::Accepted => ("accepted", None),
         Outcome::Refused(rejection) => ("refused", Some(rejection)),
@@ -406,6 +473,24 @@ fn outcome(outcome: &Outcome) -> OutcomeLine<'_> {
         status,
         code: rejection.map(|rejection| rejection.code.name()),
         detail: rejection.map(|rejection| rejection.detail.as_ref()),
+        failed_index: rejection.and_then(|no| no.item).map(|item| item.index),
+        item_code: rejection
+            .and_then(|no| no.item)
+            .map(|item| item.code.name()),
+        items: record.other_items().iter().map(item_outcome).collect(),
+    }
+}
+
+fn item_outcome((index, result): &(u32, ItemResult)) -> ItemOutcomeLine<'_> {
+    let (rejection, replayed) = match result {
+        ItemResult::Refused(rejection) => (Some(rejection), None),
+        ItemResult::Replayed(transfer, _) => (None, Some(*transfer)),
+    };
+    ItemOutcomeLine {
+        index: *index,
+        code: rejection.map(|rejection| rejection.code.name()),
+        detail: rejection.map(|rejection| rejection.detail.as_ref()),
+        replayed_transfer_id: replayed,
     }
 }
 
@@ -543,6 +628,7 @@ fn posting<'a>(record: &'a Record, posting: &'a Posting) -> Option<PostingLine<'
     Some(PostingLine {
         entity_id: change.entity,
         kind: kind.name(),
+        item: posting.item,
         amount: posting.amount,
         currency: posting.currency.code(),
         balance_after: BalanceAfter::of(kind, posting.balance),

@@ -1,13 +1,13 @@
 //! The bodies of commands. Unknown and duplicate fields are refused; every bound is checked while
 //! reading.
 
-use florin_actors::messages::{AccountStatus, WalletLimitsChange};
+use florin_actors::messages::{AccountStatus, Transfer, WalletLimitsChange};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::values::{
     Amount, CountryCode, CurrencyCode, Id, Key, Name, OverdraftLimit, Pairs, Reference, Seconds,
-    given,
+    UpTo, given,
 };
 
 /// Opens an account.
@@ -130,6 +130,53 @@ pub struct TransferRequest {
     pub idempotency_key: Option<Key>,
 }
 
+/// Many transfers in one request.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRequest {
+    /// Whether all are made or none; otherwise each by itself.
+    pub atomic: bool,
+    /// The transfers: made in order, each seeing the earlier ones.
+    #[schema(value_type = Vec<TransferRequest>, min_items = 1, max_items = 10_000)]
+    pub transfers: UpTo<TransferRequest, 10_000>,
+    /// The same as the header `Idempotency-Key`: the whole batch's key.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// One transaction of many legs.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransactionRequest {
+    /// The legs: in order, each seeing the earlier ones.
+    #[schema(value_type = Vec<LegRequest>, min_items = 1, max_items = 100)]
+    pub legs: UpTo<LegRequest, 100>,
+    /// Your own name for it.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    pub reference: Option<Reference>,
+    /// Your own pairs: at most 32, 4 KiB together.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub metadata: Option<Pairs>,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    pub idempotency_key: Option<Key>,
+}
+
+/// One leg of a transaction. Both ends have the same currency; another leg may have another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LegRequest {
+    /// Where it is taken.
+    #[schema(value_type = String, format = Uuid)]
+    pub from: Id,
+    /// Where it goes.
+    #[schema(value_type = String, format = Uuid)]
+    pub to: Id,
+    /// How much, in minor units.
+    #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
+    pub amount: Amount,
+}
+
 /// Posts a pending transfer, or a part of it. The body may be left away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -227,6 +274,19 @@ pub struct AliasTransferRequest {
     /// The same as the header `Idempotency-Key`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub idempotency_key: Option<Key>,
+}
+
+impl From<TransferRequest> for Transfer {
+    fn from(request: TransferRequest) -> Self {
+        Self {
+            from: request.from.0,
+            to: request.to.0,
+            amount: request.amount.0,
+            currency: request.currency.map(|currency| currency.0),
+            reference: request.reference.map(|reference| reference.0),
+            metadata: request.metadata.unwrap_or_default().0,
+        }
+    }
 }
 
 impl From<AliasTransferRequest> for TransferRequest {

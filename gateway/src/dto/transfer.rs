@@ -44,7 +44,7 @@ pub struct TransferDoneBody {
     dead_code,
     reason = "describes the names of TransferStatus in the core"
 )]
-enum TransferStatus {
+pub(super) enum TransferStatus {
     Pending,
     Posted,
     Voided,

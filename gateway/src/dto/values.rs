@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use florin_actors::messages::{
     self as core, AMOUNT_MAX, Country, Currency, EntityId, IdError, Overdraft, Timestamp,
 };
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -145,6 +146,41 @@ impl<'de> Deserialize<'de> for Seconds {
         }
 
         deserializer.deserialize_u64(Number)
+    }
+}
+
+/// A list of 1 … `MAX` entries.
+#[derive(Debug)]
+pub struct UpTo<T, const MAX: usize>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for UpTo<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T, const MAX: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Entries<T, MAX> {
+            type Value = UpTo<T, MAX>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an array of 1 to {MAX} entries")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let wrong = || A::Error::custom(format_args!("must have 1 to {MAX} entries"));
+                let mut entries = Vec::new();
+                while let Some(entry) = array.next_element()? {
+                    if entries.len() == MAX {
+                        return Err(wrong());
+                    }
+                    entries.push(entry);
+                }
+                if entries.is_empty() {
+                    return Err(wrong());
+                }
+                Ok(UpTo(entries))
+            }
+        }
+
+        deserializer.deserialize_seq(Entries(PhantomData))
     }
 }
 

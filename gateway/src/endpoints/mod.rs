@@ -46,6 +46,8 @@ pub enum Area {
     Money,
     /// Transfers.
     Transfers,
+    /// Batches and transactions of many legs.
+    Batches,
     /// Wallets themselves.
     Wallets,
     /// Requests as the documents write them.
@@ -159,9 +161,10 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Money,
         Self::Transfers,
+        Self::Batches,
         Self::Wallets,
         Self::Compat,
         Self::Accounts,

@@ -113,6 +113,7 @@ const DEBIT: &[ProblemCode] = &[
     InsufficientFunds,
     BalanceLimitExceeded,
 ];
+const WHOLE: &[ProblemCode] = &[InvalidId, BatchRejected];
 const PENDING: &[ProblemCode] = &[
     NotPending,
     AlreadyPosted,
@@ -197,6 +198,34 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: command::<MoneyRequest>(),
         answers: &[done::<MoneyBody>()],
         problems: &[COMMAND, OF_ENTITY, DEBIT],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/transfers/batch",
+        label: "POST /transfers/batch",
+        area: Area::Batches,
+        name: "transferBatch",
+        summary: "Makes up to 10,000 transfers, all or none or each by itself",
+        purpose: Purpose::Command {
+            body: schema::<BatchRequest>(),
+            precondition: false,
+        },
+        answers: &[done::<BatchDoneBody>()],
+        problems: &[COMMAND, WHOLE],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/transactions",
+        label: "POST /transactions",
+        area: Area::Batches,
+        name: "transact",
+        summary: "Moves money along up to 100 legs in one transaction",
+        purpose: Purpose::Command {
+            body: schema::<TransactionRequest>(),
+            precondition: false,
+        },
+        answers: &[done::<TransactionDoneBody>()],
+        problems: &[COMMAND, WHOLE],
     },
     Endpoint {
         method: Method::POST,

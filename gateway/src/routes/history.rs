@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use florin_actors::messages::{Balances, EntityId, Kind, Timestamp};
-use florin_actors::views::Period;
+use florin_actors::views::{Mark, Period};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
@@ -55,16 +55,34 @@ async fn list(id: EntitySegment, call: Arc<Call>) -> Result<Response, Problem> {
         .get("cursor")
         .map(|cursor| scope.place(cursor))
         .transpose()?;
-    let before = before.map(u64::from_be_bytes);
+    let before = before.map(mark);
     let core = &call.gateway.core;
     let page = core.movements(id, kind, period, before, limit).await?;
     let page = page.ok_or_else(|| no_such(kind))?;
-    let next = page.next.map(|before| scope.cursor(before.to_be_bytes()));
+    let next = page.next.map(|next| scope.cursor(place(next)));
     let movements: Vec<MovementBody> = page.entries.into_iter().map(MovementBody::from).collect();
     Ok(answer::json(
         StatusCode::OK,
         &PageBody::new(movements, next),
     ))
+}
+
+/// A cursor's bytes: the record, and how many of its movements were shown.
+fn place(mark: Mark) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&mark.record.to_be_bytes());
+    bytes[8..].copy_from_slice(&mark.shown.to_be_bytes());
+    bytes
+}
+
+fn mark(bytes: [u8; 12]) -> Mark {
+    let (mut record, mut shown) = ([0; 8], [0; 4]);
+    record.copy_from_slice(&bytes[..8]);
+    shown.copy_from_slice(&bytes[8..]);
+    Mark {
+        record: u64::from_be_bytes(record),
+        shown: u32::from_be_bytes(shown),
+    }
 }
 
 async fn balance(id: EntitySegment, call: &Call) -> Result<Response, Problem> {

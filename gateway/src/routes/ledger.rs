@@ -40,7 +40,7 @@ async fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
         return Err(none());
     };
     let link = core.link(decided.record.sequence).await?.ok_or_else(none)?;
-    let transaction = TransactionBody::of(&decided.record, link).ok_or_else(none)?;
+    let transaction = TransactionBody::of(id, &decided.record, link).ok_or_else(none)?;
     Ok(answer::json(StatusCode::OK, &transaction))
 }
 

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod batches;
 mod compat;
 mod documents;
 mod history;
@@ -33,6 +34,7 @@ pub fn areas() -> Vec<impl Serve> {
     let area = |area| match area {
         Area::Money => money::routes(),
         Area::Transfers => transfers::routes(),
+        Area::Batches => batches::routes(),
         Area::Wallets => wallets::routes(),
         Area::Compat => compat::routes(),
         Area::Accounts => accounts::routes(),

@@ -32,6 +32,6 @@ async fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
     let operation = operation.ok_or_else(|| Problem::not_found("no operation has this id"))?;
     Ok(answer::json(
         StatusCode::OK,
-        &OperationBody::from(operation),
+        &OperationBody::new(id, &operation),
     ))
 }

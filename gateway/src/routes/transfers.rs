@@ -85,30 +85,32 @@ pub(super) async fn submit(call: &Call, request: TransferRequest) -> Result<Resp
 
 /// The command of a transfer's request.
 fn of_request(request: TransferRequest) -> Result<Command, Problem> {
-    let pending = request.pending.unwrap_or(false);
-    let expires_in_seconds = request.expires_in_seconds.map(|seconds| seconds.0);
-    if expires_in_seconds.is_some() && !pending {
-        return Err(Problem::malformed(
-            "expires_in_seconds",
-            "is for pending transfers only",
-        ));
-    }
-    let transfer = Transfer {
-        from: request.from.0,
-        to: request.to.0,
-        amount: request.amount.0,
-        currency: request.currency.map(|currency| currency.0),
-        reference: request.reference.map(|reference| reference.0),
-        metadata: request.metadata.unwrap_or_default().0,
-    };
-    Ok(if pending {
-        Command::Hold(Box::new(Hold {
+    let pending = pending(&request, str::to_owned)?;
+    let transfer = Transfer::from(request);
+    Ok(match pending {
+        None => Command::Transfer(transfer),
+        Some(expires_in_seconds) => Command::Hold(Box::new(Hold {
             transfer,
             expires_in_seconds,
-        }))
-    } else {
-        Command::Transfer(transfer)
+        })),
     })
+}
+
+/// Whether a request is for a pending transfer, and after how many seconds that expires; `path` is
+/// the whole path of one of its fields.
+pub(super) fn pending(
+    request: &TransferRequest,
+    path: impl Fn(&str) -> String,
+) -> Result<Option<Option<u32>>, Problem> {
+    let expires_in_seconds = request.expires_in_seconds.map(|seconds| seconds.0);
+    match (request.pending, expires_in_seconds) {
+        (Some(true), expires_in_seconds) => Ok(Some(expires_in_seconds)),
+        (_, None) => Ok(None),
+        (_, Some(_)) => {
+            let field = path("expires_in_seconds");
+            Err(Problem::malformed(field, "is for pending transfers only"))
+        }
+    }
 }
 
 async fn post<B: Buf>(

@@ -270,6 +270,8 @@ impl Client {
         let settings = &world.settings;
         let right = match reason {
             Unavailable::Overloaded => settings.tight,
+            // No command of ours is that large.
+            Unavailable::TooLarge => false,
             Unavailable::DiskLow => circumstances.disk_full.get(),
             Unavailable::ViewBehind => {
                 settings.slow_views

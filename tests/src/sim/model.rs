@@ -219,7 +219,9 @@ impl Ledger {
             | Command::Expire(_)
             | Command::Reverse(_)
             | Command::OpenWallet(_)
-            | Command::UpdateWallet(_) => Err(Code::NotFound),
+            | Command::UpdateWallet(_)
+            | Command::Transact(_)
+            | Command::Batch(_) => Err(Code::NotFound),
         };
         decided.unwrap_or_else(Verdict::Refused)
     }

@@ -1,7 +1,8 @@
 //! Reads an account's movements, page by page.
 
 use florin_actors::messages::{EntityId, Kind, Movement};
-use florin_actors::views::Period;
+use florin_actors::runtime::Page;
+use florin_actors::views::{Mark, Period};
 use rand::Rng;
 
 use crate::sim::client::Client;
@@ -30,10 +31,16 @@ pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
         let count = page.as_ref().map(|page| page.entries.len());
         client.step(|| format!("reads {count:?} movements of {id} before {before:?}"));
         let next = page.as_ref().and_then(|page| page.next);
+        // Every record moves an entity once at most: its number tells the place.
+        let before_record = before.map(|mark: Mark| mark.record);
+        let page = page.map(|page| Page {
+            entries: page.entries,
+            next: page.next.map(|mark| mark.record),
+        });
         let entries = page.as_ref().map(|page| page.entries.clone());
         let seen = Seen::Movements {
             id,
-            before,
+            before: before_record,
             limit,
             page,
         };

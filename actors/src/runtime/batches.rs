@@ -1,0 +1,348 @@
+//! Batches and transactions of many legs: one turn, one record. Every item is decided as the command
+//! that it would be by itself, on what the items before it left; nothing is taken over before the
+//! last one is decided.
+//!
+//! A batch whose items stand each for itself is one record too: it is made whole or not at all,
+//! whenever the node ends.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::envelope::Envelope;
+use super::id_hasher::IdHasher;
+use super::index::{Found, Searched, key_hash, search, unreadable};
+use super::ledger::Ledger;
+use super::loading::read_record;
+use super::overlay::{Overlay, Verdict};
+use super::reply::Unavailable;
+use super::turn::{Need, Obstacle};
+use crate::entities::{self, Asked, Stamp, State, Stop};
+use crate::messages::{
+    Batch, BatchItem, Caller, Code, Command, EntityId, ItemResult, Metadata, Outcome, Record,
+    Rejection, Shown, Transact, Transfer, TransferStatus,
+};
+
+/// What the journal tells of the keys of a batch's items.
+#[derive(Debug, Default)]
+pub struct KnownKeys {
+    /// How far the segments on disk went that were searched.
+    through: u64,
+    /// The record that settled each key that was looked for.
+    found: HashMap<u128, Option<Arc<Record>>, IdHasher>,
+}
+
+impl Command {
+    /// The entities that a command of many parts names; empty for any other.
+    pub(super) fn parties(&self) -> Vec<EntityId> {
+        match self {
+            Self::Transact(transact) => {
+                let legs = transact.legs.iter();
+                legs.flat_map(|leg| [leg.from, leg.to]).collect()
+            }
+            Self::Batch(batch) => {
+                let items = batch.items.iter().map(|item| &item.transfer);
+                items
+                    .flat_map(|transfer| [transfer.from, transfer.to])
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Whether all of these are in memory, as far as they can be.
+    pub(super) fn are_settled(&self, parties: &[EntityId]) -> bool {
+        let directory = self.directory.borrow();
+        parties.iter().all(|entity| {
+            directory.seat(*entity).is_some_and(|seat| {
+                seat.needed.set(self.millis());
+                !seat.phase().is_passing()
+            })
+        })
+    }
+
+    /// Reads all of these into memory, side by side.
+    pub(super) async fn settle(self: &Rc<Self>, parties: &[EntityId]) {
+        let seats: Vec<_> = parties.iter().map(|entity| self.seat_of(*entity)).collect();
+        for seat in seats {
+            seat.settled().await;
+        }
+    }
+
+    /// Leaves every currency away that is the source's own: the same request with and without it
+    /// must be the same.
+    pub(super) fn leave_item_currencies_away(&self, batch: &mut Batch) {
+        let directory = self.directory.borrow();
+        for item in &mut batch.items {
+            let transfer = &mut item.transfer;
+            if transfer.currency.is_none() {
+                continue;
+            }
+            let own = directory.seat(transfer.from).and_then(|seat| {
+                let present = seat.present.borrow();
+                let state = present.state.as_ref();
+                state.and_then(State::money).map(|(currency, _)| currency)
+            });
+            if transfer.currency == own {
+                transfer.currency = None;
+            }
+        }
+    }
+
+    /// Decides a transaction of many legs.
+    pub(super) fn decide_legs(
+        self: &Rc<Self>,
+        transact: &Transact,
+        envelope: &Envelope,
+        mut overlay: Overlay<'_>,
+        stamp: Stamp,
+    ) -> Result<Verdict, Obstacle> {
+        overlay.net();
+        for (index, leg) in transact.legs.iter().enumerate() {
+            let transfer = Command::Transfer(Transfer {
+                from: leg.from,
+                to: leg.to,
+                amount: leg.amount,
+                currency: None,
+                reference: None,
+                metadata: Metadata::default(),
+            });
+            let asked = Asked {
+                subject: leg.from,
+                operation: envelope.operation_id,
+                now: stamp.time,
+            };
+            if let Err(rejection) = self.make(&transfer, asked, &mut overlay, stamp)? {
+                return Ok(overlay.refused(Rejection::of_item(index as u32, rejection)));
+            }
+        }
+        Ok(overlay.done_showing(None))
+    }
+
+    /// Decides a batch.
+    pub(super) fn decide_batch(
+        self: &Rc<Self>,
+        batch: &Batch,
+        envelope: &Envelope,
+        mut overlay: Overlay<'_>,
+        stamp: Stamp,
+    ) -> Result<Verdict, Obstacle> {
+        let mut others: Vec<(u32, ItemResult)> = Vec::new();
+        let mut keys = ItemKeys::new(self, envelope);
+        for (index, item) in batch.items.iter().enumerate() {
+            let index = index as u32;
+            let command = item.command();
+            let result = match keys.before(item, &command)? {
+                Some(before) => Some(before),
+                None => {
+                    let from = item.transfer.from;
+                    let asked = Asked {
+                        subject: from,
+                        operation: envelope.operation_id.item(index, from.shard()),
+                        now: stamp.time,
+                    };
+                    overlay.begin_item(index);
+                    let made = self.make(&command, asked, &mut overlay, stamp)?;
+                    let refused = made.err().map(ItemResult::Refused);
+                    keys.settle(
+                        item,
+                        command,
+                        refused.as_ref().unwrap_or(&ItemResult::Replayed(
+                            asked.operation.transfer(),
+                            status(item),
+                        )),
+                    );
+                    refused
+                }
+            };
+            match result {
+                Some(ItemResult::Refused(rejection)) if batch.atomic => {
+                    return Ok(overlay.refused(Rejection::of_item(index, rejection)));
+                }
+                Some(result) => others.push((index, result)),
+                None => {}
+            }
+        }
+        Ok(overlay.done_showing(Some(Shown::Batch(others))))
+    }
+
+    /// Decides one transfer on what was decided before, and takes it over on the copies.
+    fn make(
+        &self,
+        command: &Command,
+        asked: Asked,
+        overlay: &mut Overlay<'_>,
+        stamp: Stamp,
+    ) -> Result<Result<(), Rejection>, Obstacle> {
+        let parts = match entities::plan(command, asked, overlay) {
+            Ok(parts) => parts,
+            Err(Stop::Refuse(rejection)) => return Ok(Err(rejection)),
+            Err(Stop::Load(entity)) => return Err(self.obstacle(entity)),
+            Err(Stop::Read(transfer)) => return Err(Obstacle::Need(Need::Original(transfer))),
+        };
+        Ok(match entities::decide(&parts, overlay, stamp.time) {
+            Ok(events) => {
+                overlay.evolve(parts, events, stamp);
+                Ok(())
+            }
+            Err(rejection) => Err(rejection),
+        })
+    }
+
+    /// Reads the records that settled the keys of a batch's items.
+    pub(super) async fn fetch_item_keys(
+        self: &Rc<Self>,
+        envelope: &mut Envelope,
+    ) -> Result<(), Unavailable> {
+        let Command::Batch(batch) = &envelope.command else {
+            return Ok(());
+        };
+        let caller = &envelope.context.caller;
+        let through = self.keys.borrow().covered();
+        let mut wanted = Vec::new();
+        let mut last = 0;
+        for key in batch.items.iter().filter_map(|item| item.key.as_deref()) {
+            let hash = key_hash(caller, key);
+            match self.keys.borrow().find(hash) {
+                Found::At(sequence) => {
+                    last = last.max(sequence);
+                    wanted.push((hash, Some(sequence), Vec::new()));
+                }
+                Found::Perhaps(segments) if segments.is_empty() => {}
+                Found::Perhaps(segments) => wanted.push((hash, None, segments)),
+            }
+        }
+        let (sender, durable) = oneshot::channel();
+        self.when_durable(last, move || {
+            // Only this task waits for it.
+            let _ = sender.send(());
+        });
+        durable.await.map_err(|_| Unavailable::ShuttingDown)?;
+        let reader = self.reader.clone();
+        let found = self.beside.run(move || {
+            let mut found = HashMap::default();
+            for (hash, at, segments) in wanted {
+                let at = match at {
+                    Some(at) => Some(at),
+                    None => search(&segments, hash).map_err(|error| unreadable(&error))?,
+                };
+                let record = match at {
+                    Some(at) => Some(Arc::new(read_record(&reader, at).map_err(|fault| {
+                        tracing::error!(sequence = at, fault, "a record can't be read");
+                        Unavailable::Quarantined
+                    })?)),
+                    None => None,
+                };
+                found.insert(hash, record);
+            }
+            Ok(found)
+        });
+        let found = found.await.ok_or(Unavailable::ShuttingDown)??;
+        envelope.item_keys = Some(Box::new(KnownKeys { through, found }));
+        Ok(())
+    }
+}
+
+/// The keys of a batch's items: which came before, in the journal or in the batch itself.
+struct ItemKeys<'e> {
+    ledger: &'e Ledger,
+    envelope: &'e Envelope,
+    here: HashMap<&'e str, (Command, ItemResult)>,
+}
+
+impl<'e> ItemKeys<'e> {
+    fn new(ledger: &'e Ledger, envelope: &'e Envelope) -> Self {
+        Self {
+            ledger,
+            envelope,
+            here: HashMap::new(),
+        }
+    }
+
+    /// What became of an item's key before; `None`: it is new.
+    fn before(&self, item: &BatchItem, command: &Command) -> Result<Option<ItemResult>, Obstacle> {
+        let Some(key) = item.key.as_deref() else {
+            return Ok(None);
+        };
+        if let Some((first, result)) = self.here.get(key) {
+            let same = first == command;
+            return Ok(Some(if same { result.clone() } else { reused() }));
+        }
+        let caller = &self.envelope.context.caller;
+        let hash = key_hash(caller, key);
+        let known = self.envelope.item_keys.as_deref();
+        let read = known.and_then(|known| known.found.get(&hash));
+        let record = match (self.ledger.keys.borrow().find(hash), read) {
+            (Found::Perhaps(segments), _) if segments.is_empty() => return Ok(None),
+            (Found::At(sequence), Some(Some(record))) if record.sequence == sequence => record,
+            (Found::Perhaps(segments), Some(found)) => {
+                let searched = Searched {
+                    found: found.as_ref().map(|record| record.sequence),
+                    through: known.map_or(0, |known| known.through),
+                };
+                if !searched.holds(&segments) {
+                    return Err(Obstacle::Need(Need::ItemKeys));
+                }
+                match found {
+                    Some(record) => record,
+                    None => return Ok(None),
+                }
+            }
+            _ => return Err(Obstacle::Need(Need::ItemKeys)),
+        };
+        Ok(Some(settled(record, caller, key, command)))
+    }
+
+    /// Takes what became of an item: a later one with its key is a replay of it.
+    fn settle(&mut self, item: &'e BatchItem, command: Command, result: &ItemResult) {
+        if let Some(key) = item.key.as_deref() {
+            self.here.insert(key, (command, result.clone()));
+        }
+    }
+}
+
+/// What a record says to a repeat of a key that it settled.
+fn settled(record: &Record, caller: &Caller, key: &str, command: &Command) -> ItemResult {
+    if record.caller != *caller {
+        return reused();
+    }
+    if record.key.as_deref() == Some(key) {
+        let status = match &record.command {
+            Command::Hold(_) => TransferStatus::Pending,
+            _ => TransferStatus::Posted,
+        };
+        return match &record.outcome {
+            _ if record.command != *command => reused(),
+            Outcome::Refused(rejection) => ItemResult::Refused(rejection.clone()),
+            _ => ItemResult::Replayed(record.operation_id.transfer(), status),
+        };
+    }
+    let mut items = record.items();
+    match items.find(|(_, item, _)| item.key.as_deref() == Some(key)) {
+        Some((_, item, _)) if item.command() != *command => reused(),
+        Some((_, _, Some(rejection))) => ItemResult::Refused(rejection.clone()),
+        Some((index, item, None)) => {
+            let operation = record.operation_id.item(index, item.transfer.from.shard());
+            ItemResult::Replayed(operation.transfer(), status(item))
+        }
+        None => reused(),
+    }
+}
+
+const fn status(item: &BatchItem) -> TransferStatus {
+    match item.pending {
+        Some(_) => TransferStatus::Pending,
+        None => TransferStatus::Posted,
+    }
+}
+
+fn reused() -> ItemResult {
+    ItemResult::Refused(Rejection::new(
+        Code::IdempotencyKeyReused,
+        "the idempotency key came before with another request",
+    ))
+}
