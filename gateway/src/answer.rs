@@ -10,8 +10,8 @@ use warp::reply::Response;
 
 use crate::codes::ProblemCode;
 use crate::dto::{
-    AccountBody, BatchDoneBody, EndBody, MoneyBody, ResultBody, ResumedBody, TransactionDoneBody,
-    TransferDoneBody, WalletBody,
+    AcceptedBody, AccountBody, BatchDoneBody, EndBody, MoneyBody, OperationStatus, ResultBody,
+    ResumedBody, TransactionDoneBody, TransferDoneBody, WalletBody,
 };
 use crate::headers::IDEMPOTENT_REPLAYED;
 use crate::problem::Problem;
@@ -111,6 +111,35 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
     }
 }
 
+/// The answer to a command that is executed afterwards: 202, and how far it is. One that was not
+/// even accepted is refused.
+pub fn accepted(decided: &Decided, request_id: &RequestId) -> Response {
+    let record = &decided.record;
+    let status = match &record.outcome {
+        Outcome::Refused(_) if !decided.replayed || decided.dry_run => {
+            return command(decided, request_id);
+        }
+        _ if decided.dry_run => return command(decided, request_id),
+        Outcome::Accepted => OperationStatus::Pending,
+        Outcome::Done(_) => OperationStatus::Completed,
+        Outcome::Refused(_) => OperationStatus::Failed,
+    };
+    let body = AcceptedBody::new(record.operation_id, record.command.kind(), status);
+    let mut response = json(StatusCode::ACCEPTED, &body);
+    let location = format!("/operations/{}", record.operation_id);
+    insert(&mut response, LOCATION, &location);
+    mark_replayed(&mut response, decided);
+    response
+}
+
+fn mark_replayed(response: &mut Response, decided: &Decided) {
+    if decided.replayed {
+        response
+            .headers_mut()
+            .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+}
+
 /// A command's answer.
 pub fn command(decided: &Decided, request_id: &RequestId) -> Response {
     let mut response = match &decided.record.outcome {
@@ -120,11 +149,7 @@ pub fn command(decided: &Decided, request_id: &RequestId) -> Response {
             None => Problem::not_confirmed(decided.record.operation_id).into_response(request_id),
         },
     };
-    if decided.replayed {
-        response
-            .headers_mut()
-            .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
-    }
+    mark_replayed(&mut response, decided);
     response
 }
 

@@ -1,9 +1,10 @@
 //! The way of every command: its headers read, submitted, awaited, answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use florin_actors::messages::{Caller, Command, Context};
-use florin_actors::runtime::{Reply, Unavailable};
+use florin_actors::messages::{Caller, Command, Context, Outcome};
+use florin_actors::runtime::{Decided, Operation, Reply, Unavailable, within};
 use warp::reply::Response;
 
 use crate::answer;
@@ -13,43 +14,85 @@ use crate::endpoints::Purpose;
 use crate::headers::{self, CORRELATION_ID, PREFERENCE_APPLIED, Precondition};
 use crate::problem::Problem;
 
-/// Submits a command with what the request's headers and query say, and waits for its outcome.
+/// Submits a command with what the request's headers and query say, and waits for its outcome, or,
+/// where they prefer so, until it is accepted.
 pub async fn run(
     call: &Call,
     command: Command,
     body_key: Option<Key>,
 ) -> Result<Response, Problem> {
-    let context = context(call, body_key)?;
+    let asynchronous = command.moves_money() && headers::respond_async(&call.headers);
+    let (wait, asked) = call.wait();
+    let response = if asynchronous {
+        accept(call, command, body_key, asked.then_some(wait)).await
+    } else {
+        let decided = submit(call, command, body_key, false, wait).await;
+        decided.map(|decided| answer::command(&decided, &call.request_id))
+    };
+    let applied = match (asynchronous, asked) {
+        (false, false) => return response,
+        (true, false) => "respond-async".to_owned(),
+        (false, true) => format!("wait={}", wait.as_secs()),
+        (true, true) => format!("respond-async, wait={}", wait.as_secs()),
+    };
+    let mut response = call.respond(response);
+    answer::insert(&mut response, PREFERENCE_APPLIED, &applied);
+    Ok(response)
+}
+
+/// Submits a command that is answered once it is durable, and executed afterwards. With `wait` its
+/// outcome is waited for so long first.
+pub async fn accept(
+    call: &Call,
+    command: Command,
+    body_key: Option<Key>,
+    wait: Option<Duration>,
+) -> Result<Response, Problem> {
+    let bound = call.gateway.limits.confirmation_wait;
+    let decided = submit(call, command, body_key, true, bound).await?;
+    if decided.record.outcome != Outcome::Accepted {
+        return Ok(answer::accepted(&decided, &call.request_id));
+    }
+    let Some(wait) = wait else {
+        return Ok(answer::accepted(&decided, &call.request_id));
+    };
+    let core = &call.gateway.core;
+    let id = decided.record.operation_id;
+    if within(wait, core.settled(id)).await.is_some()
+        && let Some(Operation::Decided(executed)) = core.operation(id).await?
+    {
+        return Ok(answer::command(&executed, &call.request_id));
+    }
+    Ok(answer::accepted(&decided, &call.request_id))
+}
+
+async fn submit(
+    call: &Call,
+    command: Command,
+    body_key: Option<Key>,
+    asynchronous: bool,
+    wait: Duration,
+) -> Result<Box<Decided>, Problem> {
+    let context = Context {
+        asynchronous,
+        ..context(call, body_key)?
+    };
     if call.gateway.is_stopping() {
         return Err(Unavailable::ShuttingDown.into());
     }
-    let (wait, asked) = call.wait();
     let confirmation = call.gateway.core.submit(command, context, wait)?;
     let operation_id = confirmation.operation_id();
-    let mut response = match confirmation.await {
-        Reply::Decided(decided) => answer::command(&decided, &call.request_id),
-        Reply::TimedOut(operation) => {
-            Problem::not_confirmed(operation).into_response(&call.request_id)
-        }
+    match confirmation.await {
+        Reply::Decided(decided) => Ok(decided),
+        Reply::TimedOut(operation) => Err(Problem::not_confirmed(operation)),
         Reply::Unavailable(reason) => {
             let problem = Problem::from(reason);
-            let begun = reason == Unavailable::OutcomeUnknown;
-            let problem = if begun {
-                problem.with_operation(operation_id)
-            } else {
-                problem
-            };
-            problem.into_response(&call.request_id)
+            Err(match reason {
+                Unavailable::OutcomeUnknown => problem.with_operation(operation_id),
+                _ => problem,
+            })
         }
-    };
-    if asked {
-        answer::insert(
-            &mut response,
-            PREFERENCE_APPLIED,
-            &format!("wait={}", wait.as_secs()),
-        );
     }
-    Ok(response)
 }
 
 fn context(call: &Call, body_key: Option<Key>) -> Result<Context, Problem> {
@@ -79,5 +122,6 @@ fn context(call: &Call, body_key: Option<Key>) -> Result<Context, Problem> {
         kind: call.endpoint.kind(),
         if_match,
         dry_run,
+        asynchronous: false,
     })
 }

@@ -100,6 +100,21 @@ pub fn wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(WAIT_SECONDS_MAX)))
 }
 
+/// Whether `Prefer` asks for an answer before the command is executed: `respond-async`, or
+/// `wait=0`, which is the same.
+pub fn respond_async(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(PREFER).iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(','));
+    preferences.any(|preference| {
+        let preference = preference.split(';').next().unwrap_or_default().trim();
+        preference.eq_ignore_ascii_case("respond-async")
+            || preference.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("wait") && value.trim().trim_matches('"') == "0"
+            })
+    })
+}
+
 /// A caller's own id in this header, if it is one.
 pub fn given_id(headers: &HeaderMap, name: HeaderName) -> Option<RequestId> {
     RequestId::given(headers.get(name)?.to_str().ok()?)

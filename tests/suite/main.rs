@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod asynchronous;
 mod batches;
 mod confirmation;
 mod crash;

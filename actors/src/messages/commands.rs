@@ -449,6 +449,23 @@ impl Command {
         (reference.as_deref(), Some(metadata))
     }
 
+    /// Whether it moves or holds money, or releases it: such commands may be accepted first and
+    /// executed afterwards.
+    pub const fn moves_money(&self) -> bool {
+        matches!(
+            self,
+            Self::Deposit(_)
+                | Self::Withdraw(_)
+                | Self::Transfer(_)
+                | Self::Hold(_)
+                | Self::Post(_)
+                | Self::Void(_)
+                | Self::Reverse(_)
+                | Self::Transact(_)
+                | Self::Batch(_)
+        )
+    }
+
     /// The currency that a movement names, if it names one.
     pub fn currency_mut(&mut self) -> Option<&mut Option<Currency>> {
         match self {
@@ -517,4 +534,6 @@ pub struct Context {
     pub if_match: Option<u64>,
     /// Decide, but do nothing.
     pub dry_run: bool,
+    /// Answer once the command is durable; it is executed afterwards.
+    pub asynchronous: bool,
 }

@@ -149,6 +149,12 @@ impl OperationId {
         Some(count as u32 - 1)
     }
 
+    /// What the execution of a command that was accepted first is found by: no UUID, so that it is
+    /// nobody's id.
+    pub const fn execution(self) -> Self {
+        Self(self.0 & !(0xf << 76))
+    }
+
     /// The transfer that the operation makes: one id serves both.
     pub const fn transfer(self) -> EntityId {
         EntityId(self.0)

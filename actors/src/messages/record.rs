@@ -45,7 +45,7 @@ pub struct Record {
     /// What was asked, personal values sealed, the default currency left away. A repeat of the
     /// key is the same request if its command equals this one.
     pub command: Command,
-    /// Where this executes a command accepted earlier: which one, and from which item on.
+    /// Where this executes a command accepted earlier: which one.
     pub execution: Option<Execution>,
     /// What was decided.
     pub outcome: Outcome,
@@ -114,8 +114,8 @@ pub struct Posting {
 pub struct Execution {
     /// The sequence of the record that accepted it.
     pub accepted: u64,
-    /// The first of its items that this record executes.
-    pub first_item: u32,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
 }
 
 /// The message that brought a command.
@@ -227,19 +227,25 @@ impl Record {
         (other.is_none() && own == operation).then_some(index)
     }
 
-    /// Every operation that the record settled.
+    /// Every operation that the record settled; of a command accepted earlier its execution.
     pub fn operations(&self) -> impl Iterator<Item = OperationId> {
         let items = self.items().filter(|(.., refused)| refused.is_none());
         let items = items.map(|(index, item, _)| {
             let shard = item.transfer.from.shard();
             self.operation_id.item(index, shard)
         });
-        std::iter::once(self.operation_id).chain(items)
+        let own = match self.execution {
+            None => self.operation_id,
+            Some(_) => self.operation_id.execution(),
+        };
+        std::iter::once(own).chain(items)
     }
 
     /// Every idempotency key that the record settled.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.key.as_deref().into_iter().chain(self.item_keys())
+        // The record that accepted the command settled its key.
+        let own = self.key.as_deref().filter(|_| self.execution.is_none());
+        own.into_iter().chain(self.item_keys())
     }
 
     /// Every idempotency key of a batch's items that the record settled.

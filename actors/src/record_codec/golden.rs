@@ -46,7 +46,7 @@ fn record(command: Command, outcome: Outcome, events: Vec<Event>) -> Record {
         command,
         execution: Some(Execution {
             accepted: 7,
-            first_item: 2,
+            accepted_at: Timestamp::from_micros(2),
         }),
         outcome,
         changes: vec![Change {

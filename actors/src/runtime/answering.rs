@@ -4,13 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::confirmation::Left;
-use super::envelope::{Envelope, FilledByLane, ReplyTo};
-use super::index::operation_entry;
+use super::envelope::{Envelope, FilledByLane, Mode, ReplyTo};
+use super::index::{Found, operation_entry, search, unreadable};
 use super::ledger::Ledger;
 use super::reply::{Decided, Reply, Unavailable};
 use super::turn::record;
 use super::waiting::Held;
-use crate::messages::{Code, Outcome, PersonalRow, Record, Rejection};
+use tokio::sync::oneshot;
+
+use crate::messages::{Code, OperationId, Outcome, PersonalRow, Record, Rejection};
 use crate::record_codec::{decode_personal, decode_record};
 
 impl Ledger {
@@ -30,6 +32,7 @@ impl Ledger {
         self.queued
             .borrow_mut()
             .remove(&decided.record.operation_id);
+        self.tell_listeners(decided.record.operation_id);
         match reply_to.slot.fill(Reply::Decided(decided)) {
             Ok(()) => match reply_to.lane {
                 None => reply_to.slot.wake(),
@@ -68,6 +71,14 @@ impl Ledger {
 
     /// Answers a repeat of a key once the record that settled it is durable.
     pub(super) fn join(self: &Rc<Self>, envelope: Box<Envelope>, sequence: u64) {
+        // One that was accepted first is answered once it is executed, unless that is no matter.
+        if envelope.mode == Mode::Confirm
+            && let Some(accepted) = self.accepted.borrow_mut().get_mut(&sequence)
+        {
+            envelope.reply_to.slot.join(accepted.operation);
+            accepted.waiting.push(envelope);
+            return;
+        }
         if let Some(first) = self.waiting.borrow().operation_of(sequence) {
             envelope.reply_to.slot.join(first);
         }
@@ -89,6 +100,16 @@ impl Ledger {
                 if !same {
                     self.refuse_reuse(envelope);
                     return;
+                }
+                if decided.record.outcome == Outcome::Accepted {
+                    match self.execution_of(decided.record.operation_id).await {
+                        Ok(Some(executed)) => decided = executed,
+                        Ok(None) => {}
+                        Err(unavailable) => {
+                            self.turn_away(envelope, unavailable);
+                            return;
+                        }
+                    }
                 }
                 decided.replayed = true;
                 let nanos = self
@@ -136,6 +157,46 @@ impl Ledger {
         for (lane, mut slots) in lanes {
             lane.send(&mut slots);
         }
+    }
+
+    /// What became of a command that was accepted first; `None`: it is not executed yet.
+    pub(super) async fn execution_of(
+        self: &Rc<Self>,
+        operation: OperationId,
+    ) -> Result<Option<Decided>, Unavailable> {
+        match self
+            .record_of(operation_entry(operation.execution()))
+            .await?
+        {
+            Some(sequence) => Ok(Some(self.recorded(sequence).await?.0)),
+            None => Ok(None),
+        }
+    }
+
+    /// The record that an entry of the index of operations leads to, once it is durable.
+    pub(super) async fn record_of(
+        self: &Rc<Self>,
+        entry: u128,
+    ) -> Result<Option<u64>, Unavailable> {
+        let found = self.operations.borrow().find(entry);
+        let sequence = match found {
+            Found::At(sequence) => sequence,
+            Found::Perhaps(segments) => {
+                let searched = self.beside.run(move || search(&segments, entry)).await;
+                let searched = searched.ok_or(Unavailable::ShuttingDown)?;
+                match searched.map_err(|error| unreadable(&error))? {
+                    Some(sequence) => sequence,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let (sender, receiver) = oneshot::channel();
+        self.when_durable(sequence, move || {
+            // Only this task waits for it.
+            let _ = sender.send(());
+        });
+        receiver.await.map_err(|_| Unavailable::ShuttingDown)?;
+        Ok(Some(sequence))
     }
 
     /// A durable record as an answer, with its personal row.

@@ -13,7 +13,7 @@ use super::beside::Beside;
 use super::clock::Clock;
 use super::confirmation::{Confirmation, Slot};
 use super::deadline;
-use super::envelope::{Envelope, Lane, ReplyTo};
+use super::envelope::{Envelope, Lane, Mode, ReplyTo};
 use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::key_hash;
@@ -137,6 +137,11 @@ impl Core {
             }
         };
         let operation_id = shared.random.operation_id(now, subject.shard());
+        let mode = if context.asynchronous && !context.dry_run && command.moves_money() {
+            Mode::Accept
+        } else {
+            Mode::Confirm
+        };
         let slot = Arc::new(Slot::new());
         let came_nanos = shared.clock.nanos();
         let here = self.here();
@@ -150,7 +155,7 @@ impl Core {
             lane: own.as_ref().map(|own| Arc::clone(&own.lane)),
             kind: command.kind(),
             came_nanos,
-            _permit: permit,
+            permit: Some(permit),
         };
         let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let envelope = Box::new(Envelope {
@@ -158,6 +163,7 @@ impl Core {
             context,
             operation_id,
             subject,
+            mode,
             deadline_nanos: came_nanos.saturating_add(wait_nanos),
             key_searched: None,
             original: None,

@@ -9,7 +9,7 @@ use super::index::Searched;
 use super::permits::Permit;
 use super::reply::Reply;
 use crate::entities::Original;
-use crate::messages::{Command, CommandKind, Context, EntityId, OperationId};
+use crate::messages::{Command, CommandKind, Context, EntityId, Execution, OperationId};
 
 /// A command with all that its turn needs.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Envelope {
     /// Not begun by then, in nanoseconds of the clock, it is not executed. The time of day may
     /// jump and must not end a wait.
     pub deadline_nanos: u64,
+    /// How it is to be done.
+    pub mode: Mode,
     /// Whether the segments on disk were asked for the key, and what they said.
     pub key_searched: Option<Searched>,
     /// What the journal told of the transfer that it is about, where that is no entity.
@@ -35,6 +37,17 @@ pub struct Envelope {
     pub read_again: bool,
     /// The way back.
     pub reply_to: ReplyTo,
+}
+
+/// How a command is to be done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// Decided, then answered.
+    Confirm,
+    /// Accepted and answered, then executed.
+    Accept,
+    /// Executed: it was accepted earlier.
+    Execute(Execution),
 }
 
 /// An envelope as its actor's mailbox takes it: boxed once, so that it is never copied.
@@ -56,8 +69,9 @@ pub struct ReplyTo {
     pub kind: CommandKind,
     /// When it came, in nanoseconds of the clock.
     pub came_nanos: u64,
-    /// Given back with the answer.
-    pub _permit: Permit,
+    /// Given back with the answer; none for what the node does of itself.
+    #[allow(dead_code, reason = "held, not read")]
+    pub permit: Option<Permit>,
 }
 
 /// Slots that were filled in one pass, by the lane whose callers wait in them.

@@ -39,6 +39,7 @@ impl Core {
                 kind: None,
                 if_match: None,
                 dry_run: false,
+                asynchronous: false,
             };
             match self.submit(Command::Expire(Expire { transfer }), context, WAIT) {
                 Ok(confirmation) => under_way.push(confirmation),

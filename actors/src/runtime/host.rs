@@ -38,7 +38,7 @@ impl Host {
                     .map(|(envelope, fetched), host, context| match fetched {
                         Ok(()) => host.take(envelope, context),
                         Err(unavailable) => {
-                            host.ledger.turn_away(envelope, unavailable);
+                            host.ledger.out_of_reach(envelope, unavailable);
                             host.done();
                         }
                     });

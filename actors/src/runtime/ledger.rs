@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use actix::Actor;
 use florin_storage::{Reader, SortedSegment, Watermark};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
+use super::accepting::Accepted;
 use super::beside::Beside;
 use super::clock::Clock;
 use super::confirmation::Left;
 use super::directory::Directory;
-use super::envelope::{Envelope, FilledByLane, Letter};
+use super::envelope::{Envelope, FilledByLane, Letter, Mode};
 use super::heads::Heads;
 use super::host::Host;
 use super::id_hasher::IdHasher;
@@ -66,6 +67,10 @@ pub struct Ledger {
     pub(super) keys: RefCell<Index>,
     pub(super) operations: RefCell<Index>,
     pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
+    /// Commands accepted and not yet executed, by the record that accepted them.
+    pub(super) accepted: RefCell<BTreeMap<u64, Accepted>>,
+    /// Who listens for an operation that is under way.
+    pub(super) listeners: RefCell<HashMap<OperationId, Vec<oneshot::Sender<()>>, IdHasher>>,
     pub(super) sequencer: RefCell<Sequencer>,
     pub(super) chunk_begun: Notify,
     pub(super) waiting: RefCell<Waiting>,
@@ -131,6 +136,8 @@ impl Ledger {
             keys: RefCell::new(parts.keys),
             operations: RefCell::new(parts.operations),
             queued: RefCell::default(),
+            accepted: RefCell::default(),
+            listeners: RefCell::default(),
             sequencer: RefCell::new(parts.sequencer),
             chunk_begun: Notify::new(),
             waiting: RefCell::default(),
@@ -148,7 +155,7 @@ impl Ledger {
             kind: envelope.command.kind(),
             created_at: self.clock.now(),
         };
-        if !envelope.context.dry_run {
+        if !envelope.context.dry_run && !matches!(envelope.mode, Mode::Execute(_)) {
             self.queued
                 .borrow_mut()
                 .insert(envelope.operation_id, queued);
@@ -279,6 +286,7 @@ impl Ledger {
     /// operation to ask: it gets one that says so.
     pub(super) fn turn_away(&self, envelope: Box<Envelope>, unavailable: Unavailable) {
         self.queued.borrow_mut().remove(&envelope.operation_id);
+        self.tell_listeners(envelope.operation_id);
         self.observer.shed(unavailable.code());
         let slot = &envelope.reply_to.slot;
         match slot.fill(Reply::Unavailable(unavailable)) {

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use florin_storage::Reader;
-use tokio::sync::oneshot;
 
 use super::answering::read_holder;
 use super::envelope::Envelope;
@@ -64,27 +63,18 @@ impl Ledger {
 
     /// What the journal tells of the transfer that an operation made.
     async fn original(self: &Rc<Self>, operation: OperationId) -> Result<Original, Unavailable> {
-        let entry = operation_entry(operation);
-        let found = self.operations.borrow().find(entry);
-        let sequence = match found {
-            Found::At(sequence) => sequence,
-            Found::Perhaps(segments) => {
-                let searched = self.beside.run(move || search(&segments, entry)).await;
-                let searched = searched.ok_or(Unavailable::ShuttingDown)?;
-                match searched.map_err(|error| unreadable(&error))? {
-                    Some(sequence) => sequence,
-                    None => return Ok(Original::Absent),
-                }
-            }
+        let Some(sequence) = self.record_of(operation_entry(operation)).await? else {
+            return Ok(Original::Absent);
         };
-        let (sender, receiver) = oneshot::channel();
-        self.when_durable(sequence, move || {
-            // Only this task waits for it.
-            let _ = sender.send(());
-        });
-        receiver.await.map_err(|_| Unavailable::ShuttingDown)?;
         let (decided, _) = self.recorded(sequence).await?;
-        Ok(original(&decided.record, operation))
+        let decided = match decided.record.outcome {
+            Outcome::Accepted => self.execution_of(operation).await?,
+            _ => Some(decided),
+        };
+        // Not executed yet, it made no transfer yet.
+        Ok(decided.map_or(Original::Absent, |decided| {
+            original(&decided.record, operation)
+        }))
     }
 
     /// An entity's seat; one that isn't in memory is being loaded then.

@@ -1,6 +1,7 @@
 //! The machinery around the entities: one actor host, the directory, the order of records,
 //! idempotency, confirmation, and the way back.
 
+mod accepting;
 mod answering;
 mod batches;
 mod beside;

@@ -18,14 +18,15 @@ use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::Index;
 use super::ledger::{Ledger, Parts};
+use super::loading::read_record;
 use super::observer::Observer;
 use super::options::{NodeOptions, StartError, Threads};
 use super::permits::Permits;
 use super::random::Random;
-use super::recovery::{check_views, read_tail};
+use super::recovery::{Known, check_views, read_tail};
 use super::sequencing::Sequencer;
 use crate::entities::Stamp;
-use crate::messages::Timestamp;
+use crate::messages::{Record, Timestamp};
 use crate::views::{Crew, Eraser, EraserOptions, Indexes, Projector, Views};
 
 /// How often free disk is looked at.
@@ -110,11 +111,15 @@ impl Node {
         let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
         let (mut keys, mut operations) = (index(of_keys), index(of_operations));
         let snapshots = views.position();
-        let quarantined = views.quarantined();
+        let known = Known {
+            quarantined: views.quarantined(),
+            accepted: views.accepted()?,
+            ..Known::default()
+        };
         let known = read_tail(
             &reader,
             snapshots,
-            quarantined,
+            known,
             &mut indexes,
             &mut keys,
             &mut operations,
@@ -157,6 +162,11 @@ impl Node {
             disk: Arc::clone(&disk),
         });
         let core = Core(shared);
+        let accepted = known.accepted.iter();
+        let accepted: Result<Vec<Record>, String> = accepted
+            .map(|sequence| read_record(&reader, *sequence))
+            .collect();
+        let accepted = accepted.map_err(StartError::Damaged)?;
         let ledger = Ledger::new(Parts {
             clock: Arc::clone(&clock),
             random,
@@ -205,6 +215,7 @@ impl Node {
         node.task(Rc::clone(&ledger).prepare_generations());
         node.task(core.clone().expire_transfers());
         ledger.seat_quarantined();
+        ledger.resume_accepted(accepted);
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {
             Threads::Real(_) => {

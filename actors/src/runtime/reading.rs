@@ -14,7 +14,7 @@ use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
 use super::seat::Seat;
 use crate::entities::State;
 use crate::messages::{
-    Balances, Currency, EntityId, Kind, Movement, OperationId, Timestamp, TransferStatus,
+    Balances, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp, TransferStatus,
     TransferView, WalletView,
 };
 use crate::views::{AccountFilter, Mark, Period, Standing, as_of, read_movements};
@@ -204,10 +204,59 @@ impl Core {
     /// # Errors
     /// It can't be read now.
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Unavailable> {
+        let decided = match self.looked_up(id, operation_entry(id)).await? {
+            Some(Operation::Decided(decided)) => decided,
+            other => return Ok(other),
+        };
+        if decided.record.outcome != Outcome::Accepted {
+            return Ok(Some(Operation::Decided(decided)));
+        }
+        // Accepted first: another record tells what became of it.
+        let execution = operation_entry(id.execution());
+        match self.looked_up(id, execution).await? {
+            Some(Operation::Decided(executed)) => Ok(Some(Operation::Decided(executed))),
+            _ => Ok(Some(Operation::Pending {
+                id,
+                kind: decided.record.command.kind(),
+                created_at: decided.record.time,
+            })),
+        }
+    }
+
+    /// Operations that are not decided and durable yet, in the order of ids.
+    ///
+    /// # Errors
+    /// The node is going down.
+    pub async fn pending(
+        &self,
+        after: Option<OperationId>,
+        limit: usize,
+    ) -> Result<Page<Operation, OperationId>, Unavailable> {
+        self.ask(move |ledger, sender| {
+            // A caller that went away has no use for it.
+            let _ = sender.send(ledger.pending(after, limit));
+        })
+        .await
+    }
+
+    /// Waits until a command that is under way is decided and durable; doesn't wait for any other.
+    pub async fn settled(&self, id: OperationId) {
+        // It also ends when the node does.
+        let _ = self
+            .ask(move |ledger, sender| ledger.listen(id, sender))
+            .await;
+    }
+
+    /// What the record says that `entry` leads to, if it is about that operation.
+    async fn looked_up(
+        &self,
+        id: OperationId,
+        entry: u128,
+    ) -> Result<Option<Operation>, Unavailable> {
         let at = self
-            .ask(move |ledger, sender| ledger.find_operation(id, sender))
+            .ask(move |ledger, sender| ledger.find_operation(id, entry, sender))
             .await?;
-        let segments = match at {
+        let (sequence, is_exact) = match at {
             OperationAt::Queued(id, queued) => {
                 let (kind, created_at) = (queued.kind, queued.created_at);
                 return Ok(Some(Operation::Pending {
@@ -216,29 +265,25 @@ impl Core {
                     created_at,
                 }));
             }
-            OperationAt::Record(sequence) => {
-                let reader = self.0.reader.clone();
-                let (decided, _) = self
-                    .blocking(move || read_decided(&reader, sequence))
-                    .await?;
-                return Ok(Some(Operation::Decided(Box::new(decided))));
+            OperationAt::Record(sequence) => (sequence, true),
+            OperationAt::Perhaps(segments) => {
+                let searched = self.0.beside.run(move || search(&segments, entry)).await;
+                match searched {
+                    None => return Err(Unavailable::ShuttingDown),
+                    Some(Err(error)) => return Err(unreadable(&error)),
+                    Some(Ok(None)) => return Ok(None),
+                    Some(Ok(Some(sequence))) => (sequence, false),
+                }
             }
-            OperationAt::Perhaps(segments) => segments,
-        };
-        let entry = operation_entry(id);
-        let searched = self.0.beside.run(move || search(&segments, entry)).await;
-        let sequence = match searched {
-            None => return Err(Unavailable::ShuttingDown),
-            Some(Err(error)) => return Err(unreadable(&error)),
-            Some(Ok(None)) => return Ok(None),
-            Some(Ok(Some(sequence))) => sequence,
         };
         let reader = self.0.reader.clone();
         let (decided, _) = self
             .blocking(move || read_decided(&reader, sequence))
             .await?;
-        // A hit is checked against the record itself.
-        let is_own = decided.record.operations().any(|operation| operation == id);
+        // A hit on disk is checked against the record itself. In memory the operation of a repeat
+        // that was told 504 leads to the first one's record.
+        let of_entry = |own| operation_entry(own) == entry;
+        let is_own = is_exact || decided.record.operations().any(of_entry);
         Ok(is_own.then(|| Operation::Decided(Box::new(decided))))
     }
 
@@ -379,12 +424,17 @@ impl Ledger {
         });
     }
 
-    fn find_operation(self: &Rc<Self>, id: OperationId, sender: oneshot::Sender<OperationAt>) {
+    fn find_operation(
+        self: &Rc<Self>,
+        id: OperationId,
+        entry: u128,
+        sender: oneshot::Sender<OperationAt>,
+    ) {
         if let Some(queued) = self.queued.borrow().get(&id) {
             let _ = sender.send(OperationAt::Queued(id, *queued));
             return;
         }
-        let found = self.operations.borrow().find(operation_entry(id));
+        let found = self.operations.borrow().find(entry);
         match found {
             Found::At(sequence) => self.when_durable(sequence, move || {
                 let _ = sender.send(OperationAt::Record(sequence));

@@ -1,6 +1,6 @@
 //! Recovery: what the ledger must know of the records that the views don't hold yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use florin_storage::{Head, Position, Reader};
 
@@ -21,6 +21,18 @@ pub struct Known {
     pub heads: HashMap<EntityId, u64, IdHasher>,
     /// The entities out of service, and why.
     pub quarantined: BTreeMap<EntityId, String>,
+    /// The records of commands that were accepted and not executed.
+    pub accepted: BTreeSet<u64>,
+}
+
+/// What a record says of what was accepted and not executed.
+pub(crate) fn note_accepted(accepted: &mut BTreeSet<u64>, record: &Record) {
+    if record.outcome == Outcome::Accepted {
+        accepted.insert(record.sequence);
+    }
+    if let Some(execution) = record.execution {
+        accepted.remove(&execution.accepted);
+    }
 }
 
 /// What a record says of who is out of service.
@@ -46,15 +58,12 @@ pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, reco
 pub(super) fn read_tail(
     reader: &Reader,
     snapshots: u64,
-    quarantined: BTreeMap<EntityId, String>,
+    known: Known,
     indexes: &mut Indexes,
     keys: &mut Index,
     operations: &mut Index,
 ) -> Result<Known, StartError> {
-    let mut known = Known {
-        quarantined,
-        ..Known::default()
-    };
+    let mut known = known;
     let covered = indexes.covered();
     let mut next = snapshots.min(covered.0).min(covered.1) + 1;
     while next <= reader.durable() {
@@ -76,6 +85,7 @@ pub(super) fn read_tail(
                         .heads
                         .extend(changes.map(|change| (change.entity, sequence)));
                     note_quarantine(&mut known.quarantined, &record);
+                    note_accepted(&mut known.accepted, &record);
                 }
                 if sequence > covered.1 {
                     for operation in record.operations() {

@@ -108,6 +108,16 @@ pub enum Operation {
     Decided(Box<Decided>),
 }
 
+impl Operation {
+    /// Its id.
+    pub const fn id(&self) -> OperationId {
+        match self {
+            Self::Pending { id, .. } => *id,
+            Self::Decided(decided) => decided.record.operation_id,
+        }
+    }
+}
+
 /// An account, and its holder's name if it wasn't erased.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {

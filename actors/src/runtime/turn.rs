@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::envelope::{Envelope, ReplyTo};
+use super::envelope::{Envelope, Mode, ReplyTo};
 use super::index::{Found, key_hash};
 use super::ledger::Ledger;
 use super::loading::panic_text;
@@ -75,6 +75,7 @@ impl Ledger {
         }
         seat.needed.set(self.millis());
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
+        let is_execution = matches!(envelope.mode, Mode::Execute(_));
         if self.clock.nanos() > envelope.deadline_nanos {
             self.conclude_late(envelope, stamp);
             return Turn::Ended;
@@ -86,7 +87,7 @@ impl Ledger {
                 self.read_again(seat);
                 return Turn::Needs(envelope, Need::Subject);
             }
-            if names_currency(&mut envelope) {
+            if !is_execution && names_currency(&mut envelope) {
                 // Whether it is the entity's own can't be told, nor whether a repeat is the same.
                 self.turn_away(envelope, Unavailable::Quarantined);
                 return Turn::Ended;
@@ -101,7 +102,7 @@ impl Ledger {
             .context
             .key
             .as_deref()
-            .filter(|_| !envelope.context.dry_run)
+            .filter(|_| !envelope.context.dry_run && !is_execution)
         {
             let hash = key_hash(&envelope.context.caller, key);
             let found = match self.keys.borrow().find(hash) {
@@ -120,7 +121,12 @@ impl Ledger {
             claim = Some(hash);
         }
         if seat.phase() == Phase::Quarantined && !(is_resume && seat.is_readable()) {
-            self.turn_away(envelope, Unavailable::Quarantined);
+            self.out_of_reach(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
+        }
+        if envelope.mode == Mode::Accept {
+            self.take_on(seat, envelope, stamp, claim);
+            self.forget_vacant(seat);
             return Turn::Ended;
         }
         if let Command::Resume(resume) = &envelope.command {
@@ -140,13 +146,21 @@ impl Ledger {
                 }
                 match obstacle {
                     Obstacle::Need(need) => return Turn::Needs(envelope, need),
-                    Obstacle::Unavailable(unavailable) => self.turn_away(envelope, unavailable),
+                    Obstacle::Unavailable(unavailable) => self.out_of_reach(envelope, unavailable),
                 }
             }
             Err(panic) => self.conclude_fault(seat, envelope, stamp, &panic, row, claim),
         }
         self.forget_vacant(seat);
         Turn::Ended
+    }
+
+    /// Turns a command away that can't be done now; one that was accepted waits instead.
+    pub(super) fn out_of_reach(self: &Rc<Self>, envelope: Box<Envelope>, unavailable: Unavailable) {
+        match envelope.mode {
+            Mode::Execute(_) => self.postpone(envelope),
+            Mode::Confirm | Mode::Accept => self.turn_away(envelope, unavailable),
+        }
     }
 
     /// Decides on copies; changes nothing.
@@ -230,7 +244,12 @@ impl Ledger {
             rests_on,
             keep,
         } = verdict;
+        let execution = match envelope.mode {
+            Mode::Execute(execution) => Some(execution),
+            Mode::Confirm | Mode::Accept => None,
+        };
         let keeps = keep
+            || execution.is_some()
             || match &outcome {
                 Outcome::Refused(rejection) => claim.is_some() && rejection.code.is_stored(),
                 _ => claim.is_some() || !touched.is_empty(),
@@ -289,6 +308,9 @@ impl Ledger {
             holder,
         };
         self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
+        if let Some(execution) = execution {
+            self.executed(execution);
+        }
     }
 
     /// Refuses a command that was not begun in time; its operation tells so.
@@ -406,7 +428,10 @@ pub(super) fn record(
         causation_id: None,
         trace: context.trace,
         command: envelope.command,
-        execution: None,
+        execution: match envelope.mode {
+            Mode::Execute(execution) => Some(execution),
+            Mode::Confirm | Mode::Accept => None,
+        },
         outcome,
         changes,
         postings,

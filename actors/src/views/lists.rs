@@ -21,6 +21,7 @@ const ACCOUNTS_BY_REFERENCE: u8 = 2;
 const ACCOUNTS_BY_REFERENCE_AND_STATUS: u8 = 3;
 const WALLETS_BY_CUSTOMER: u8 = 4;
 const TRANSFERS_DUE: u8 = 5;
+const ACCEPTED: u8 = 6;
 
 /// The rows of an entity.
 pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
@@ -51,6 +52,13 @@ pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
 /// What the rows of a customer's wallets start with.
 pub(super) fn by_customer(customer: EntityId) -> Vec<u8> {
     row(vec![WALLETS_BY_CUSTOMER], customer)
+}
+
+/// The row of a command that was accepted by this record and isn't executed.
+pub(super) fn accepted(sequence: u64) -> Vec<u8> {
+    let mut row = vec![ACCEPTED];
+    row.extend_from_slice(&sequence.to_be_bytes());
+    row
 }
 
 /// What the row of a pending transfer that expires then starts with: in the order of times.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::milestones::Milestones;
 use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
-use crate::messages::{AccountEvent, Currency, EntityId, Event, Record, WalletEvent};
+use crate::messages::{AccountEvent, Currency, EntityId, Event, Outcome, Record, WalletEvent};
 use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
 
 /// The projector's unwritten work, over what the store holds.
@@ -137,6 +137,12 @@ impl Memory {
             }
         }
         note_quarantine(&mut self.quarantined, record);
+        if record.outcome == Outcome::Accepted {
+            self.rows.insert(lists::accepted(record.sequence), true);
+        }
+        if let Some(execution) = record.execution {
+            self.rows.insert(lists::accepted(execution.accepted), false);
+        }
         self.sequence = record.sequence;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Lists and totals. They block on the disk: never on the ledger arbiter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::sync::PoisonError;
 
@@ -86,6 +86,23 @@ impl Views {
         let listed = between(&memory, &read, from, to).map_err(|error| self.fault(error))?;
         let found: Result<Vec<_>, _> = listed.take(limit).collect();
         found.map_err(|error| self.fault(error))
+    }
+
+    /// The records of commands that were accepted and not executed, as the store has them.
+    ///
+    /// # Errors
+    /// What can't be read.
+    pub fn accepted(&self) -> Result<BTreeSet<u64>, ViewError> {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let read = memory.store.read()?;
+        let (from, to) = (lists::accepted(0), lists::accepted(u64::MAX));
+        let mut all = BTreeSet::new();
+        for row in read.range(ROWS, from.as_slice()..=to.as_slice())? {
+            if let Some(sequence) = row?.0.last_chunk() {
+                all.insert(u64::from_be_bytes(*sequence));
+            }
+        }
+        Ok(all)
     }
 
     /// All postings up to the views' position.

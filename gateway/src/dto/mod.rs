@@ -22,7 +22,7 @@ pub use batch::{BatchDoneBody, TransactionDoneBody};
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
-pub use operation::{OperationBody, ResultBody};
+pub use operation::{AcceptedBody, OperationBody, OperationStatus, ResultBody};
 pub use page::PageBody;
 pub use record::RecordLine;
 pub use requests::{

@@ -82,6 +82,40 @@ pub struct OperationBody {
     completed_at: Option<Time>,
 }
 
+/// A command that is executed afterwards.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Accepted)]
+pub struct AcceptedBody {
+    /// The operation to follow.
+    #[schema(value_type = String, format = Uuid)]
+    operation_id: OperationId,
+    /// How far it is.
+    status: OperationStatus,
+    /// The same in words.
+    #[schema(example = "Deposit request accepted and is being processed")]
+    message: String,
+}
+
+impl AcceptedBody {
+    /// The answer to a command of that kind.
+    pub fn new(operation_id: OperationId, kind: CommandKind, status: OperationStatus) -> Self {
+        let mut name = kind.name().replace('_', " ");
+        if let Some(first) = name.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let message = match status {
+            OperationStatus::Pending => "accepted and is being processed",
+            OperationStatus::Completed => "completed",
+            OperationStatus::Failed => "failed",
+        };
+        Self {
+            operation_id,
+            status,
+            message: format!("{name} request {message}"),
+        }
+    }
+}
+
 /// How far an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -174,13 +208,29 @@ impl OperationBody {
                 Some(rejection.clone().into()),
             ),
         };
+        let accepted_at = record.execution.map(|execution| execution.accepted_at);
         Self {
             status,
             result,
             error,
+            created_at: Time(accepted_at.unwrap_or(record.time)),
             completed_at: Some(Time(record.time)),
             ..pending
         }
+    }
+
+    /// The name of its status.
+    pub const fn status(&self) -> &'static str {
+        match self.status {
+            OperationStatus::Pending => "pending",
+            OperationStatus::Completed => "completed",
+            OperationStatus::Failed => "failed",
+        }
+    }
+
+    /// Whether it is still to be decided.
+    pub const fn is_pending(&self) -> bool {
+        matches!(self.status, OperationStatus::Pending)
     }
 
     /// The operation as it is; `id` is that of an item where it was a batch's.

@@ -169,7 +169,7 @@ struct OpenedLine<'a> {
 #[derive(Debug, Serialize)]
 struct ExecutionLine {
     accepted: u64,
-    first_item: u32,
+    accepted_at: Time,
 }
 
 #[derive(Debug, Serialize)]
@@ -316,7 +316,7 @@ impl<'a> RecordLine<'a> {
             command: command(&record.command),
             execution: record.execution.map(|execution| ExecutionLine {
                 accepted: execution.accepted,
-                first_item: execution.first_item,
+                accepted_at: Time(execution.accepted_at),
             }),
             outcome: outcome(record),
             changes: record.changes.iter().map(change).collect(),

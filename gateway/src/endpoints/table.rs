@@ -82,6 +82,13 @@ const fn command<T: ToSchema>() -> Purpose {
     }
 }
 
+const ACCEPTED: Answer = Answer {
+    status: 202,
+    when: "Accepted and durable; `Location` names the operation to follow",
+    content_types: JSON,
+    body: Some(schema::<AcceptedBody>()),
+};
+
 const UNAVAILABLE: &[ProblemCode] = &[
     Overloaded,
     ActorQuarantined,
@@ -148,6 +155,11 @@ const STATE: Filter = Filter {
     format: "",
 };
 
+const PENDING_ONLY: Filter = Filter {
+    name: "status",
+    values: &["pending"],
+    format: "",
+};
 const CUSTOMER: Filter = Filter {
     name: "customer_id",
     values: &[],
@@ -174,7 +186,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "transfer",
         summary: "Moves money between two accounts or wallets, at once or once it is posted",
         purpose: command::<TransferRequest>(),
-        answers: &[done::<TransferDoneBody>()],
+        answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
     },
     Endpoint {
@@ -185,7 +197,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "deposit",
         summary: "Brings money in from outside",
         purpose: command::<MoneyRequest>(),
-        answers: &[done::<MoneyBody>()],
+        answers: &[done::<MoneyBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, CREDIT],
     },
     Endpoint {
@@ -196,7 +208,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "withdraw",
         summary: "Sends money out",
         purpose: command::<MoneyRequest>(),
-        answers: &[done::<MoneyBody>()],
+        answers: &[done::<MoneyBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT],
     },
     Endpoint {
@@ -210,7 +222,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             body: schema::<BatchRequest>(),
             precondition: false,
         },
-        answers: &[done::<BatchDoneBody>()],
+        answers: &[done::<BatchDoneBody>(), ACCEPTED],
         problems: &[COMMAND, WHOLE],
     },
     Endpoint {
@@ -224,7 +236,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             body: schema::<TransactionRequest>(),
             precondition: false,
         },
-        answers: &[done::<TransactionDoneBody>()],
+        answers: &[done::<TransactionDoneBody>(), ACCEPTED],
         problems: &[COMMAND, WHOLE],
     },
     Endpoint {
@@ -235,7 +247,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "depositToWallet",
         summary: "Brings money into a wallet from outside",
         purpose: command::<MoneyRequest>(),
-        answers: &[done::<MoneyBody>()],
+        answers: &[done::<MoneyBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, CREDIT],
     },
     Endpoint {
@@ -246,7 +258,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "withdrawFromWallet",
         summary: "Sends money of a wallet out",
         purpose: command::<MoneyRequest>(),
-        answers: &[done::<MoneyBody>()],
+        answers: &[done::<MoneyBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT],
     },
     Endpoint {
@@ -257,7 +269,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "postTransfer",
         summary: "Posts a pending transfer, or a part of it",
         purpose: command::<PostRequest>(),
-        answers: &[done::<TransferDoneBody>()],
+        answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT, PENDING, &[AmountExceedsHold]],
     },
     Endpoint {
@@ -268,7 +280,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "voidTransfer",
         summary: "Voids a pending transfer",
         purpose: command::<KeyOnlyRequest>(),
-        answers: &[done::<TransferDoneBody>()],
+        answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY_EVEN_DELETED, PENDING],
     },
     Endpoint {
@@ -279,7 +291,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "reverseTransfer",
         summary: "Makes the opposite of a transfer, once",
         purpose: command::<KeyOnlyRequest>(),
-        answers: &[done::<TransferDoneBody>()],
+        answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[
             COMMAND,
             OF_ENTITY,
@@ -289,13 +301,24 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         method: Method::POST,
+        path: "/accounts/{id}/async-deposit",
+        label: "POST /accounts/{id}/async-deposit",
+        area: Area::Money,
+        name: "asyncDeposit",
+        summary: "Accepts a deposit, which is made afterwards",
+        purpose: command::<MoneyRequest>(),
+        answers: &[ACCEPTED, done::<MoneyBody>()],
+        problems: &[COMMAND, OF_ENTITY, CREDIT],
+    },
+    Endpoint {
+        method: Method::POST,
         path: "/accounts/transfer",
         label: "POST /accounts/transfer",
         area: Area::Compat,
         name: "transferAlias",
         summary: "Moves money between two accounts; another way to write POST /transfers",
         purpose: command::<AliasTransferRequest>(),
-        answers: &[done::<TransferDoneBody>()],
+        answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
     },
     Endpoint {
@@ -523,6 +546,43 @@ pub const ENDPOINTS: &[Endpoint] = &[
         summary: "Shows what became of a command",
         purpose: Purpose::Read,
         answers: &[shown::<OperationBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/operations",
+        label: "GET /operations",
+        area: Area::Operations,
+        name: "listOperations",
+        summary: "Lists the operations that are not decided yet",
+        purpose: Purpose::List {
+            filters: &[PENDING_ONLY],
+        },
+        answers: &[listed::<OperationBody>()],
+        problems: &[LIST, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/operations/{id}/events",
+        label: "GET /operations/{id}/events",
+        area: Area::Operations,
+        name: "followOperation",
+        summary: "Follows an operation by Server-Sent Events: its state now, and its last one when it comes",
+        purpose: Purpose::Read,
+        answers: &[
+            Answer {
+                status: 200,
+                when: "Events named `operation`, each an operation as `GET /operations/{id}` shows it",
+                content_types: &["text/event-stream"],
+                body: None,
+            },
+            Answer {
+                status: 204,
+                when: "`Last-Event-ID` names the last state: there is no more",
+                content_types: &[],
+                body: None,
+            },
+        ],
         problems: &[READ, BY_ID, UNAVAILABLE],
     },
     Endpoint {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Buf;
-use florin_actors::messages::{Command, Deposit, Withdraw};
+use florin_actors::messages::{Command, Deposit, EntityId, Withdraw};
 use futures_util::Stream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -39,7 +39,37 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = withdraw(id, &call, body).await;
             call.respond(outcome)
         });
-    warp::post().and(deposit.or(withdraw).unify()).boxed()
+    let accept = warp::path!("accounts" / EntitySegment / "async-deposit")
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|id, call: Arc<Call>, body| async move {
+            let outcome = accept(id, &call, body).await;
+            call.respond(outcome)
+        });
+    let routes = deposit.or(withdraw).unify().or(accept).unify();
+    warp::post().and(routes).boxed()
+}
+
+async fn accept<B: Buf>(
+    id: EntitySegment,
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    let to = id.id()?;
+    let request: MoneyRequest = body::read(call, body).await?;
+    let key = request.idempotency_key.clone();
+    let deposit = Command::Deposit(to_entity(to, request));
+    command::accept(call, deposit, key, None).await
+}
+
+fn to_entity(to: EntityId, request: MoneyRequest) -> Deposit {
+    Deposit {
+        to,
+        amount: request.amount.0,
+        currency: request.currency.map(|currency| currency.0),
+        reference: request.reference.map(|reference| reference.0),
+        metadata: request.metadata.unwrap_or_default().0,
+    }
 }
 
 async fn deposit<B: Buf>(
@@ -49,14 +79,9 @@ async fn deposit<B: Buf>(
 ) -> Result<Response, Problem> {
     let to = id.id()?;
     let request: MoneyRequest = body::read(call, body).await?;
-    let deposit = Deposit {
-        to,
-        amount: request.amount.0,
-        currency: request.currency.map(|currency| currency.0),
-        reference: request.reference.map(|reference| reference.0),
-        metadata: request.metadata.unwrap_or_default().0,
-    };
-    command::run(call, Command::Deposit(deposit), request.idempotency_key).await
+    let key = request.idempotency_key.clone();
+    let deposit = Command::Deposit(to_entity(to, request));
+    command::run(call, deposit, key).await
 }
 
 async fn withdraw<B: Buf>(

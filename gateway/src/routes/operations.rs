@@ -1,37 +1,150 @@
-//! Operations: what became of a command.
+//! Operations: what became of commands, now or as it happens.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
+use florin_actors::messages::OperationId;
+use florin_actors::runtime::within;
+use futures_util::{Stream, stream};
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
-use warp::reply::Response;
+use warp::reply::{Reply as _, Response};
+use warp::sse::Event;
 
 use super::OperationSegment;
 use crate::answer;
 use crate::call::Call;
-use crate::dto::OperationBody;
+use crate::cursor::Scope;
+use crate::dto::{OperationBody, PageBody};
 use crate::problem::Problem;
+
+/// How often a stream of events looks whether the server stops.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a stream of events without any shows that it lives.
+const ALIVE: Duration = Duration::from_secs(15);
+/// Where a client that comes back left off.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The routes.
 pub fn routes() -> BoxedFilter<(Response,)> {
-    warp::path!("operations" / OperationSegment)
-        .and(warp::get())
+    let show = warp::path!("operations" / OperationSegment)
         .and(super::call())
         .then(|id, call: Arc<Call>| async move {
             let outcome = show(id, &call).await;
             call.respond(outcome)
-        })
-        .boxed()
+        });
+    let list = warp::path!("operations")
+        .and(super::call())
+        .then(|call: Arc<Call>| async move {
+            let outcome = list(&call).await;
+            call.respond(outcome)
+        });
+    let events = warp::path!("operations" / OperationSegment / "events")
+        .and(super::call())
+        .then(|id, call: Arc<Call>| async move {
+            let outcome = events(id, Arc::clone(&call)).await;
+            call.respond(outcome)
+        });
+    let routes = show.or(list).unify().or(events).unify();
+    warp::get().and(routes).boxed()
 }
 
 async fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
     let id = id.id()?;
     call.query()?;
+    Ok(answer::json(StatusCode::OK, &read(id, call).await?))
+}
+
+async fn read(id: OperationId, call: &Call) -> Result<OperationBody, Problem> {
     let operation = call.gateway.core.operation(id).await?;
     let operation = operation.ok_or_else(|| Problem::not_found("no operation has this id"))?;
-    Ok(answer::json(
-        StatusCode::OK,
-        &OperationBody::new(id, &operation),
-    ))
+    Ok(OperationBody::new(id, &operation))
+}
+
+async fn list(call: &Call) -> Result<Response, Problem> {
+    let query = call.query()?;
+    let limits = &call.gateway.limits;
+    let limit = query.limit(limits.page_default, limits.page_max)?;
+    if query.get("status") != Some("pending") {
+        return Err(Problem::malformed("status", "must be pending"));
+    }
+    let scope = Scope::list("/operations").and(query.get("status"));
+    let after = query
+        .get("cursor")
+        .map(|cursor| scope.place(cursor))
+        .transpose()?;
+    let after = after.map(OperationId::from_bytes);
+    let page = call.gateway.core.pending(after, limit).await?;
+    let next = page.next.map(|id| scope.cursor(id.to_bytes()));
+    let operations = page.entries.iter();
+    let operations = operations.map(|operation| OperationBody::new(operation.id(), operation));
+    let page = PageBody::new(operations.collect(), next);
+    Ok(answer::json(StatusCode::OK, &page))
+}
+
+/// The state now, and, if that isn't the last one, the last one when it comes.
+async fn events(id: OperationSegment, call: Arc<Call>) -> Result<Response, Problem> {
+    let id = id.id()?;
+    call.query()?;
+    let now = read(id, &call).await?;
+    let seen = call.headers.get(LAST_EVENT_ID);
+    let seen = seen.and_then(|seen| seen.to_str().ok()).unwrap_or_default();
+    if seen == now.status() {
+        if !now.is_pending() {
+            // It was told all: a client must not come back for more.
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        return Ok(streamed(changes(id, call, None)));
+    }
+    Ok(streamed(changes(id, call, Some(now))))
+}
+
+fn streamed(
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + Sync + 'static,
+) -> Response {
+    let alive = warp::sse::keep_alive().interval(ALIVE);
+    warp::sse::reply(alive.stream(events)).into_response()
+}
+
+/// The events of an operation: `now`, if it is to be told, and whatever follows.
+fn changes(
+    id: OperationId,
+    call: Arc<Call>,
+    now: Option<OperationBody>,
+) -> impl Stream<Item = Result<Event, Infallible>> + Send {
+    let is_over = now.as_ref().is_some_and(|now| !now.is_pending());
+    stream::unfold((now, is_over), move |(now, is_over)| {
+        let call = Arc::clone(&call);
+        async move {
+            let next = match now {
+                Some(now) => now,
+                None if is_over => return None,
+                None => decided(id, &call).await?,
+            };
+            let event = Event::default().event("operation").id(next.status());
+            // A body of texts and numbers always becomes JSON.
+            let event = event.json_data(&next).unwrap_or_default();
+            let is_over = !next.is_pending();
+            Some((Ok(event), (None, is_over)))
+        }
+    })
+}
+
+/// The operation once it is decided; `None` when the server stops first.
+async fn decided(id: OperationId, call: &Call) -> Option<OperationBody> {
+    let core = &call.gateway.core;
+    loop {
+        let told = within(LOOK, core.settled(id)).await;
+        if call.gateway.is_stopping() {
+            return None;
+        }
+        if told.is_some() {
+            let operation = read(id, call).await.ok()?;
+            if !operation.is_pending() {
+                return Some(operation);
+            }
+        }
+    }
 }

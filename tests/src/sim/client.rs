@@ -93,6 +93,7 @@ impl Client {
             kind: None,
             if_match: request.if_match,
             dry_run: request.dry_run,
+            asynchronous: false,
         };
         let after = World::durable(&self.core);
         let sent = self

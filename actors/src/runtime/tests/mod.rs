@@ -137,6 +137,7 @@ fn context(key: Option<&str>) -> Context {
         kind: None,
         if_match: None,
         dry_run: false,
+        asynchronous: false,
     }
 }
 

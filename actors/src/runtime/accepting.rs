@@ -1,0 +1,259 @@
+//! Asynchronous commands: accepted by one record, executed by another, exactly once. What was
+//! accepted and not yet executed is known in memory, and after a start from the views and the
+//! journal's tail.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::confirmation::Slot;
+use super::envelope::{Envelope, Mode, ReplyTo};
+use super::ledger::{Ledger, Queued};
+use super::overlay::Verdict;
+use super::reply::{Operation, Page};
+use super::seat::Seat;
+use tokio::sync::oneshot;
+
+use crate::entities::{self, Stamp};
+use crate::messages::{
+    Code, Command, Context, EntityId, Execution, Kind, OperationId, Outcome, Record, Rejection,
+};
+
+/// How long the execution of a command waits whose entity is out of service.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A command that was accepted and not yet executed.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Its operation.
+    pub(super) operation: OperationId,
+    /// What was asked, and when it was accepted.
+    pub(super) queued: Queued,
+    /// Repeats of its key that wait for its outcome.
+    pub(super) waiting: Vec<Box<Envelope>>,
+}
+
+impl Ledger {
+    /// Accepts a command that is to be executed afterwards, or refuses it at once: one about an
+    /// entity that isn't there, or that has another version.
+    pub(super) fn take_on(
+        self: &Rc<Self>,
+        seat: &Rc<Seat>,
+        envelope: Box<Envelope>,
+        stamp: Stamp,
+        claim: Option<u128>,
+    ) {
+        if let Err(rejection) = may_be_taken_on(seat, &envelope) {
+            let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
+            verdict.rests_on = seat.present.borrow().last;
+            self.conclude(envelope, stamp, verdict, None, claim);
+            return;
+        }
+        let mut verdict = Verdict::without_effect(Outcome::Accepted);
+        verdict.keep = true;
+        let execution = Execution {
+            accepted: stamp.sequence,
+            accepted_at: stamp.time,
+        };
+        let execute = self.execution(
+            &envelope.command,
+            &envelope.context,
+            envelope.operation_id,
+            envelope.subject,
+            execution,
+        );
+        let accepted = Accepted {
+            operation: envelope.operation_id,
+            queued: Queued {
+                kind: envelope.command.kind(),
+                created_at: stamp.time,
+            },
+            waiting: Vec::new(),
+        };
+        self.conclude(envelope, stamp, verdict, None, claim);
+        if self.sequencer.borrow().stamp(stamp.time).sequence == stamp.sequence {
+            // The record was not taken: its caller was told so.
+            return;
+        }
+        self.accepted.borrow_mut().insert(stamp.sequence, accepted);
+        self.accept(execute);
+    }
+
+    /// Executes what was accepted before the node ended, in order.
+    pub fn resume_accepted(self: &Rc<Self>, records: Vec<Record>) {
+        for record in records {
+            let Some(subject) = record.command.routing_entity() else {
+                continue;
+            };
+            let accepted = Accepted {
+                operation: record.operation_id,
+                queued: Queued {
+                    kind: record.command.kind(),
+                    created_at: record.time,
+                },
+                waiting: Vec::new(),
+            };
+            self.accepted.borrow_mut().insert(record.sequence, accepted);
+            let context = Context {
+                caller: record.caller,
+                key: record.key,
+                request_id: record.request_id,
+                correlation_id: record.correlation_id,
+                trace: record.trace,
+                kind: None,
+                if_match: None,
+                dry_run: false,
+                asynchronous: false,
+            };
+            let execution = Execution {
+                accepted: record.sequence,
+                accepted_at: record.time,
+            };
+            let operation = record.operation_id;
+            let execute = self.execution(&record.command, &context, operation, subject, execution);
+            self.accept(execute);
+        }
+    }
+
+    /// The letter that executes a command.
+    fn execution(
+        &self,
+        command: &Command,
+        context: &Context,
+        operation_id: OperationId,
+        subject: EntityId,
+        execution: Execution,
+    ) -> Box<Envelope> {
+        Box::new(Envelope {
+            command: command.clone(),
+            context: Context {
+                kind: None,
+                if_match: None,
+                asynchronous: false,
+                ..context.clone()
+            },
+            operation_id,
+            subject,
+            mode: Mode::Execute(execution),
+            deadline_nanos: u64::MAX,
+            key_searched: None,
+            original: None,
+            item_keys: None,
+            read_again: false,
+            reply_to: ReplyTo {
+                slot: Arc::new(Slot::new()),
+                lane: None,
+                kind: command.kind(),
+                came_nanos: self.clock.nanos(),
+                permit: None,
+            },
+        })
+    }
+
+    /// A command can't be executed now, as an entity of it is out of service: it is tried again.
+    pub(super) fn postpone(self: &Rc<Self>, envelope: Box<Envelope>) {
+        let ledger = Rc::clone(self);
+        actix_rt::spawn(async move {
+            tokio::time::sleep(PAUSE).await;
+            ledger.accept(envelope);
+        });
+    }
+
+    /// Tells `listener` once an operation that is under way is decided and durable; at once where
+    /// there is nothing to wait for.
+    pub(super) fn listen(&self, id: OperationId, listener: oneshot::Sender<()>) {
+        if self.queued.borrow().contains_key(&id) || self.is_accepted(id) {
+            self.listeners
+                .borrow_mut()
+                .entry(id)
+                .or_default()
+                .push(listener);
+        } else {
+            // One that went away has no use for it.
+            let _ = listener.send(());
+        }
+    }
+
+    /// Tells those who listen that an operation is decided and durable.
+    pub(super) fn tell_listeners(&self, id: OperationId) {
+        if self.listeners.borrow().is_empty() || self.is_accepted(id) {
+            return;
+        }
+        let listeners = self.listeners.borrow_mut().remove(&id);
+        for listener in listeners.into_iter().flatten() {
+            // One that went away has no use for it.
+            let _ = listener.send(());
+        }
+    }
+
+    /// Operations that are not decided and durable yet, in the order of ids.
+    pub(super) fn pending(
+        &self,
+        after: Option<OperationId>,
+        limit: usize,
+    ) -> Page<Operation, OperationId> {
+        let queued = self.queued.borrow();
+        let accepted = self.accepted.borrow();
+        let accepted = accepted.values().map(|one| (one.operation, one.queued));
+        let all = queued
+            .iter()
+            .map(|(id, queued)| (*id, *queued))
+            .chain(accepted);
+        let mut all: Vec<_> = all
+            .filter(|(id, _)| after.is_none_or(|after| *id > after))
+            .collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.dedup_by_key(|(id, _)| *id);
+        let has_more = all.len() > limit;
+        all.truncate(limit);
+        let next = all.last().map(|(id, _)| *id).filter(|_| has_more);
+        let entries = all.into_iter().map(|(id, queued)| Operation::Pending {
+            id,
+            kind: queued.kind,
+            created_at: queued.created_at,
+        });
+        Page {
+            entries: entries.collect(),
+            next,
+        }
+    }
+
+    fn is_accepted(&self, id: OperationId) -> bool {
+        let accepted = self.accepted.borrow();
+        let mut waiting = accepted.values();
+        waiting.any(|accepted| accepted.operation == id)
+    }
+
+    /// Notes that a command was executed: whoever repeated it gets its answer.
+    pub(super) fn executed(self: &Rc<Self>, execution: Execution) {
+        let accepted = self.accepted.borrow_mut().remove(&execution.accepted);
+        for envelope in accepted.into_iter().flat_map(|accepted| accepted.waiting) {
+            self.join(envelope, execution.accepted);
+        }
+    }
+}
+
+fn may_be_taken_on(seat: &Seat, envelope: &Envelope) -> Result<(), Rejection> {
+    let named = matches!(
+        envelope.command,
+        Command::Deposit(_) | Command::Withdraw(_) | Command::Transfer(_) | Command::Hold(_)
+    );
+    let kind = seat.kind();
+    let is_other = envelope
+        .context
+        .kind
+        .is_some_and(|wanted| kind != Some(wanted));
+    if is_other || named && !matches!(kind, Some(Kind::Account | Kind::Wallet)) {
+        return Err(entities::no_such(
+            envelope.context.kind.unwrap_or(Kind::Account),
+        ));
+    }
+    let version = seat.present.borrow().version;
+    match envelope.context.if_match {
+        Some(wanted) if named && wanted != version => {
+            let detail = format!("the version is {version}, not {wanted}");
+            Err(Rejection::new(Code::VersionMismatch, detail))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,239 @@
+//! Asynchronous commands: accepted first, executed afterwards, once; operations followed by polling
+//! and by events.
+
+use florin_tests::bank::text;
+use florin_tests::http::{Client, Request, Response};
+use florin_tests::poll;
+use florin_tests::server::{Server, Shared};
+use serde_json::{Value, json};
+
+static SERVER: Shared = Shared::new();
+
+fn async_deposit(id: &str, amount: i64) -> Request {
+    Request::post(
+        &format!("/accounts/{id}/async-deposit"),
+        &json!({"amount": amount}),
+    )
+}
+
+/// Waits until an operation is decided; the operation.
+#[track_caller]
+fn decided(client: &Client, id: &str) -> Value {
+    poll::eventually("the operation is decided", || {
+        let operation = client.get(&format!("/operations/{id}")).ok();
+        (operation["status"] != "pending").then_some(operation)
+    })
+}
+
+#[track_caller]
+fn accepted(answer: &Response) -> String {
+    let body = answer.with(202);
+    let id = text(&body, "operation_id");
+    assert_eq!(
+        answer.header("location"),
+        Some(&*format!("/operations/{id}"))
+    );
+    id
+}
+
+#[test]
+fn an_accepted_deposit_is_made_and_its_operation_tells_so() {
+    let server = SERVER.server();
+    let account = server.account();
+    let answer = server.send(&async_deposit(&account, 70));
+    let id = accepted(&answer);
+    let body = answer.json();
+    assert_eq!(body["status"], "pending");
+    assert_eq!(
+        body["message"],
+        "Deposit request accepted and is being processed"
+    );
+    let operation = decided(&server, &id);
+    assert_eq!(operation["status"], "completed");
+    assert_eq!(operation["kind"], "deposit");
+    assert_eq!(operation["result"]["balance"], 70);
+    assert!(text(&operation, "created_at") <= text(&operation, "completed_at"));
+    let moved = server
+        .get(&format!("/accounts/{account}/transactions"))
+        .ok();
+    assert_eq!(moved["data"][0]["transaction_id"], json!(id));
+}
+
+#[test]
+fn what_can_t_be_accepted_is_refused_at_once() {
+    let server = SERVER.server();
+    let account = server.account();
+    let unknown = "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
+    server
+        .send(&async_deposit(unknown, 1))
+        .problem(404, "not_found");
+    server
+        .send(&async_deposit(&account, 0))
+        .problem(400, "invalid_request");
+    server
+        .send(&async_deposit(&account, 1).if_match(7))
+        .problem(412, "version_mismatch");
+    let pending = server.get("/operations?status=pending").ok();
+    assert_eq!(pending["data"], json!([]));
+    server
+        .get("/operations?status=completed")
+        .problem(400, "invalid_request");
+}
+
+#[test]
+fn every_money_command_can_be_accepted_first() {
+    let server = SERVER.server();
+    let (a, b) = (server.account_of(100), server.account());
+    let prefer = |request: Request| request.header("Prefer", "respond-async");
+    let hold = json!({"from": a, "to": b, "amount": 10, "pending": true});
+    let requests = [
+        Request::post(&format!("/accounts/{a}/withdraw"), &json!({"amount": 5})),
+        Request::post("/transfers", &json!({"from": a, "to": b, "amount": 5})),
+        Request::post("/transfers", &hold),
+        Request::post(
+            "/transactions",
+            &json!({"legs": [{"from": a, "to": b, "amount": 5}]}),
+        ),
+        Request::post(
+            "/transfers/batch",
+            &json!({"atomic": true, "transfers": [{"from": a, "to": b, "amount": 5}]}),
+        ),
+    ];
+    let mut ids = Vec::new();
+    for request in requests {
+        let answer = server.send(&prefer(request));
+        assert_eq!(answer.header("preference-applied"), Some("respond-async"));
+        ids.push(accepted(&answer));
+    }
+    for id in &ids {
+        assert_eq!(decided(&server, id)["status"], "completed");
+    }
+    for end in ["post", "reverse"] {
+        let path = format!("/transfers/{}/{end}", ids[2]);
+        let id = accepted(&server.send(&prefer(Request::post(&path, &json!({})))));
+        assert_eq!(decided(&server, &id)["status"], "completed", "{end}");
+    }
+    let account = server.read(&a);
+    assert_eq!(
+        (&account["balance"], &account["held"]),
+        (&json!(80), &json!(0))
+    );
+    let item = server.get(&format!("/operations/{}", ids[4])).ok();
+    let item = text(&item["result"]["results"][0], "transfer_id");
+    assert_eq!(server.get(&format!("/transfers/{item}")).ok()["amount"], 5);
+}
+
+#[test]
+fn a_refusal_after_acceptance_is_the_operation_s() {
+    let server = SERVER.server();
+    let (a, b) = (server.account_of(5), server.account());
+    let request = Request::post("/transfers", &json!({"from": a, "to": b, "amount": 6}))
+        .header("Prefer", "respond-async");
+    let id = accepted(&server.send(&request));
+    let operation = decided(&server, &id);
+    assert_eq!(operation["status"], "failed");
+    assert_eq!(operation["error"]["code"], "insufficient_funds");
+    // With a wait the outcome itself comes, as it would without.
+    let waiting = Request::post("/transfers", &json!({"from": a, "to": b, "amount": 6}))
+        .header("Prefer", "respond-async, wait=20");
+    server.send(&waiting).problem(422, "insufficient_funds");
+    let waiting = Request::post("/transfers", &json!({"from": a, "to": b, "amount": 5}))
+        .header("Prefer", "respond-async, wait=20");
+    let answer = server.send(&waiting);
+    assert_eq!(answer.ok()["transfer_status"], "posted");
+    assert_eq!(
+        answer.header("preference-applied"),
+        Some("respond-async, wait=20")
+    );
+}
+
+#[test]
+fn a_key_is_one_command_however_its_answer_is_wanted() {
+    let mut server = Server::start();
+    let account = server.account();
+    let first = accepted(&server.send(&async_deposit(&account, 7).key("once")));
+    decided(&server, &first);
+    for crash in [false, true] {
+        if crash {
+            server.crash();
+        }
+        let again = server.send(&async_deposit(&account, 7).key("once"));
+        assert_eq!(accepted(&again), first);
+        assert!(again.replayed());
+        assert_eq!(again.json()["status"], "completed");
+        let plain = Request::post(
+            &format!("/accounts/{account}/deposit"),
+            &json!({"amount": 7}),
+        );
+        let plain = server.send(&plain.key("once"));
+        assert_eq!(plain.ok()["operation_id"], json!(first));
+        assert!(plain.replayed());
+        server
+            .send(&async_deposit(&account, 8).key("once"))
+            .problem(422, "idempotency_key_reused");
+        assert_eq!(server.balance(&account), 7);
+    }
+}
+
+#[test]
+fn what_was_accepted_is_executed_once_whenever_the_server_is_killed() {
+    let mut server = Server::start();
+    let account = server.account();
+    let mut ids = Vec::new();
+    for round in 0..8 {
+        // Many at once, on one connection, and killed while they are under way.
+        let mut connection = server.client().connect();
+        let amount = 1;
+        for place in 0..40 {
+            let request = async_deposit(&account, amount).key(&format!("{round}-{place}"));
+            connection.write(&request.bytes()).unwrap();
+            if place >= 20 {
+                let answer = connection.read().unwrap();
+                ids.push(accepted(&answer));
+            }
+        }
+        server.crash();
+    }
+    for id in &ids {
+        assert_eq!(decided(&server, id)["status"], "completed");
+    }
+    // Those whose answer nobody read were accepted or not; a repeat tells, and makes them.
+    let mut all = std::collections::BTreeSet::new();
+    for round in 0..8 {
+        for place in 0..40 {
+            let request = async_deposit(&account, 1).key(&format!("{round}-{place}"));
+            all.insert(accepted(&server.send(&request)));
+        }
+    }
+    assert!(ids.iter().all(|id| all.contains(id)));
+    for id in &all {
+        decided(&server, id);
+    }
+    assert_eq!((all.len(), server.balance(&account)), (320, 320));
+    assert_eq!(
+        server.get("/operations?status=pending").ok()["data"],
+        json!([])
+    );
+}
+
+#[test]
+fn events_tell_the_state_now_and_end_with_the_last_one() {
+    let server = SERVER.server();
+    let account = server.account();
+    let id = accepted(&server.send(&async_deposit(&account, 7)));
+    decided(&server, &id);
+    let path = format!("/operations/{id}/events");
+    let events = server.get(&path);
+    assert_eq!(events.status, 200);
+    assert_eq!(events.header("content-type"), Some("text/event-stream"));
+    let text = events.text();
+    assert!(text.contains("event:operation"), "{text}");
+    assert!(text.contains("id:completed"), "{text}");
+    let data = text.lines().find_map(|line| line.strip_prefix("data:"));
+    let data: Value = serde_json::from_str(data.unwrap()).unwrap();
+    assert_eq!(data, server.get(&format!("/operations/{id}")).ok());
+    let again = Request::get(&path).header("Last-Event-ID", "completed");
+    assert_eq!(server.send(&again).status, 204);
+    let unknown = path.replace(&id, "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b");
+    server.get(&unknown).problem(404, "not_found");
+}
