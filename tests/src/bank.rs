@@ -155,8 +155,11 @@ impl Client {
     pub fn wallet_of(&self, amount: i64, limits: &Value) -> String {
         let id = text(&self.open_wallet(&json!({"limits": limits})), "id");
         if amount > 0 {
-            self.post(&format!("/wallets/{id}/deposit"), &json!({"amount": amount}))
-                .ok();
+            self.post(
+                &format!("/wallets/{id}/deposit"),
+                &json!({"amount": amount}),
+            )
+            .ok();
         }
         id
     }

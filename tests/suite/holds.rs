@@ -2,12 +2,12 @@
 
 use std::process::ExitStatus;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use florin_actors::messages::Timestamp;
 use florin_tests::bank::{self, UNKNOWN_ID, money, text};
-use florin_tests::executable;
 use florin_tests::http::{Client, Request, Response};
 use florin_tests::poll::eventually;
 use florin_tests::server::{Server, Shared};
@@ -105,7 +105,10 @@ fn a_posted_hold_moves_the_money() {
         ])
     };
     let postings: Vec<Value> = postings.iter().map(short).collect();
-    assert_eq!(postings, [json!([from, -40, 60, 4]), json!([to, 40, 40, 2])]);
+    assert_eq!(
+        postings,
+        [json!([from, -40, 60, 4]), json!([to, 40, 40, 2])]
+    );
     for (id, other, amount) in [(&from, &to, -40), (&to, &from, 40)] {
         let list = server.list(&format!("/accounts/{id}/transactions"));
         let row = &list[0];
@@ -134,7 +137,9 @@ fn a_part_is_posted_and_the_rest_released() {
     let server = SERVER.server();
     let (from, to) = (server.account_of(100), server.account());
     let transfer = server.held(&from, &to, 40);
-    let done = server.settle(&transfer, "post", &json!({"amount": 10})).ok();
+    let done = server
+        .settle(&transfer, "post", &json!({"amount": 10}))
+        .ok();
     assert_eq!(done["transfer_status"], "posted");
     assert_eq!(money(&done["from"]), json!([90, 0, 90, 4]));
     assert_eq!(money(&done["to"]), json!([10, 0, 10, 2]));
@@ -568,7 +573,10 @@ fn holds_expire_though_the_server_was_stopped_or_killed_meanwhile() {
     let mut server = Server::start();
     let (from, to) = (server.account_of(100), server.account());
     let stays = server.held(&from, &to, 7);
-    for (round, ends) in [Server::stop as Ending, end_at_once].into_iter().enumerate() {
+    for (round, ends) in [Server::stop as Ending, end_at_once]
+        .into_iter()
+        .enumerate()
+    {
         let transfers = [1, 2, 3].map(|seconds| expiring(&server, &from, &to, 10, seconds));
         let last = micros(&server.transfer_of(&transfers[2]), "expires_at");
         ends(&mut server);
@@ -588,7 +596,7 @@ fn holds_expire_though_the_server_was_stopped_or_killed_meanwhile() {
     assert_eq!(money(&account), json!([100, 7, 93, 2 + 1 + 2 * 6]));
     assert_state(&server, &stays, "pending", 0);
     server.settle(&stays, "post", &json!({})).ok();
-    verify(&mut server);
+    server.verified();
 }
 
 #[test]
@@ -619,7 +627,7 @@ fn holds_are_the_same_after_a_stop_and_after_a_kill() {
         .settle(&posted, "void", &json!({}))
         .problem(409, "already_posted");
     assert_eq!(money(&server.read(&from)), json!([980, 0, 980, 11]));
-    verify(&mut server);
+    server.verified();
 }
 
 #[test]
@@ -836,10 +844,7 @@ fn a_precondition_of_a_transfer_is_about_its_source() {
             server.refused(&request.clone().if_match(version), 412, "version_mismatch");
         }
     }
-    assert_eq!(
-        server.send(&part.if_match(3)).header("etag"),
-        Some("\"4\"")
-    );
+    assert_eq!(server.send(&part.if_match(3)).header("etag"), Some("\"4\""));
     server.refused(&void.clone().if_match(3), 412, "version_mismatch");
     assert_eq!(
         server.send(&void.clone().if_match(4)).header("etag"),
@@ -904,7 +909,11 @@ fn a_hold_ends_once_however_many_try() {
                 let (server, transfer, barrier) = (&server, &transfer, &barrier);
                 scope.spawn(move || {
                     barrier.wait();
-                    let how = if place.is_multiple_of(2) { "post" } else { "void" };
+                    let how = if place.is_multiple_of(2) {
+                        "post"
+                    } else {
+                        "void"
+                    };
                     server.settle(transfer, how, &json!({}))
                 })
             };
@@ -923,7 +932,7 @@ fn a_hold_ends_once_however_many_try() {
 }
 
 #[test]
-fn a_hold_is_listed_among_the_actors_and_can_be_resumed() {
+fn a_hold_is_listed_among_the_actors() {
     let server = SERVER.server();
     let (from, to) = (server.account_of(100), server.account());
     let transfer = server.held(&from, &to, 1);
@@ -936,6 +945,111 @@ fn a_hold_is_listed_among_the_actors_and_can_be_resumed() {
         listed.iter().any(|actor| actor["id"] == transfer.as_str()),
         "{transfer} is not in {listed:?}"
     );
+}
+
+#[test]
+fn kills_amid_holds_leave_each_of_them_whole() {
+    const ROUNDS: usize = 5;
+    const CLIENTS: usize = 3;
+    let mut server = Server::with(&[("views.flush_records_max", "300"), ("gateway.lanes", "2")]);
+    let (from, to) = (server.account_of(1_000_000), server.account());
+    let mut holds = Vec::new();
+    let (mut released, mut posted) = (0, 0);
+    for round in 0..ROUNDS {
+        let answered = AtomicUsize::new(0);
+        let kill = server.signaller();
+        let sent: Vec<(Request, Option<Response>)> = thread::scope(|scope| {
+            let client = |name: usize| {
+                let (server, from, to, answered) = (&server, &from, &to, &answered);
+                scope.spawn(move || {
+                    let name = format!("{round}-{name}");
+                    until_it_ends(server, from, to, &name, answered)
+                })
+            };
+            let clients: Vec<_> = (0..CLIENTS).map(client).collect();
+            eventually("holds are made and ended", || {
+                (answered.load(Ordering::Relaxed) >= 40 * (round + 1)).then_some(())
+            });
+            kill(Signal::KILL);
+            clients
+                .into_iter()
+                .flat_map(|client| client.join().unwrap())
+                .collect()
+        });
+        server.ended();
+        server.start_again();
+        for (request, first) in sent {
+            // What was answered is answered alike; what was not is done now, or was.
+            let again = server.send(&request);
+            if let Some(first) = first {
+                assert!(again.replayed(), "{}", again.text());
+                assert_eq!(stripped(&again), stripped(&first));
+            }
+            let done = again.ok();
+            match text(&done, "transfer_status").as_str() {
+                "pending" => holds.push(text(&done, "transfer_id")),
+                "posted" => posted += 1,
+                "voided" => released += 1,
+                other => panic!("{other}"),
+            }
+        }
+    }
+    let mut pending = 0;
+    for transfer in &holds {
+        let transfer = server.transfer_of(transfer);
+        let whole = match transfer["status"].as_str() {
+            Some("pending") => {
+                pending += 1;
+                0
+            }
+            Some("posted") => 10,
+            _ => 0,
+        };
+        assert_eq!(transfer["posted_amount"], whole, "{transfer}");
+    }
+    assert_eq!(holds.len(), pending + posted + released);
+    let account = server.read(&from);
+    assert_eq!(
+        (&account["held"], &account["balance"]),
+        (&json!(10 * pending), &json!(1_000_000 - 10 * posted))
+    );
+    assert_eq!(account["version"], 2 + holds.len() + posted + released);
+    server.verified();
+}
+
+/// Makes holds and ends them in turn by post and void until there is no answer any more; all that
+/// was sent. Each request has a key.
+fn until_it_ends(
+    server: &Client,
+    from: &str,
+    to: &str,
+    name: &str,
+    answered: &AtomicUsize,
+) -> Vec<(Request, Option<Response>)> {
+    let mut sent = Vec::new();
+    let hold = json!({"from": from, "to": to, "amount": 10, "pending": true});
+    for n in 0.. {
+        let made = Request::post("/transfers", &hold).key(&format!("{name}-{n}"));
+        let answer = server.try_send(&made).ok();
+        let held = answer.as_ref().map(|made| text(&made.ok(), "transfer_id"));
+        sent.push((made, answer));
+        answered.fetch_add(1, Ordering::Relaxed);
+        let Some(held) = held else { break };
+        let how = ["post", "void", "leave"][n % 3];
+        if how == "leave" {
+            continue;
+        }
+        let end = Request::post(&format!("/transfers/{held}/{how}"), &json!({}));
+        let end = end.key(&format!("{name}-{n}-{how}"));
+        let answer = server.try_send(&end).ok();
+        let last = answer.is_none();
+        sent.push((end, answer));
+        answered.fetch_add(1, Ordering::Relaxed);
+        if last {
+            break;
+        }
+    }
+    sent
 }
 
 /// A pending transfer that expires; its id.
@@ -989,13 +1103,4 @@ fn stripped(answer: &Response) -> Value {
     let mut body = answer.json();
     body.as_object_mut().unwrap().remove("request_id");
     body
-}
-
-/// Stops it; what it leaves is a ledger that adds up.
-#[track_caller]
-fn verify(server: &mut Server) {
-    assert_eq!(server.stop().code(), Some(0));
-    let data_dir = server.data_dir();
-    let verified = executable::run(&["verify", "--data-dir", data_dir.to_str().unwrap()], &[]);
-    assert_eq!(verified.code(), Some(0), "{verified:?}");
 }

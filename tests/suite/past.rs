@@ -21,10 +21,7 @@ fn a_balance_without_a_time_is_the_present_one() {
     let answer = server.get(&path);
     let now = answer.ok();
     assert_eq!(money(&now), json!([100, 30, 75, 3]));
-    assert_eq!(
-        (&now["id"], &now["currency"]),
-        (&json!(id), &json!("USD"))
-    );
+    assert_eq!((&now["id"], &now["currency"]), (&json!(id), &json!("USD")));
     assert_eq!(answer.header("etag"), Some("\"3\""));
     assert_eq!(at(&server, &path, present()), now);
 }
@@ -60,7 +57,10 @@ fn a_time_that_can_not_be_told_is_refused() {
     }
     let unknown = format!("/accounts/{UNKNOWN_ID}");
     let past = time(present());
-    for asked in [format!("balance?at={past}"), format!("transactions?from={past}")] {
+    for asked in [
+        format!("balance?at={past}"),
+        format!("transactions?from={past}"),
+    ] {
         server
             .get(&format!("{unknown}/{asked}"))
             .problem(404, "not_found");
@@ -141,7 +141,9 @@ fn a_past_balance_knows_the_holds_and_limits_of_then() {
         note();
         let transfer = server.held(&id, &to, 60);
         note();
-        server.patch(&settings, &json!({"overdraft_limit": 30})).ok();
+        server
+            .patch(&settings, &json!({"overdraft_limit": 30}))
+            .ok();
         note();
         let part = json!({"amount": 20, "final": false});
         server.settle(&transfer, "post", &part).ok();
@@ -273,7 +275,9 @@ fn the_past_of_an_entity_with_thousands_of_records_is_right() {
         let rows = movements(server, &id, "&limit=1000");
         assert_eq!(rows.len(), MOVEMENTS);
         let path = format!("/accounts/{id}/balance");
-        for n in [1, 2, 63, 64, 65, 499, 500, 501, 900, 901, 1_024, 1_999, 2_499, 2_500] {
+        for n in [
+            1, 2, 63, 64, 65, 499, 500, 501, 900, 901, 1_024, 1_999, 2_499, 2_500,
+        ] {
             let row = &rows[MOVEMENTS - n];
             let then = at(server, &path, micros(row));
             let held = (n - 1) / 500;
@@ -312,7 +316,11 @@ fn at(server: &Client, path: &str, micros: i64) -> Value {
 
 #[track_caller]
 fn movements(client: &Client, id: &str, query: &str) -> Vec<Value> {
-    let limit = if query.contains("limit=") { "" } else { "&limit=50" };
+    let limit = if query.contains("limit=") {
+        ""
+    } else {
+        "&limit=50"
+    };
     let query = format!("{limit}{query}");
     client.list(&format!("/accounts/{id}/transactions?{}", &query[1..]))
 }

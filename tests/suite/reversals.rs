@@ -1,7 +1,10 @@
 //! Reversals: the opposite of what a transfer posted, once.
 
+use std::sync::Barrier;
+use std::thread;
+
 use florin_tests::bank::{UNKNOWN_ID, is_time, money, text};
-use florin_tests::http::{Client, Request};
+use florin_tests::http::{Client, Request, Response};
 use florin_tests::server::{Server, Shared};
 use serde_json::{Value, json};
 
@@ -11,7 +14,8 @@ static SERVER: Shared = Shared::new();
 fn a_transfer_is_reversed_by_the_opposite_transfer() {
     let server = SERVER.server();
     let (from, to) = (server.account_of(100), server.account());
-    let asked = json!({"from": from, "to": to, "amount": 40, "reference": "r", "metadata": {"a": "b"}});
+    let asked =
+        json!({"from": from, "to": to, "amount": 40, "reference": "r", "metadata": {"a": "b"}});
     let transfer = text(&server.post("/transfers", &asked).ok(), "transfer_id");
     let before = server.transfer_of(&transfer);
     let answer = server.settle(&transfer, "reverse", &json!({}));
@@ -105,6 +109,33 @@ fn a_transfer_is_reversed_once() {
         server.settle(&transfer, "reverse", &json!({})).ok();
         let again = reverse(&transfer);
         server.refused(&again, 409, "already_reversed");
+    }
+    assert_eq!((server.balance(&from), server.balance(&to)), (100, 100));
+}
+
+#[test]
+fn a_transfer_is_reversed_once_however_many_try() {
+    const TRIES: usize = 6;
+    let server = SERVER.server();
+    let (from, to) = (server.account_of(100), server.account_of(100));
+    for _ in 0..10 {
+        let transfer = text(&server.transfer(&from, &to, 1).ok(), "transfer_id");
+        let barrier = Barrier::new(TRIES);
+        let tries: Vec<Response> = thread::scope(|scope| {
+            let one = |_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    server.settle(&transfer, "reverse", &json!({}))
+                })
+            };
+            let tries: Vec<_> = (0..TRIES).map(one).collect();
+            tries.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let (done, refused): (Vec<_>, Vec<_>) = tries.iter().partition(|one| one.status == 200);
+        assert_eq!(done.len(), 1);
+        for refused in refused {
+            refused.problem(409, "already_reversed");
+        }
     }
     assert_eq!((server.balance(&from), server.balance(&to)), (100, 100));
 }
@@ -243,6 +274,7 @@ fn a_reversal_is_kept_over_a_stop_and_a_kill() {
         (server.balance(&from), server.balance(&to)),
         (1_300 - 20, 1_000 + 20)
     );
+    server.verified();
 }
 
 fn reverse(transfer: &str) -> Request {

@@ -29,7 +29,10 @@ fn an_opened_wallet_is_answered_whole_and_reads_the_same() {
         assert_eq!(wallet[field], asked[field], "{field}");
     }
     let id = text(&wallet, "id");
-    assert!(is_id(&id) && is_time(&text(&wallet, "created_at")), "{wallet}");
+    assert!(
+        is_id(&id) && is_time(&text(&wallet, "created_at")),
+        "{wallet}"
+    );
     assert_eq!(wallet["status"], "ACTIVE");
     assert_eq!(money(&wallet), json!([0, 0, 5, 1]));
     assert_eq!(
@@ -158,10 +161,7 @@ fn money_moves_between_accounts_and_wallets_both_ways() {
     let back = server.transfer(&other, &account, 10).ok();
     assert_eq!(money(&back["to"]), json!([50, 0, 50, 4]));
     let held = server.held(&wallet, &account, 20);
-    assert_eq!(
-        money(&server.read_wallet(&wallet)),
-        json!([30, 20, 10, 4])
-    );
+    assert_eq!(money(&server.read_wallet(&wallet)), json!([30, 20, 10, 4]));
     let posted = server.settle(&held, "post", &json!({})).ok();
     assert_eq!(money(&posted["from"]), json!([10, 0, 10, 5]));
     assert_eq!(money(&posted["to"]), json!([70, 0, 70, 5]));
@@ -255,6 +255,7 @@ fn a_limit_a_day_is_remembered_over_a_stop_and_a_kill() {
     server.settle(&transfer, "void", &json!({})).ok();
     put(&server, &id, "withdraw", json!({"amount": 61})).problem(422, "limit_exceeded");
     put(&server, &id, "withdraw", json!({"amount": 60})).ok();
+    server.verified();
 }
 
 #[test]
@@ -332,7 +333,10 @@ fn a_limit_changed_while_it_is_in_use_counts_what_was_used() {
     put(&server, &id, "withdraw", json!({"amount": 30})).ok();
     let held = server.held(&id, &other, 40);
     server
-        .patch(&path, &json!({"limits": {"per_day": 75, "per_transaction": 10, "max_balance": 5}}))
+        .patch(
+            &path,
+            &json!({"limits": {"per_day": 75, "per_transaction": 10, "max_balance": 5}}),
+        )
         .ok();
     put(&server, &id, "withdraw", json!({"amount": 6})).problem(422, "limit_exceeded");
     put(&server, &id, "withdraw", json!({"amount": 5})).ok();
@@ -346,7 +350,10 @@ fn a_limit_changed_while_it_is_in_use_counts_what_was_used() {
     let posted = server.settle(&held, "post", &json!({"amount": 20})).ok();
     assert_eq!(posted["from"]["balance"], 945);
     server
-        .patch(&path, &json!({"limits": {"per_day": null, "per_transaction": null}}))
+        .patch(
+            &path,
+            &json!({"limits": {"per_day": null, "per_transaction": null}}),
+        )
         .ok();
     put(&server, &id, "withdraw", json!({"amount": 945})).ok();
 }
@@ -429,10 +436,7 @@ fn a_wallet_is_no_account_and_an_account_no_wallet() {
     let listed = server.list("/accounts?limit=1000");
     assert!(listed.iter().all(|listed| listed["id"] != wallet.as_str()));
     // A key is not claimed by what was not found.
-    let deposit = Request::post(
-        &format!("/wallets/{wallet}/deposit"),
-        &json!({"amount": 1}),
-    );
+    let deposit = Request::post(&format!("/wallets/{wallet}/deposit"), &json!({"amount": 1}));
     assert!(!server.send(&deposit.key("wrong-area")).replayed());
 }
 
@@ -547,9 +551,7 @@ fn a_wallet_is_opened_once_under_a_key_and_not_at_all_in_a_dry_run() {
     assert_eq!(listed.len(), 1);
     let path = format!("/wallets/{}", text(&first, "id"));
     let change = json!({"limits": {"per_day": 6}});
-    let dry = server
-        .patch(&format!("{path}?dry_run=true"), &change)
-        .ok();
+    let dry = server.patch(&format!("{path}?dry_run=true"), &change).ok();
     assert_eq!(
         (&dry["dry_run"], &dry["limits"]["per_day"]),
         (&json!(true), &json!(6))
