@@ -600,6 +600,33 @@ fn holds_expire_though_the_server_was_stopped_or_killed_meanwhile() {
 }
 
 #[test]
+fn hundreds_of_holds_that_are_over_at_once_all_expire() {
+    const HOLDS: usize = 600;
+    let mut server = Server::start();
+    let (from, to) = (server.account_of(1_000), server.account());
+    let transfers: Vec<String> = (0..HOLDS)
+        .map(|_| expiring(&server, &from, &to, 1, 1))
+        .collect();
+    let last = micros(&server.transfer_of(&transfers[HOLDS - 1]), "expires_at");
+    server.kill();
+    eventually("their time is over", || (now_micros() > last).then_some(()));
+    server.start_again();
+    eventually("all are released", || {
+        (server.read(&from)["held"] == 0).then_some(())
+    });
+    assert!(
+        transfers
+            .iter()
+            .all(|one| is(&server, one, "expired").is_some())
+    );
+    assert_eq!(
+        money(&server.read(&from)),
+        json!([1_000, 0, 1_000, 2 + 2 * HOLDS])
+    );
+    server.verified();
+}
+
+#[test]
 fn holds_are_the_same_after_a_stop_and_after_a_kill() {
     let mut server = Server::start();
     let (from, to) = (server.account_of(1_000), server.account());
