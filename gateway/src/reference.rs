@@ -39,7 +39,8 @@ Everything that goes wrong is answered as `application/problem+json` (RFC 9457):
 serves. A 4xx means that nothing moved. Every 503 carries `Retry-After`; a 504 carries `Location`.
 
 When several apply, the first in this order is given: malformed, key, not found, precondition, deleted,
-frozen, same account, currency, holds and balance, funds, the target's limits.
+frozen, same account, currency, holds and balance, limits, funds, the target's
+limits.
 
 | code | HTTP | a later retry may succeed |
 |---|---|---|

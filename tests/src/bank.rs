@@ -116,6 +116,60 @@ impl Client {
         )
     }
 
+    /// Makes a pending transfer.
+    #[track_caller]
+    pub fn hold(&self, from: &str, to: &str, amount: i64) -> Response {
+        self.post(
+            "/transfers",
+            &json!({"from": from, "to": to, "amount": amount, "pending": true}),
+        )
+    }
+
+    /// Makes a pending transfer; its id.
+    #[track_caller]
+    pub fn held(&self, from: &str, to: &str, amount: i64) -> String {
+        text(&self.hold(from, to, amount).ok(), "transfer_id")
+    }
+
+    /// Posts, voids or reverses a transfer.
+    #[track_caller]
+    pub fn settle(&self, transfer: &str, how: &str, body: &Value) -> Response {
+        self.post(&format!("/transfers/{transfer}/{how}"), body)
+    }
+
+    /// A transfer as it is now.
+    #[track_caller]
+    pub fn transfer_of(&self, id: &str) -> Value {
+        self.get(&format!("/transfers/{id}")).ok()
+    }
+
+    /// Opens a wallet with these fields beside a customer of its own; the answer.
+    #[track_caller]
+    pub fn open_wallet(&self, fields: &Value) -> Value {
+        let customer = json!({"customer_id": UNKNOWN_ID});
+        self.post("/wallets", &with(customer, fields)).with(201)
+    }
+
+    /// Opens a wallet with these limits and puts money there, if any; its id.
+    #[track_caller]
+    pub fn wallet_of(&self, amount: i64, limits: &Value) -> String {
+        let id = text(&self.open_wallet(&json!({"limits": limits})), "id");
+        if amount > 0 {
+            self.post(
+                &format!("/wallets/{id}/deposit"),
+                &json!({"amount": amount}),
+            )
+            .ok();
+        }
+        id
+    }
+
+    /// A wallet as it is now.
+    #[track_caller]
+    pub fn read_wallet(&self, id: &str) -> Value {
+        self.get(&format!("/wallets/{id}")).ok()
+    }
+
     /// Freezes an account.
     #[track_caller]
     pub fn freeze(&self, id: &str) {

@@ -196,6 +196,16 @@ impl Server {
         self.start_again();
     }
 
+    /// Stops it, and has `florin verify` find nothing wrong with what it leaves.
+    #[track_caller]
+    pub fn verified(&mut self) {
+        assert_eq!(self.stop().code(), Some(0), "{}", self.log());
+        let data_dir = self.data_dir();
+        let data_dir = data_dir.to_str().expect("a path of text");
+        let verified = executable::run(&["verify", "--data-dir", data_dir], &[]);
+        assert_eq!(verified.code(), Some(0), "{}", verified.output());
+    }
+
     /// Sends a signal.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {

@@ -6,10 +6,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use florin_tests::bank::{is_time, opening, text, with};
+use florin_tests::bank::{UNKNOWN_ID, is_time, opening, text, with};
 use florin_tests::executable::{self, Finished};
 use florin_tests::http::Request;
 use florin_tests::journal::Copy;
+use florin_tests::poll::eventually;
 use florin_tests::server::Server;
 use serde_json::{Value, json};
 
@@ -195,6 +196,135 @@ fn a_range_is_a_part_of_the_whole() {
         let refused = run(&data, wrong);
         assert_eq!(refused.code(), Some(MISCONFIGURED), "{refused:?}");
         assert_eq!(refused.stdout, "");
+    }
+}
+
+#[test]
+fn every_step_of_holds_reversals_and_wallets_is_told() {
+    let mut server = Server::start();
+    let from = server.account_of(100);
+    let limits = json!({"per_day": 50, "max_balance": 1_000});
+    let wallet = server.wallet_of(0, &limits);
+    let ends = json!({"from": from, "to": wallet, "amount": 10, "pending": true, "reference": "r"});
+    let first = text(&server.post("/transfers", &ends).ok(), "transfer_id");
+    let part = json!({"amount": 3, "final": false});
+    server.settle(&first, "post", &part).ok();
+    server.settle(&first, "post", &json!({"amount": 2})).ok();
+    let second = server.held(&from, &wallet, 10);
+    server.settle(&second, "void", &json!({})).ok();
+    let short = with(ends, &json!({"expires_in_seconds": 1}));
+    let third = text(&server.post("/transfers", &short).ok(), "transfer_id");
+    eventually("it expires", || {
+        (server.transfer_of(&third)["status"] == "expired").then_some(())
+    });
+    let at_once = text(&server.transfer(&from, &wallet, 4).ok(), "transfer_id");
+    server.settle(&at_once, "reverse", &json!({})).ok();
+    server.settle(&first, "reverse", &json!({})).ok();
+    let change = json!({"limits": {"per_day": null, "per_transaction": 9}});
+    server.patch(&format!("/wallets/{wallet}"), &change).ok();
+    assert_eq!(server.stop().code(), Some(0));
+    let lines = lines(&export(&server.data_dir(), &[]));
+    let of = |kind: &str| -> Vec<&Value> {
+        let all = lines.iter();
+        all.filter(|line| line["command"]["kind"] == kind).collect()
+    };
+    // What happened to an entity, its times left away.
+    let told = |line: &Value, entity: &str| -> Value {
+        let mut changes = line["changes"].as_array().unwrap().iter();
+        let change = changes.find(|change| change["entity_id"] == entity);
+        let mut events = change.unwrap()["events"].clone();
+        for event in events.as_array_mut().unwrap() {
+            event.as_object_mut().unwrap().remove("held_at");
+        }
+        events
+    };
+    let types = |line: &Value, entity: &str| -> Vec<String> {
+        let events = told(line, entity);
+        let events = events.as_array().unwrap().iter();
+        events.map(|event| text(event, "type")).collect()
+    };
+
+    let opened = of("open_wallet")[0];
+    let all = json!({"per_transaction": null, "per_day": 50, "max_balance": 1_000});
+    assert_eq!(opened["command"]["limits"], all);
+    assert_eq!(opened["command"]["customer_id"], UNKNOWN_ID);
+    assert_eq!(
+        (&opened["changes"][0]["kind"], types(opened, &wallet)),
+        (&json!("wallet"), vec!["opened".to_owned()])
+    );
+
+    let holds = of("hold");
+    assert_eq!(holds.len(), 3);
+    let held = holds[0];
+    for (field, value) in [
+        ("from", json!(from)),
+        ("to", json!(wallet)),
+        ("amount", json!(10)),
+        ("reference", json!("r")),
+        ("expires_in_seconds", Value::Null),
+    ] {
+        assert_eq!(held["command"][field], value, "{field}");
+    }
+    assert_eq!(holds[2]["command"]["expires_in_seconds"], 1);
+    assert_eq!(told(held, &from), json!([{"type": "held", "amount": 10}]));
+    assert_eq!(types(held, &first), ["pending"]);
+    let posting = &held["postings"][0];
+    assert_eq!(
+        (&posting["amount"], &posting["held"]),
+        (&json!(0), &json!(10))
+    );
+
+    let posts = of("post");
+    let asked = json!({"kind": "post", "transfer_id": first, "amount": 3, "final": false});
+    assert_eq!(posts[0]["command"], asked);
+    for (post, amount, freed) in [(posts[0], 3, 3), (posts[1], 2, 7)] {
+        let source = json!([{"type": "hold_posted", "amount": amount, "freed": freed}]);
+        assert_eq!(told(post, &from), source);
+        assert_eq!(
+            told(post, &wallet),
+            json!([{"type": "credited", "amount": amount}])
+        );
+        let transfer = json!([{"type": "posted", "amount": amount, "freed": freed}]);
+        assert_eq!(told(post, &first), transfer);
+    }
+
+    let void = of("void")[0];
+    let asked = json!({"kind": "void", "transfer_id": second});
+    assert_eq!(void["command"], asked);
+    let released = json!([{"type": "hold_released", "amount": 10}]);
+    assert_eq!(told(void, &from), released);
+    assert_eq!(told(void, &second), json!([{"type": "voided"}]));
+    let expired = of("expire")[0];
+    assert_eq!(expired["command"]["transfer_id"], third.as_str());
+    assert_eq!(told(expired, &from), released);
+    assert_eq!(told(expired, &third), json!([{"type": "expired"}]));
+
+    let reversals = of("reversal");
+    assert_eq!(types(reversals[0], &at_once), ["immediate", "reversed"]);
+    assert_eq!(types(reversals[1], &first), ["reversed"]);
+    for (reversal, amount) in [(reversals[0], 4), (reversals[1], 5)] {
+        assert_eq!(
+            told(reversal, &wallet),
+            json!([{"type": "debited", "amount": amount}])
+        );
+        assert_eq!(
+            told(reversal, &from),
+            json!([{"type": "credited", "amount": amount}])
+        );
+    }
+
+    let changed = of("update_wallet")[0];
+    let limits = json!({"per_transaction": 9, "per_day": null});
+    assert_eq!(changed["command"]["limits"], limits);
+    let limits = json!({"per_transaction": 9, "per_day": null, "max_balance": 1_000});
+    assert_eq!(
+        told(changed, &wallet),
+        json!([{"type": "limits_changed", "limits": limits}])
+    );
+    for line in &lines {
+        for change in line["changes"].as_array().unwrap() {
+            assert_eq!(change["raised"], 1, "{line}");
+        }
     }
 }
 

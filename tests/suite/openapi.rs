@@ -252,14 +252,16 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
             walk.get("/accounts/{id}", id);
         }
     }
+    walk.holds();
+    walk.wallets();
     walk.get("/admin/actors", "");
-    walk.get("/admin/actors?kind=account&limit=1", "");
-    for target in [&id, UNKNOWN_ID, "7"] {
-        let resume = Request::post(
-            &format!("/admin/actors/account/{target}/resume"),
-            &json!({}),
-        );
-        walk.send("POST", "/admin/actors/{kind}/{id}/resume", &resume);
+    for kind in ["account", "wallet", "transfer", "external", "numbering"] {
+        walk.get(&format!("/admin/actors?kind={kind}&limit=1"), "");
+        for target in [&id, UNKNOWN_ID, "7"] {
+            let resume =
+                Request::post(&format!("/admin/actors/{kind}/{target}/resume"), &json!({}));
+            walk.send("POST", "/admin/actors/{kind}/{id}/resume", &resume);
+        }
     }
     let dry = Request::post(
         &format!("/admin/actors/account/{id}/resume?dry_run=true"),
@@ -302,6 +304,115 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Everything about pending transfers and reversals.
+    fn holds(&mut self) {
+        let (from, to) = (self.server.account_of(100), self.server.account());
+        let hold = json!({
+            "from": from, "to": to, "amount": 10, "pending": true, "expires_in_seconds": 86_400,
+        });
+        self.post("/transfers?dry_run=true", "", &hold);
+        self.post(
+            "/transfers",
+            "",
+            &json!({"from": from, "to": to, "amount": 1, "pending": 1}),
+        );
+        let part = json!({"amount": 1, "final": false});
+        for how in ["post", "void", "reverse"] {
+            let made = self.post("/transfers", "", &hold).json();
+            let transfer = text(&made, "transfer_id");
+            self.get("/transfers/{id}", &transfer);
+            let path = format!("/transfers/{{id}}/{how}");
+            let body = if how == "post" { &part } else { &json!({}) };
+            for id in [&transfer, &transfer, &from, UNKNOWN_ID, "7"] {
+                self.post(&format!("{path}?dry_run=true"), id, body);
+                let done = self.post(&path, id, body);
+                if done.status == 200 {
+                    let operation = text(&done.json(), "operation_id");
+                    self.get("/operations/{id}", &operation);
+                    self.get("/ledger/transactions/{id}", &operation);
+                }
+            }
+            self.post(&path, &transfer, &json!({"amount": 0}));
+            let late = format!("/transfers/{transfer}/{how}");
+            self.send("POST", &path, &Request::post(&late, &json!({})).if_match(1));
+            self.post("/transfers/{id}/post", &transfer, &json!({"amount": 99}));
+            self.post("/transfers/{id}/post", &transfer, &json!({}));
+            self.get("/transfers/{id}", &transfer);
+            for _ in 0..2 {
+                self.post("/transfers/{id}/reverse", &transfer, &json!({}));
+            }
+            self.get("/transfers/{id}", &transfer);
+            self.get("/operations/{id}", &transfer);
+        }
+        for id in [&from, UNKNOWN_ID, "7"] {
+            self.get("/accounts/{id}/balance", id);
+            self.get("/accounts/{id}/balance?at=2026-01-01T00:00:00Z", id);
+            self.get("/accounts/{id}/balance?at=9999-01-01T00:00:00Z", id);
+            self.get("/accounts/{id}/transactions?from=2026-01-01T00:00:00Z", id);
+            self.get("/accounts/{id}/transactions?to=yesterday", id);
+        }
+        self.post("/transfers", "", &hold);
+        let path = format!("/accounts/{from}");
+        self.send("DELETE", "/accounts/{id}", &Request::delete(&path));
+    }
+
+    /// Everything about wallets.
+    fn wallets(&mut self) {
+        let open = json!({
+            "customer_id": UNKNOWN_ID, "name": "Savings", "currency": "USD", "overdraft_limit": 10,
+            "limits": {"per_transaction": 50, "per_day": 60, "max_balance": 200},
+        });
+        let opened = self.post("/wallets", "", &open);
+        let id = text(&opened.json(), "id");
+        let least = json!({"customer_id": UNKNOWN_ID, "overdraft_limit": "unlimited"});
+        let other = text(&self.post("/wallets", "", &least).json(), "id");
+        self.post("/wallets?dry_run=true", "", &open);
+        self.post("/wallets", "", &json!({}));
+        self.post("/wallets", "", &json!({"customer_id": "7"}));
+        for id in [&id, &other, UNKNOWN_ID, "7"] {
+            for amount in [100, 60, 0] {
+                for how in ["deposit", "withdraw"] {
+                    let path = format!("/wallets/{{id}}/{how}");
+                    self.post(
+                        &format!("{path}?dry_run=true"),
+                        id,
+                        &json!({"amount": amount}),
+                    );
+                    let done = self.post(&path, id, &json!({"amount": amount}));
+                    if done.status == 200 {
+                        let operation = text(&done.json(), "operation_id");
+                        self.get("/operations/{id}", &operation);
+                        self.get("/ledger/transactions/{id}", &operation);
+                    }
+                }
+            }
+            self.get("/wallets/{id}", id);
+            self.get("/wallets/{id}/transactions", id);
+            self.get("/wallets/{id}/transactions?limit=0", id);
+            self.get("/wallets/{id}/balance", id);
+            self.get("/wallets/{id}/balance?at=2026-01-01T00:00:00Z", id);
+            self.get("/wallets/{id}/balance?at=yesterday", id);
+            for body in [
+                json!({"limits": {"per_day": null}}),
+                json!({"status": "FROZEN"}),
+                json!({"status": "DELETED"}),
+            ] {
+                let patch = Request::patch(&format!("/wallets/{id}"), &body);
+                self.send("PATCH", "/wallets/{id}", &patch);
+                self.send("PATCH", "/wallets/{id}", &patch.if_match(1));
+            }
+            self.post("/wallets/{id}/withdraw", id, &json!({"amount": 1}));
+            self.get("/customers/{id}/wallets", id);
+        }
+        self.get("/customers/{id}/wallets?limit=1", UNKNOWN_ID);
+        self.get("/customers/{id}/wallets?cursor=x", UNKNOWN_ID);
+        self.get("/wallets", "");
+        for query in ["", "&limit=1", "&cursor=x", "&limit=0"] {
+            self.get(&format!("/wallets?customer_id={UNKNOWN_ID}{query}"), "");
+        }
+        self.get("/wallets?customer_id=7", "");
+    }
+
     #[track_caller]
     fn get(&mut self, path: &str, id: &str) -> Response {
         let target = path.replace("{id}", id).replace("{code}", id);

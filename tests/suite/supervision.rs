@@ -115,6 +115,43 @@ fn the_sixth_fault_in_a_minute_takes_an_account_out_of_service_until_it_is_resum
 }
 
 #[test]
+fn holds_expire_though_hundreds_of_an_account_out_of_service_can_not() {
+    // More than the node ends at a time.
+    const HOLDS: u64 = 300;
+    let faulty = Faulty::start(SETTINGS);
+    let server = &faulty.server;
+    let (well, to) = (server.account_of(1_000), server.account());
+    let hold = |from: &str, seconds: u32| {
+        let hold = json!({
+            "from": from, "to": to, "amount": 1, "pending": true, "expires_in_seconds": seconds,
+        });
+        server.post("/transfers", &hold).ok();
+    };
+    let held = |id: &str| server.read(id)["held"].as_u64().unwrap();
+    // On a slow machine they may be over before their account is out of service: then with more time.
+    let mut seconds = 2;
+    let (sick, stuck) = eventually("an account is out of service with its holds", || {
+        let sick = server.account_of(1_000);
+        (0..HOLDS).for_each(|_| hold(&sick, seconds));
+        infect(faulty.switches(), &sick);
+        for _ in 0..6 {
+            server.send(&deposit(&sick, 1)).json();
+        }
+        hold(&well, seconds);
+        heal(faulty.switches(), &sick);
+        seconds *= 2;
+        let stuck = held(&sick);
+        (stuck == HOLDS).then_some((sick, stuck))
+    });
+    eventually("the other's hold expires", || {
+        (held(&well) == 0).then_some(())
+    });
+    assert_eq!(held(&sick), stuck);
+    server.send(&resume(&sick)).ok();
+    eventually("they all expire", || (held(&sick) == 0).then_some(()));
+}
+
+#[test]
 fn what_there_is_not_cannot_be_resumed() {
     let faulty = Faulty::start(SETTINGS);
     let id = faulty.server.account();

@@ -19,17 +19,24 @@ impl Core {
     pub(super) async fn expire_transfers(self) {
         loop {
             tokio::time::sleep(PAUSE).await;
-            while self.expire_some().await == AT_ONCE {}
+            // What can't end now is tried again with the next look, and keeps no other waiting.
+            let mut left = 0;
+            while let Some(more) = self.expire_some(left).await {
+                left += more;
+            }
         }
     }
 
-    /// Ends some of them; says how many came to their end.
-    async fn expire_some(&self) -> usize {
+    /// Ends some of them past the first `skip`; says how many did not come to their end, or `None`
+    /// once there are no more, or too much else is under way.
+    async fn expire_some(&self, skip: usize) -> Option<usize> {
         let (views, now) = (self.0.views.clone(), self.now());
-        // What fails is tried again with the next look; a view that can't be read says so itself.
-        let due = self.blocking(move || views.due(now, AT_ONCE)).await;
-        let mut under_way = Vec::new();
-        for transfer in due.unwrap_or_default() {
+        // A view that can't be read says so itself.
+        let due = self.blocking(move || views.due(now, skip, AT_ONCE)).await;
+        let due = due.ok().filter(|due| !due.is_empty())?;
+        let found = due.len();
+        let (mut under_way, mut refused) = (Vec::new(), false);
+        for transfer in due {
             let context = Context {
                 caller: Caller::default(),
                 key: None,
@@ -43,7 +50,10 @@ impl Core {
             };
             match self.submit(Command::Expire(Expire { transfer }), context, WAIT) {
                 Ok(confirmation) => under_way.push(confirmation),
-                Err(_) => break,
+                Err(_) => {
+                    refused = true;
+                    break;
+                }
             }
         }
         let mut ended = 0;
@@ -52,6 +62,11 @@ impl Core {
                 ended += 1;
             }
         }
-        ended
+        if refused {
+            return None;
+        }
+        // What was just ended is no longer listed then; where it still is, it is only asked again.
+        let _ = self.views_reach().await;
+        Some(found - ended)
     }
 }

@@ -368,7 +368,7 @@ impl Core {
     }
 
     /// Waits, within the bound, until the views have what is durable now.
-    async fn views_reach(&self) -> Result<(), Unavailable> {
+    pub(super) async fn views_reach(&self) -> Result<(), Unavailable> {
         let durable = self.0.watermark.durable();
         if self.0.views.position() >= durable {
             return Ok(());

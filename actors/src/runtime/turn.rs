@@ -16,7 +16,7 @@ use super::seat::{Phase, Seat};
 use super::waiting::Held;
 use crate::entities::{self, Asked, Stamp, State, Stop};
 use crate::messages::{
-    Change, Code, Command, EntityId, Kind, Outcome, PersonalRow, Posting, Record, Rejection,
+    Change, Code, Command, EntityId, Outcome, PersonalRow, Posting, Record, Rejection,
 };
 
 /// How a turn went.
@@ -194,9 +194,14 @@ impl Ledger {
         {
             return Ok(overlay.refused(entities::no_such(wanted)));
         }
-        // Of a transfer its source counts, which is its first part.
+        // Of a transfer its source counts, which is its first part. One that was made at once has
+        // no seat that could tell its kind.
+        let of_transfer = matches!(
+            envelope.command,
+            Command::Post(_) | Command::Void(_) | Command::Reverse(_)
+        );
         let about = match parts.first() {
-            Some(first) if seat.kind() == Some(Kind::Transfer) => first.entity,
+            Some(first) if of_transfer => first.entity,
             _ => envelope.subject,
         };
         let version = overlay.version(about);

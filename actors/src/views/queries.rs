@@ -74,17 +74,17 @@ impl Views {
         Ok(Page { entries, next })
     }
 
-    /// The first pending transfers whose time is over at `now`, at most `limit`.
+    /// Pending transfers whose time is over at `now`, past the first `skip`, at most `limit`.
     ///
     /// # Errors
     /// What can't be read, as a sentence.
-    pub fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<EntityId>, String> {
+    pub fn due(&self, now: Timestamp, skip: usize, limit: usize) -> Result<Vec<EntityId>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
         let from = lists::due(Timestamp::from_micros(i64::MIN));
         let to = lists::row(lists::due(now), EntityId::from_bytes([0xff; 16]));
         let listed = between(&memory, &read, from, to).map_err(|error| self.fault(error))?;
-        let found: Result<Vec<_>, _> = listed.take(limit).collect();
+        let found: Result<Vec<_>, _> = listed.skip(skip).take(limit).collect();
         found.map_err(|error| self.fault(error))
     }
 

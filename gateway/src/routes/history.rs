@@ -89,6 +89,9 @@ async fn balance(id: EntitySegment, call: &Call) -> Result<Response, Problem> {
     let (id, kind) = (id.id()?, kind(call));
     let at = call.query()?.time("at")?;
     let core = &call.gateway.core;
+    if at.is_some_and(|at| at > core.now()) {
+        return Err(Problem::malformed("at", "has not come yet"));
+    }
     let (currency, now) = core
         .balances(id, kind)
         .await?
@@ -111,11 +114,7 @@ async fn balances_at(
     kind: Kind,
     at: Timestamp,
 ) -> Result<Balances, Problem> {
-    let core = &call.gateway.core;
-    if at > core.now() {
-        return Err(Problem::malformed("at", "has not come yet"));
-    }
-    let standing = core.balance_at(id, kind, at).await?;
+    let standing = call.gateway.core.balance_at(id, kind, at).await?;
     let balances = standing.and_then(|standing| {
         Some(Balances {
             balance: i64::try_from(standing.balance).ok()?,
