@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::requests::{AccountId, Choice, Mix, Requests};
+use crate::requests::{AccountId, Choice, Many, Mix, Requests};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -23,6 +23,26 @@ pub enum Scenario {
     Deposit,
     /// 80 % transfers, 15 % reads, 5 % deposits and withdrawals, the accounts chosen at random.
     Mixed,
+    /// 100 transfers a request, all or none, the accounts chosen at random.
+    #[value(name = "batch-100-atomic")]
+    #[serde(rename = "batch-100-atomic")]
+    Batch100Atomic,
+    /// 100 transfers a request, each by itself, the accounts chosen at random.
+    #[value(name = "batch-100")]
+    #[serde(rename = "batch-100")]
+    Batch100,
+    /// 1,000 transfers a request, all or none, the accounts chosen at random.
+    #[value(name = "batch-1000-atomic")]
+    #[serde(rename = "batch-1000-atomic")]
+    Batch1000Atomic,
+    /// 1,000 transfers a request, each by itself, the accounts chosen at random.
+    #[value(name = "batch-1000")]
+    #[serde(rename = "batch-1000")]
+    Batch1000,
+    /// One transaction of ten legs a request, the accounts chosen at random.
+    #[value(name = "legs-10")]
+    #[serde(rename = "legs-10")]
+    Legs10,
 }
 
 impl Scenario {
@@ -34,6 +54,11 @@ impl Scenario {
             Self::ReadBalance => "read-balance",
             Self::Deposit => "deposit",
             Self::Mixed => "mixed",
+            Self::Batch100Atomic => "batch-100-atomic",
+            Self::Batch100 => "batch-100",
+            Self::Batch1000Atomic => "batch-1000-atomic",
+            Self::Batch1000 => "batch-1000",
+            Self::Legs10 => "legs-10",
         }
     }
 
@@ -56,7 +81,19 @@ impl Scenario {
             Self::Mixed => (15, 5),
             _ => (0, 0),
         };
-        let mix = Mix { reads, deposits };
+        let many = match self {
+            Self::Batch100Atomic => Some(Many::Batch(100, true)),
+            Self::Batch100 => Some(Many::Batch(100, false)),
+            Self::Batch1000Atomic => Some(Many::Batch(1_000, true)),
+            Self::Batch1000 => Some(Many::Batch(1_000, false)),
+            Self::Legs10 => Some(Many::Legs(10)),
+            _ => None,
+        };
+        let mix = Mix {
+            reads,
+            deposits,
+            many,
+        };
         (0..threads)
             .map(|_| Requests::new(address, accounts.clone(), choice, mix, limit))
             .collect()

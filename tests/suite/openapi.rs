@@ -33,6 +33,11 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/transfers/{id}/post"),
     ("POST", "/transfers/{id}/void"),
     ("POST", "/transfers/{id}/reverse"),
+    ("POST", "/transfers/batch"),
+    ("POST", "/transactions"),
+    ("POST", "/accounts/{id}/async-deposit"),
+    ("GET", "/operations"),
+    ("GET", "/operations/{id}/events"),
     ("POST", "/accounts/transfer"),
     ("POST", "/transfers"),
     ("GET", "/transfers/{id}"),
@@ -268,6 +273,7 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
         &json!({}),
     );
     walk.send("POST", "/admin/actors/{kind}/{id}/resume", &dry);
+    walk_many(&mut walk);
     let confirm = Request::new("POST", "/admin/clock/confirm");
     walk.send("POST", "/admin/clock/confirm", &confirm);
     for path in [
@@ -294,6 +300,56 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
             "{method} {path} was not walked"
         );
     }
+}
+
+/// Batches, transactions of many legs, and what is executed afterwards.
+fn walk_many(walk: &mut Walk<'_>) {
+    let (a, b) = (walk.server.account_of(100), walk.server.account());
+    let item = |amount: i64| json!({"from": a, "to": b, "amount": amount});
+    for (atomic, amounts) in [
+        (true, vec![1, 2]),
+        (true, vec![1, 200]),
+        (false, vec![1, 200]),
+        (true, vec![]),
+    ] {
+        let transfers: Vec<_> = amounts.into_iter().map(item).collect();
+        let body = json!({"atomic": atomic, "transfers": transfers});
+        walk.post("/transfers/batch", "", &body);
+        let dry = Request::post("/transfers/batch?dry_run=true", &body);
+        walk.send("POST", "/transfers/batch", &dry);
+    }
+    for amount in [1, 200, 0] {
+        let body = json!({"legs": [item(amount)]});
+        let made = walk.post("/transactions", "", &body);
+        if made.status == 200 {
+            let id = text(&made.json(), "transaction_id");
+            walk.get("/ledger/transactions/{id}", &id);
+            walk.get("/operations/{id}", &id);
+            walk.post("/transfers/{id}/reverse", &id, &json!({}));
+        }
+        let legs = Request::post("/transactions", &body).header("Prefer", "respond-async");
+        walk.send("POST", "/transactions", &legs);
+    }
+    let money = json!({"amount": 1});
+    for target in [&a, UNKNOWN_ID, "7"] {
+        walk.post("/accounts/{id}/async-deposit", target, &money);
+    }
+    let path = format!("/accounts/{a}/async-deposit");
+    let accepted = walk.send(
+        "POST",
+        "/accounts/{id}/async-deposit",
+        &Request::post(&path, &money),
+    );
+    let id = text(&accepted.json(), "operation_id");
+    walk.get("/operations?status=pending", "");
+    walk.get("/operations?status=posted", "");
+    for target in [id.as_str(), UNKNOWN_ID, "7"] {
+        walk.get("/operations/{id}/events", target);
+        walk.get("/operations/{id}", target);
+    }
+    let again = Request::get(&format!("/operations/{id}/events"));
+    let again = again.header("Last-Event-ID", "completed");
+    walk.send("GET", "/operations/{id}/events", &again);
 }
 
 /// A walk through the routes that checks every answer.

@@ -26,6 +26,25 @@ pub struct Mix {
     pub reads: u32,
     /// Deposits and withdrawals, in turn.
     pub deposits: u32,
+    /// Every request makes many transfers at once instead.
+    pub many: Option<Many>,
+}
+
+/// A request of many transfers.
+#[derive(Debug, Clone, Copy)]
+pub enum Many {
+    /// A batch of so many, all or none or each by itself.
+    Batch(usize, bool),
+    /// A transaction of so many legs.
+    Legs(usize),
+}
+
+impl Many {
+    const fn transfers(self) -> usize {
+        match self {
+            Self::Batch(count, _) | Self::Legs(count) => count,
+        }
+    }
 }
 
 /// One thread's requests.
@@ -34,6 +53,7 @@ pub struct Requests {
     read: Template,
     deposit: Template,
     withdraw: Template,
+    many: Option<(Template, Many)>,
     keys: Keys,
     accounts: Arc<[AccountId]>,
     choice: Choice,
@@ -59,6 +79,7 @@ impl Requests {
             read: Template::read(address),
             deposit: Template::deposit(address),
             withdraw: Template::withdraw(address),
+            many: mix.many.map(|many| (Template::many(address, many), many)),
             keys: Keys::new(),
             accounts,
             choice,
@@ -78,6 +99,19 @@ impl Requests {
     }
 }
 
+impl Requests {
+    /// The next request of many transfers.
+    fn next_many(&mut self) -> Option<&[u8]> {
+        let (template, many) = self.many.as_mut()?;
+        let mut ends = Vec::with_capacity(2 * many.transfers());
+        for _ in 0..many.transfers() {
+            let (from, to) = self.choice.two(&mut self.rng);
+            ends.extend([&self.accounts[from], &self.accounts[to]]);
+        }
+        Some(template.fill(&mut self.keys, &ends, *AMOUNTS.start()))
+    }
+}
+
 impl Script for Requests {
     fn expected_status(&self, _slot: usize) -> u16 {
         200
@@ -85,7 +119,12 @@ impl Script for Requests {
 
     fn next(&mut self, slot: usize) -> Option<&[u8]> {
         self.left = self.left.checked_sub(1)?;
-        let Mix { reads, deposits } = self.mix;
+        if self.many.is_some() {
+            return self.next_many();
+        }
+        let Mix {
+            reads, deposits, ..
+        } = self.mix;
         let kind = if reads + deposits == 0 {
             100
         } else {
@@ -203,6 +242,7 @@ mod tests {
         let mix = Mix {
             reads: 15,
             deposits: 5,
+            many: None,
         };
         let mut kinds: HashMap<String, u32> = HashMap::new();
         for (text, records) in sent(script(Choice::uniform(5), mix, 10_000)) {

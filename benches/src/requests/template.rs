@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use super::AccountId;
 use super::keys::{Keys, write_number};
+use super::{AccountId, Many};
 
 /// Three digits, so that every body has the same length.
 pub const AMOUNTS: std::ops::RangeInclusive<u32> = 100..=999;
@@ -42,6 +42,27 @@ impl Template {
     /// `POST /accounts/ID/withdraw`.
     pub fn withdraw(address: SocketAddr) -> Self {
         Self::post(address, "/accounts/{ID}/withdraw", r#"{"amount":{AMOUNT}}"#)
+    }
+
+    /// `POST /transfers/batch` or `POST /transactions`, each transfer of the same amount.
+    pub fn many(address: SocketAddr, many: Many) -> Self {
+        let transfers =
+            |count| vec![r#"{"from":"{ID}","to":"{ID}","amount":100}"#; count].join(",");
+        match many {
+            Many::Batch(count, atomic) => Self::post(
+                address,
+                "/transfers/batch",
+                &format!(
+                    r#"{{"atomic":{atomic},"transfers":[{}]}}"#,
+                    transfers(count)
+                ),
+            ),
+            Many::Legs(count) => Self::post(
+                address,
+                "/transactions",
+                &format!(r#"{{"legs":[{}]}}"#, transfers(count)),
+            ),
+        }
     }
 
     /// `GET /accounts/ID`.
