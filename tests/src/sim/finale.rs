@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use florin_actors::messages::{Amount, Command, Deposit, Metadata};
+use florin_actors::messages::{Amount, Command, Deposit, Kind, Metadata};
 use florin_actors::runtime::Operation;
 use florin_actors::views::AccountFilter;
 use florin_storage::Disk;
@@ -14,11 +14,15 @@ use rand::rngs::SmallRng;
 
 use super::client::{Client, WAIT};
 use super::history::{Fate, Request};
-use super::operations::{account, accounts, look_up, movements, trial_balance};
+use super::operations::{
+    account, accounts, look_up, movements, transfer_of, trial_balance, wallet, wallets,
+};
 use super::world::{Death, World};
 
 /// How long a node may take to become quiet.
 const QUIET_MAX: Duration = Duration::from_secs(60);
+/// How long after its time a pending transfer may still be there, with slow disks and views.
+const EXPIRY_MAX: Duration = Duration::from_secs(30);
 
 /// Looks at everything once more.
 pub async fn finish(world: &Rc<World>) {
@@ -42,6 +46,7 @@ pub async fn finish(world: &Rc<World>) {
     world.live(None);
     settled(world).await;
     repeated(world).await;
+    expired(world).await;
     shown(world).await;
     world.judge_now();
     erased(world).await;
@@ -193,6 +198,26 @@ async fn repeated(world: &Rc<World>) {
     }
 }
 
+/// Every pending transfer whose time is over has ended, but where an actor is out of service.
+async fn expired(world: &World) {
+    let Some((core, _)) = world.core() else {
+        return;
+    };
+    // Those that are made for a few seconds get there.
+    tokio::time::sleep(EXPIRY_MAX).await;
+    let due = core.now();
+    tokio::time::sleep(EXPIRY_MAX).await;
+    world.judge_now();
+    let judge = world.judge.borrow();
+    let left = judge.now().due(due).find(|(transfer, source)| {
+        !judge.is_out_of_service(*transfer) && !judge.is_out_of_service(*source)
+    });
+    drop(judge);
+    if let Some((transfer, _)) = left {
+        world.violated(format!("{transfer} is still pending long after its time"));
+    }
+}
+
 /// Every name that was erased is gone from every byte of the disk, and no other one.
 async fn erased(world: &Rc<World>) {
     let (gone, kept): (BTreeSet<u32>, BTreeSet<u32>) = {
@@ -247,18 +272,30 @@ fn named_on_disk(world: &World) -> BTreeSet<u32> {
     named
 }
 
-/// Every account, its movements, every list and the totals are the model's.
+/// Every account and wallet, their movements, every transfer and list and the totals are the model's.
 async fn shown(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;
     };
-    let ids: Vec<_> = {
+    let (ids, transfers): (Vec<_>, Vec<_>) = {
         let judge = world.judge.borrow();
-        judge.now().accounts().map(|(id, ..)| id).collect()
+        let ledger = judge.now();
+        let ids = ledger.entities().map(|(id, kept)| (id, kept.kind()));
+        (ids.collect(), ledger.transfers().collect())
     };
-    for id in ids {
-        account::read(&mut client, id).await;
-        movements::read(&mut client, id, 7).await;
+    for (id, kind) in ids {
+        match kind {
+            Kind::Account => account::read(&mut client, id).await,
+            Kind::Wallet => wallet::read(&mut client, id).await,
+            _ => continue,
+        }
+        movements::read(&mut client, id, kind, 7).await;
+    }
+    for id in transfers {
+        transfer_of::read(&mut client, id).await;
+    }
+    for _ in 0..6 {
+        wallets::run(&mut client).await;
     }
     accounts::list(&mut client, AccountFilter::default(), 3).await;
     trial_balance::run(&mut client).await;
