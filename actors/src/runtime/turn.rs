@@ -16,7 +16,7 @@ use super::seat::{Phase, Seat};
 use super::waiting::Held;
 use crate::entities::{self, Asked, Stamp, State, Stop};
 use crate::messages::{
-    Change, Code, Command, EntityId, Kind, Outcome, PersonalRow, Posting, Record, Rejection,
+    Change, Code, Command, EntityId, Outcome, PersonalRow, Posting, Record, Rejection,
 };
 
 /// How a turn went.
@@ -150,9 +150,12 @@ impl Ledger {
         {
             return Ok(overlay.refused(entities::no_such(wanted)));
         }
-        // Of a transfer its source counts, which is its first part.
-        let about = match parts.first() {
-            Some(first) if seat.kind() == Some(Kind::Transfer) => first.entity,
+        // Of a transfer its source counts, which is its first part; a reversal goes the other way.
+        let about = match (&envelope.command, parts.as_slice()) {
+            (Command::Reverse(_), [_, source, ..]) => source.entity,
+            (Command::Post(_) | Command::Void(_) | Command::Expire(_), [source, ..]) => {
+                source.entity
+            }
             _ => envelope.subject,
         };
         let version = overlay.version(about);
