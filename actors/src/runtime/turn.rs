@@ -344,9 +344,11 @@ impl Ledger {
         }
     }
 
-    /// Forgets a seat that was taken for an entity that doesn't exist.
+    /// Forgets a seat that was taken for an entity that doesn't exist. One with letters stays: the
+    /// next one may bring the entity into being, as a reversal does with a transfer made at once.
     pub(super) fn forget_vacant(&self, seat: &Seat) {
-        if seat.phase() == Phase::Live && seat.present.borrow().state.is_none() {
+        let is_vacant = seat.phase() == Phase::Live && seat.present.borrow().state.is_none();
+        if is_vacant && seat.letters.get() == 0 {
             self.directory.borrow_mut().leave(seat);
         }
     }

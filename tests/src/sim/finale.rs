@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use florin_actors::messages::{Amount, Command, Deposit, Kind, Metadata};
+use florin_actors::messages::{Amount, Command, Deposit, Kind, Metadata, Timestamp};
 use florin_actors::runtime::Operation;
 use florin_actors::views::AccountFilter;
 use florin_storage::Disk;
@@ -21,8 +21,11 @@ use super::world::{Death, World};
 
 /// How long a node may take to become quiet.
 const QUIET_MAX: Duration = Duration::from_secs(60);
-/// How long after its time a pending transfer may still be there, with slow disks and views.
-const EXPIRY_MAX: Duration = Duration::from_secs(30);
+/// How long after its time a pending transfer may still be there, and with slow disks or views.
+const EXPIRY_MAX: Duration = Duration::from_secs(5);
+const SLOW_EXPIRY_MAX: Duration = Duration::from_secs(30);
+/// Pending transfers that expire within this are waited for.
+const EXPIRY_AHEAD: Duration = Duration::from_secs(20);
 
 /// Looks at everything once more.
 pub async fn finish(world: &Rc<World>) {
@@ -203,17 +206,31 @@ async fn expired(world: &World) {
     let Some((core, _)) = world.core() else {
         return;
     };
-    // Those that are made for a few seconds get there.
-    tokio::time::sleep(EXPIRY_MAX).await;
-    let due = core.now();
-    tokio::time::sleep(EXPIRY_MAX).await;
+    let now = core.now();
+    let ahead = Timestamp::from_micros(now.as_micros() + EXPIRY_AHEAD.as_micros() as i64);
+    let last = {
+        let judge = world.judge.borrow();
+        let due = judge.now().due(ahead).map(|due| due.expires_at);
+        due.max()
+    };
+    let Some(due) = last else { return };
+    let settings = &world.settings;
+    let bound = if settings.slow || settings.slow_views {
+        SLOW_EXPIRY_MAX
+    } else {
+        EXPIRY_MAX
+    };
+    let left = (due.as_micros() - now.as_micros()).max(0).unsigned_abs();
+    tokio::time::sleep(Duration::from_micros(left) + bound).await;
     world.judge_now();
     let judge = world.judge.borrow();
-    let left = judge.now().due(due).find(|(transfer, source)| {
-        !judge.is_out_of_service(*transfer) && !judge.is_out_of_service(*source)
-    });
+    let left = judge
+        .now()
+        .due(due)
+        .find(|due| !judge.is_out_of_service(due.transfer) && !judge.is_out_of_service(due.source));
+    let left = left.map(|due| due.transfer);
     drop(judge);
-    if let Some((transfer, _)) = left {
+    if let Some(transfer) = left {
         world.violated(format!("{transfer} is still pending long after its time"));
     }
 }

@@ -178,3 +178,35 @@ fn a_transfer_that_was_asked_for_before_it_came_into_being_has_one_seat() {
         node.shutdown().await.unwrap();
     });
 }
+
+#[test]
+fn a_transfer_reversed_while_others_ask_for_it_is_reversed_once() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, false);
+        let core = node.core();
+        let (a, b) = (opened(core).await, opened(core).await);
+        decided(core, deposit(a, 100), None).await;
+        let moved = decided(core, transfer(a, b, 30), None).await;
+        decided(core, deposit(b, 100), None).await;
+        let id = moved.record.operation_id.transfer();
+        // The first is refused, and leaves the seat to the second.
+        let void = Command::Void(Void { transfer: id });
+        let reverse = Command::Reverse(Reverse { transfer: id });
+        let asked = [void, reverse.clone()]
+            .map(|command| core.submit(command, context(None), WAIT).unwrap());
+        let mut codes = Vec::new();
+        for reply in asked {
+            let Reply::Decided(decided) = reply.await else {
+                panic!("not decided");
+            };
+            codes.push(code(&decided));
+        }
+        assert_eq!(codes, [Some(Code::NotPending), None]);
+        let shown = core.transfer(id).await.unwrap().unwrap();
+        assert_eq!(shown.status, TransferStatus::Reversed);
+        let again = decided(core, reverse, None).await;
+        assert_eq!(code(&again), Some(Code::AlreadyReversed));
+        node.shutdown().await.unwrap();
+    });
+}

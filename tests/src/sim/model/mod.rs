@@ -77,6 +77,14 @@ pub enum Verdict {
     Done(Box<Effect>),
 }
 
+/// A pending transfer whose time is over, or will be.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    pub transfer: EntityId,
+    pub source: EntityId,
+    pub expires_at: Timestamp,
+}
+
 /// All entities at one sequence.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -151,15 +159,19 @@ impl Ledger {
             .chain(self.at_once.keys().copied())
     }
 
-    /// The pending transfers whose time is over, and their sources.
-    pub fn due(&self, time: Timestamp) -> impl Iterator<Item = (EntityId, EntityId)> {
+    /// The pending transfers whose time is over then.
+    pub fn due(&self, time: Timestamp) -> impl Iterator<Item = Due> {
         self.kept.iter().filter_map(move |(id, kept)| {
             let What::Transfer(transfer) = &kept.what else {
                 return None;
             };
-            let over = transfer.made.expires_at.is_some_and(|at| at <= time);
-            let due = over && transfer.status == TransferStatus::Pending;
-            due.then_some((*id, transfer.made.from))
+            let expires_at = transfer.made.expires_at.filter(|at| *at <= time)?;
+            let is_pending = transfer.status == TransferStatus::Pending;
+            is_pending.then_some(Due {
+                transfer: *id,
+                source: transfer.made.from,
+                expires_at,
+            })
         })
     }
 

@@ -135,7 +135,7 @@ impl Ledger {
         let Some(transfer) = self.transfer(id) else {
             return Verdict::Refused(Code::NotFound);
         };
-        let is_due = self.due(place.time).any(|(due, _)| due == id);
+        let is_due = self.due(place.time).any(|due| due.transfer == id);
         if !is_due {
             return Verdict::Done(Box::default());
         }
