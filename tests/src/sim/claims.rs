@@ -4,7 +4,7 @@ use florin_actors::messages::{Code, Command, Record};
 
 use super::history::{Asked, Fate, History, Request};
 use super::judge::Judge;
-use super::model::{Ledger, Verdict};
+use super::model::{Ledger, Place, Verdict};
 use super::verdict::{check_record, place_of};
 
 impl Judge {
@@ -36,7 +36,15 @@ impl Judge {
                 found => Err(format!("its key was not reused: {found:?}")),
             };
         }
-        self.unstored_within(asked.after..record.sequence, &asked.request, record)
+        // It was decided some time before it was recorded.
+        let states = asked.after..record.sequence;
+        let place = place_of(record);
+        self.unstored_at(states.clone(), &asked.request, record, place)
+            .or_else(|_| {
+                let time = asked.sent;
+                let place = Place { time, ..place };
+                self.unstored_at(states, &asked.request, record, place)
+            })
     }
 
     /// Whether an outcome that is not stored fits one of these states.
@@ -46,13 +54,23 @@ impl Judge {
         request: &Request,
         record: &Record,
     ) -> Result<(), String> {
+        self.unstored_at(states, request, record, place_of(record))
+    }
+
+    fn unstored_at(
+        &self,
+        states: std::ops::Range<u64>,
+        request: &Request,
+        record: &Record,
+        place: Place,
+    ) -> Result<(), String> {
         let mut fault = format!("there is no state in {states:?}");
         for sequence in states.rev() {
             if self.is_claimed(request, sequence) {
                 fault = "its key was settled".to_owned();
                 continue;
             }
-            let verdict = self.states[sequence as usize].decide(request, place_of(record));
+            let verdict = self.states[sequence as usize].decide(request, place);
             let fits = check_record(record, &verdict).and_then(|()| {
                 if !request.dry_run && is_stored(&verdict, request.key.is_some()) {
                     return Err("it should have been stored under its key".to_owned());

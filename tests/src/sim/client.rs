@@ -95,6 +95,7 @@ impl Client {
             dry_run: request.dry_run,
         };
         let after = World::durable(&self.core);
+        let sent_at = self.core.now();
         let sent = self
             .core
             .submit(request.command.clone(), context, request.wait);
@@ -112,6 +113,7 @@ impl Client {
             operation,
             request,
             after,
+            sent: sent_at,
             sent_nanos: world.clock.nanos(),
             life: self.life,
             fate: Fate::Waiting,

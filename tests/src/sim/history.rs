@@ -65,6 +65,8 @@ pub struct Asked {
     pub request: Request,
     /// What was durable when it was sent.
     pub after: u64,
+    /// The node's time of day when it was sent.
+    pub sent: Timestamp,
     /// Virtual nanoseconds when it was sent.
     pub sent_nanos: u64,
     /// In which life of the node.

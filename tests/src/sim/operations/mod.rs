@@ -14,6 +14,7 @@ mod open;
 mod open_wallet;
 mod post;
 mod repeat;
+mod reserve;
 mod resume;
 mod reverse;
 mod transfer;
@@ -46,6 +47,7 @@ pub async fn run(client: &mut Client) {
         38..42 => burst::run(client).await,
         42..46 => drop_out::run(client).await,
         46..49 => resume::run(client).await,
+        49..54 => reserve::run(client).await,
         _ => {
             let command = command(client);
             let request = client.request(command);

@@ -1,6 +1,6 @@
 //! Opens a wallet.
 
-use florin_actors::messages::{Command, OpenWallet, WalletLimits};
+use florin_actors::messages::{Command, OpenWallet, Overdraft, WalletLimits};
 use rand::Rng;
 
 use crate::sim::client::Client;
@@ -12,7 +12,12 @@ pub fn command(client: &mut Client) -> Command {
         customer: client.customer(),
         name: (number > 0).then(|| format!("wallet {number}")),
         currency: client.currency(),
-        overdraft: client.overdraft(),
+        // Limits are to be met before the floor is.
+        overdraft: if client.rng.random() {
+            Overdraft::Unlimited
+        } else {
+            client.overdraft()
+        },
         limits: WalletLimits {
             per_transaction: client.limit(),
             per_day: client.limit(),
