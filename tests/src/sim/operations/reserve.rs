@@ -10,6 +10,9 @@ use rand::Rng;
 
 use crate::sim::client::Client;
 
+/// How near a midnight is waited for.
+const NEAR_MILLIS: u64 = 5_000;
+
 /// Plays it, as far as it goes.
 pub async fn run(client: &mut Client) {
     let (from, to) = (client.wallet(), client.purse());
@@ -41,12 +44,15 @@ pub async fn run(client: &mut Client) {
         4..8 if expires => u64::from(expires_in_seconds) * 1_000 + client.rng.random_range(0..120),
         _ => client.rng.random_range(500..3_000),
     };
+    let midnight = to_midnight(client);
+    let crosses = midnight < NEAR_MILLIS && client.rng.random_bool(0.6);
+    let millis = if crosses { midnight + 5 } else { millis };
     tokio::time::sleep(Duration::from_millis(millis)).await;
     let Some((core, life)) = client.world.alive().await else {
         return;
     };
     (client.core, client.life) = (core, life);
-    if client.rng.random() {
+    if crosses || client.rng.random() {
         take(client, from).await;
     }
     let part = client.rng.random::<bool>().then(|| share(client, from));
@@ -61,6 +67,13 @@ pub async fn run(client: &mut Client) {
     let request = client.request(end);
     client.ask(request).await;
     take(client, from).await;
+}
+
+/// Milliseconds left of the day.
+fn to_midnight(client: &Client) -> u64 {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    let gone = client.core.now().as_micros().rem_euclid(DAY_MICROS);
+    (DAY_MICROS - gone).unsigned_abs() / 1_000
 }
 
 /// Takes money out.
