@@ -57,7 +57,8 @@ pub async fn run(client: &mut Client) {
     }
     let part = client.rng.random::<bool>().then(|| share(client, from));
     let end = match client.rng.random_range(0..3) {
-        0 => Command::Void(Void { transfer }),
+        // What yesterday's hold gives back is not today's.
+        kind if kind == 0 || crosses => Command::Void(Void { transfer }),
         _ => Command::Post(Post {
             transfer,
             amount: part,
@@ -67,6 +68,9 @@ pub async fn run(client: &mut Client) {
     let request = client.request(end);
     client.ask(request).await;
     take(client, from).await;
+    if crosses {
+        take(client, from).await;
+    }
 }
 
 /// Milliseconds left of the day.
