@@ -32,7 +32,9 @@ impl States for World {
             })
     }
 
-    fn fresh(&mut self, _: EntityId) {}
+    fn fresh(&mut self, _: EntityId) -> bool {
+        true
+    }
 }
 
 impl World {

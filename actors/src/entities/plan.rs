@@ -52,8 +52,9 @@ pub trait States {
     /// What the journal tells of a transfer that is no entity.
     fn original(&mut self, transfer: EntityId) -> Original;
 
-    /// Takes that an entity's id was just drawn: there is none yet.
-    fn fresh(&mut self, entity: EntityId);
+    /// Takes that an entity's id was just drawn: there is none yet. `false`: somebody asked for it
+    /// before it came into being, and it is being looked for.
+    fn fresh(&mut self, entity: EntityId) -> bool;
 }
 
 /// One entity's part of a command.
@@ -113,18 +114,18 @@ pub fn plan(command: &Command, asked: Asked, states: &mut impl States) -> Result
             ]
         }
         Command::UpdateAccount(update) => {
-            known(states, update.account)?;
+            known_as(states, update.account, Kind::Account)?;
             vec![account(
                 update.account,
                 Step::Update(update.status, update.overdraft),
             )]
         }
         Command::DeleteAccount(delete) => {
-            known(states, delete.account)?;
+            known_as(states, delete.account, Kind::Account)?;
             vec![account(delete.account, Step::Delete)]
         }
         Command::EraseAccount(erase) => {
-            known(states, erase.account)?;
+            known_as(states, erase.account, Kind::Account)?;
             vec![account(erase.account, Step::Erase)]
         }
         Command::Deposit(deposit) => {
@@ -183,7 +184,9 @@ pub fn plan(command: &Command, asked: Asked, states: &mut impl States) -> Result
             let (to_kind, _) = known(states, transfer.to)?;
             let currency = transfer.currency.unwrap_or(own);
             let made = made(hold, currency, now);
-            states.fresh(operation.transfer());
+            if !states.fresh(operation.transfer()) {
+                return Err(Stop::Load(operation.transfer()));
+            }
             vec![
                 Part {
                     entity: transfer.from,
@@ -276,7 +279,7 @@ pub fn plan(command: &Command, asked: Asked, states: &mut impl States) -> Result
             step: Step::OpenWallet(open.clone()),
         }],
         Command::UpdateWallet(update) => {
-            known(states, update.wallet)?;
+            known_as(states, update.wallet, Kind::Wallet)?;
             vec![Part {
                 entity: update.wallet,
                 kind: Kind::Wallet,
@@ -365,15 +368,17 @@ fn transfer(states: &mut impl States, id: EntityId) -> Result<Option<Transfer>, 
     }
 }
 
-/// A transfer that is or was pending.
+/// A transfer to be posted or to end; whether it is pending it says itself.
 fn pending(states: &mut impl States, id: EntityId) -> Result<Transfer, Stop> {
     match transfer(states, id)? {
         Some(transfer) => Ok(transfer),
-        None => Err(match states.original(id) {
-            Original::Unread => Stop::Read(id),
-            Original::Absent => Stop::Refuse(no_such("transfer")),
-            Original::Immediate(_) | Original::ManyLegs => Stop::Refuse(never_pending()),
-        }),
+        None => match states.original(id) {
+            Original::Unread => Err(Stop::Read(id)),
+            Original::Absent => Err(Stop::Refuse(no_such("transfer"))),
+            // The transfer says so itself, for the rules of its ends come first.
+            Original::Immediate(made) => Ok(Transfer::immediate(&made)),
+            Original::ManyLegs => Err(Stop::Refuse(never_pending())),
+        },
     }
 }
 
@@ -425,6 +430,14 @@ fn known(states: &mut impl States, entity: EntityId) -> Result<(Kind, Currency),
             Some((currency, _)) => Ok((state.kind(), currency)),
             None => Err(not_found()),
         },
+    }
+}
+
+/// That an entity is of the kind that a command is about.
+fn known_as(states: &mut impl States, entity: EntityId, kind: Kind) -> Result<(), Stop> {
+    match known(states, entity)? {
+        (own, _) if own == kind => Ok(()),
+        _ => Err(Stop::Refuse(no_such(kind.name()))),
     }
 }
 

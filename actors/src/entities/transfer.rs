@@ -32,6 +32,17 @@ pub struct Taken {
 }
 
 impl Transfer {
+    /// One that was made at once.
+    pub fn immediate(made: &TransferMade) -> Self {
+        Self {
+            posted: made.amount.get(),
+            made: Arc::new(made.clone()),
+            status: TransferStatus::Posted,
+            was_pending: false,
+            held: 0,
+        }
+    }
+
     /// The transfer as its ends see it.
     pub fn view(&self, id: EntityId) -> TransferView {
         TransferView {
@@ -157,6 +168,8 @@ impl Entity for Transfer {
         let event = match (state, step) {
             (None, Step::BeginTransfer(made)) => TransferEvent::Pending(made.clone()),
             (None, Step::NoteTransfer(made)) => TransferEvent::Immediate(made.clone()),
+            // No entity, but the plan knows that it was made: at once.
+            (None, Step::Post(_) | Step::Void) => return Err(never_pending()),
             (Some(transfer), Step::Post(taken)) => transfer.post(*taken, now)?,
             (Some(transfer), Step::Void) => {
                 transfer.pending()?;
@@ -194,15 +207,7 @@ impl Entity for Transfer {
                     posted: 0,
                 });
             }
-            (None, TransferEvent::Immediate(made)) => {
-                return Some(Self {
-                    posted: made.amount.get(),
-                    made: Arc::new(TransferMade::clone(made)),
-                    status: TransferStatus::Posted,
-                    was_pending: false,
-                    held: 0,
-                });
-            }
+            (None, TransferEvent::Immediate(made)) => return Some(Self::immediate(made)),
             (Some(transfer), _) => transfer,
             (None, _) => return None,
         };

@@ -39,6 +39,7 @@ impl Directory {
         phase: Phase,
         start: impl FnOnce(Rc<Seat>) -> Addr<Host>,
     ) -> Rc<Seat> {
+        debug_assert!(!self.seats.contains_key(&entity), "an entity has one seat");
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
             self.places.len() as u32 - 1

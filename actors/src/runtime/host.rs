@@ -50,6 +50,7 @@ impl Host {
     /// A letter is dealt with.
     fn done(&self) {
         self.seat.letters.set(self.seat.letters.get() - 1);
+        self.ledger.forget_vacant(&self.seat);
     }
 }
 

@@ -122,11 +122,19 @@ impl States for Overlay<'_> {
         }
     }
 
-    fn fresh(&mut self, entity: EntityId) {
-        if self.place(entity).is_none() {
-            let seat = self.ledger.seat(entity, Phase::Live);
-            self.take_in(Seen::of(seat));
+    fn fresh(&mut self, entity: EntityId) -> bool {
+        if self.place(entity).is_some() {
+            return true;
         }
+        // Its id is known outside as soon as its command came: it may have a seat, and has one only.
+        let known = self.ledger.directory.borrow().seat(entity).cloned();
+        let seat = match known {
+            Some(seat) if seat.phase() != Phase::Live => return false,
+            Some(seat) => seat,
+            None => self.ledger.seat(entity, Phase::Live),
+        };
+        self.take_in(Seen::of(seat));
+        true
     }
 }
 

@@ -194,14 +194,12 @@ impl Ledger {
         {
             return Ok(overlay.refused(entities::no_such(wanted)));
         }
-        // Of a transfer its source counts, which is its first part. One that was made at once has
-        // no seat that could tell its kind.
-        let of_transfer = matches!(
-            envelope.command,
-            Command::Post(_) | Command::Void(_) | Command::Reverse(_)
-        );
-        let about = match parts.first() {
-            Some(first) if of_transfer => first.entity,
+        // Of a transfer its source counts, which is its first part; a reversal goes the other way.
+        let about = match (&envelope.command, parts.as_slice()) {
+            (Command::Reverse(_), [_, source, ..]) => source.entity,
+            (Command::Post(_) | Command::Void(_) | Command::Expire(_), [source, ..]) => {
+                source.entity
+            }
             _ => envelope.subject,
         };
         let version = overlay.version(about);
@@ -398,9 +396,11 @@ impl Ledger {
         }
     }
 
-    /// Forgets a seat that was taken for an entity that doesn't exist.
+    /// Forgets a seat that was taken for an entity that doesn't exist. One with letters stays: the
+    /// next one may bring the entity into being, as a reversal does with a transfer made at once.
     pub(super) fn forget_vacant(&self, seat: &Seat) {
-        if seat.phase() == Phase::Live && seat.present.borrow().state.is_none() {
+        let is_vacant = seat.phase() == Phase::Live && seat.present.borrow().state.is_none();
+        if is_vacant && seat.letters.get() == 0 {
             self.directory.borrow_mut().leave(seat);
         }
     }

@@ -1,19 +1,25 @@
-//! What the clients know together: accounts, their money as last seen, keys used.
+//! What the clients know together: accounts, wallets, transfers, money as last seen, keys used.
 
 use std::collections::BTreeMap;
 
-use florin_actors::messages::{Balances, EntityId};
+use florin_actors::messages::{Balances, Command, EntityId, Outcome, WalletLimits};
 use florin_actors::runtime::Decided;
 
 use super::history::Request;
 
 /// How many keyed requests are remembered for repeating.
 const KEYED_MAX: usize = 40;
+/// How many transfers are remembered.
+const TRANSFERS_MAX: usize = 25;
 
 /// The clients' notes.
 #[derive(Debug, Default)]
 pub struct Book {
     pub accounts: Vec<EntityId>,
+    pub wallets: Vec<EntityId>,
+    pub limits: BTreeMap<EntityId, WalletLimits>,
+    /// Transfers made, pending or not, each with its source.
+    pub transfers: Vec<(EntityId, EntityId)>,
     pub balances: BTreeMap<EntityId, Balances>,
     /// Requests with a key, answered or not.
     pub keyed: Vec<Request>,
@@ -33,16 +39,54 @@ impl Book {
             }
             self.note(view.id, view.balances);
         }
+        if let Some(view) = decided.record.wallet() {
+            if !self.wallets.contains(&view.id) {
+                self.wallets.push(view.id);
+            }
+            self.limits.insert(view.id, view.limits);
+            self.note(view.id, view.balances);
+        }
+        self.learn_transfer(decided);
         for change in &decided.record.changes {
-            if let Some(balances) = decided.balances(change.entity)
-                && self.accounts.contains(&change.entity)
+            let id = change.entity;
+            if let Some(balances) = decided.balances(id)
+                && (self.accounts.contains(&id) || self.wallets.contains(&id))
             {
-                self.note(change.entity, balances);
+                self.note(id, balances);
             }
         }
     }
 
-    /// Notes an account's money.
+    fn learn_transfer(&mut self, decided: &Decided) {
+        let record = &decided.record;
+        if !matches!(record.outcome, Outcome::Done(_)) || !decided.stored {
+            return;
+        }
+        let source = match &record.command {
+            Command::Transfer(transfer) => transfer.from,
+            Command::Hold(hold) => hold.transfer.from,
+            Command::Reverse(_) => match record.ends() {
+                Some(ends) => ends.from.0,
+                None => return,
+            },
+            _ => return,
+        };
+        let made = (record.operation_id.transfer(), source);
+        if !self.transfers.contains(&made) {
+            self.transfers.push(made);
+            if self.transfers.len() > TRANSFERS_MAX {
+                self.transfers.remove(0);
+            }
+        }
+    }
+
+    /// Whose version a precondition is about: of a transfer its source.
+    pub fn about(&self, entity: EntityId) -> EntityId {
+        let found = self.transfers.iter().find(|(id, _)| *id == entity);
+        found.map_or(entity, |(_, source)| *source)
+    }
+
+    /// Notes an account's or wallet's money.
     pub fn note(&mut self, id: EntityId, balances: Balances) {
         let known = self.balances.entry(id).or_insert(balances);
         if known.version <= balances.version {

@@ -96,6 +96,7 @@ impl Client {
             asynchronous: false,
         };
         let after = World::durable(&self.core);
+        let sent_at = self.core.now();
         let sent = self
             .core
             .submit(request.command.clone(), context, request.wait);
@@ -113,6 +114,7 @@ impl Client {
             operation,
             request,
             after,
+            sent: sent_at,
             sent_nanos: world.clock.nanos(),
             life: self.life,
             fate: Fate::Waiting,

@@ -1,12 +1,16 @@
 //! A clock in virtual time whose time of day jumps on command.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use florin_actors::messages::Timestamp;
 use florin_actors::runtime::Clock;
 use tokio::time::Instant;
 
+/// 2023-11-14T22:13:20Z.
 const START_MICROS: i64 = 1_700_000_000_000_000;
+/// The midnight after that.
+const MIDNIGHT_MICROS: i64 = 1_700_006_400_000_000;
 
 /// The clock of a run; it goes on through crashes.
 #[derive(Debug)]
@@ -17,11 +21,14 @@ pub struct SimulatedClock {
 }
 
 impl SimulatedClock {
-    /// A clock that starts now.
-    pub fn start() -> Self {
+    /// A clock that starts now, that long before a midnight.
+    pub fn start(to_midnight: Option<Duration>) -> Self {
+        let ahead = to_midnight.map_or(0, |left| {
+            MIDNIGHT_MICROS - START_MICROS - i64::try_from(left.as_micros()).unwrap()
+        });
         Self {
             start: Instant::now(),
-            ahead_micros: AtomicI64::new(0),
+            ahead_micros: AtomicI64::new(ahead),
             latest_micros: AtomicI64::new(START_MICROS),
         }
     }

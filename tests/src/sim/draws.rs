@@ -1,9 +1,10 @@
-//! What a client draws: accounts, amounts, currencies, and all that may come with a command.
+//! What a client draws: accounts, wallets, transfers, amounts, currencies, and all that may come with a command.
 
 use std::time::Duration;
 
 use florin_actors::messages::{
     AMOUNT_MAX, Amount, Caller, Command, Currency, EntityId, Kind, Metadata, Overdraft,
+    WalletLimits,
 };
 use rand::Rng;
 
@@ -19,6 +20,67 @@ impl Client {
             return self.strange(some);
         };
         known
+    }
+
+    /// A wallet, as far as there are some.
+    pub fn wallet(&mut self) -> EntityId {
+        let known = self.world.book.borrow().wallets.clone();
+        if known.is_empty() || self.rng.random_range(0..100) < 4 {
+            return self.account();
+        }
+        known[self.rng.random_range(0..known.len())]
+    }
+
+    /// An account or a wallet.
+    pub fn purse(&mut self) -> EntityId {
+        if self.rng.random_bool(0.4) {
+            self.wallet()
+        } else {
+            self.account()
+        }
+    }
+
+    /// The kind of an entity as far as the clients know; now and then another one.
+    pub fn kind_of(&mut self, id: EntityId) -> Kind {
+        let is_wallet = self.world.book.borrow().wallets.contains(&id);
+        match (is_wallet, self.rng.random_range(0..25) == 0) {
+            (true, false) | (false, true) => Kind::Wallet,
+            _ => Kind::Account,
+        }
+    }
+
+    /// A transfer: mostly one that was made, the younger the likelier.
+    pub fn transfer(&mut self) -> EntityId {
+        let known = self.world.book.borrow().transfers.clone();
+        if known.is_empty() || self.rng.random_range(0..100) < 5 {
+            return if self.rng.random() {
+                self.purse()
+            } else {
+                self.strange(known.last().map(|(id, _)| *id))
+            };
+        }
+        let first = if self.rng.random_bool(0.6) {
+            known.len().saturating_sub(6)
+        } else {
+            0
+        };
+        known[self.rng.random_range(first..known.len())].0
+    }
+
+    /// One of a few customers.
+    pub fn customer(&mut self) -> EntityId {
+        EntityId::from_parts(1, self.rng.random_range(0..3), 0)
+    }
+
+    /// A limit of a wallet, or none.
+    pub fn limit(&mut self) -> Option<Amount> {
+        let limit = match self.rng.random_range(0..10) {
+            0..4 => return None,
+            4..6 => self.rng.random_range(1..100),
+            6..9 => self.rng.random_range(50..1_000),
+            _ => AMOUNT_MAX,
+        };
+        Some(Amount::new(limit).unwrap())
     }
 
     /// An id that is no account's.
@@ -56,13 +118,34 @@ impl Client {
 
     /// An amount for a debit of `from` or a credit of `to`, often at a boundary.
     pub fn amount(&mut self, from: Option<EntityId>, to: Option<EntityId>) -> Amount {
-        let (available, room) = {
+        let (available, room, limits) = {
             let book = self.world.book.borrow();
+            let limits: Vec<WalletLimits> = [from, to]
+                .into_iter()
+                .flatten()
+                .filter_map(|id| book.limits.get(&id).copied())
+                .collect();
             let money = |id: Option<EntityId>| id.and_then(|id| book.balances.get(&id).copied());
             let available = money(from).and_then(|money| money.available());
             let room = money(to).map(|money| AMOUNT_MAX as i64 - money.balance);
-            (available.unwrap_or(1_000), room.unwrap_or(1_000))
+            (available.unwrap_or(1_000), room.unwrap_or(1_000), limits)
         };
+        let limits: Vec<i64> = limits
+            .iter()
+            .flat_map(|limits| [limits.per_transaction, limits.per_day, limits.max_balance])
+            .flatten()
+            .map(Amount::signed)
+            .collect();
+        if !limits.is_empty() && self.rng.random_range(0..4) == 0 {
+            let limit = limits[self.rng.random_range(0..limits.len())];
+            let amount = match self.rng.random_range(0..4) {
+                0 => limit,
+                1 => limit.saturating_add(1),
+                2 => limit / 2,
+                _ => limit / 3 + 1,
+            };
+            return Amount::new(amount.clamp(1, AMOUNT_MAX as i64) as u64).unwrap();
+        }
         let amount = match self.rng.random_range(0..20) {
             0..9 => self.rng.random_range(1..100),
             9..11 => self.rng.random_range(1..10_000),
@@ -107,7 +190,8 @@ impl Client {
     pub fn request(&mut self, command: Command) -> Request {
         let version = command.routing_entity().and_then(|id| {
             let book = self.world.book.borrow();
-            book.balances.get(&id).map(|money| money.version)
+            let about = book.about(id);
+            book.balances.get(&about).map(|money| money.version)
         });
         let if_match = match (version, self.rng.random_range(0..20)) {
             (Some(version), 0..2) => Some(version),

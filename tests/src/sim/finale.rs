@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use florin_actors::messages::{Amount, Command, Deposit, Metadata};
+use florin_actors::messages::{Amount, Command, Deposit, Kind, Metadata, Timestamp};
 use florin_actors::runtime::Operation;
 use florin_actors::views::AccountFilter;
 use florin_storage::Disk;
@@ -14,11 +14,18 @@ use rand::rngs::SmallRng;
 
 use super::client::{Client, WAIT};
 use super::history::{Fate, Request};
-use super::operations::{account, accounts, look_up, movements, trial_balance};
+use super::operations::{
+    account, accounts, look_up, movements, transfer_of, trial_balance, wallet, wallets,
+};
 use super::world::{Death, World};
 
 /// How long a node may take to become quiet.
 const QUIET_MAX: Duration = Duration::from_secs(60);
+/// How long after its time a pending transfer may still be there, and with slow disks or views.
+const EXPIRY_MAX: Duration = Duration::from_secs(5);
+const SLOW_EXPIRY_MAX: Duration = Duration::from_secs(30);
+/// Pending transfers that expire within this are waited for.
+const EXPIRY_AHEAD: Duration = Duration::from_secs(20);
 
 /// Looks at everything once more.
 pub async fn finish(world: &Rc<World>) {
@@ -42,6 +49,7 @@ pub async fn finish(world: &Rc<World>) {
     world.live(None);
     settled(world).await;
     repeated(world).await;
+    expired(world).await;
     shown(world).await;
     world.judge_now();
     erased(world).await;
@@ -193,6 +201,40 @@ async fn repeated(world: &Rc<World>) {
     }
 }
 
+/// Every pending transfer whose time is over has ended, but where an actor is out of service.
+async fn expired(world: &World) {
+    let Some((core, _)) = world.core() else {
+        return;
+    };
+    let now = core.now();
+    let ahead = Timestamp::from_micros(now.as_micros() + EXPIRY_AHEAD.as_micros() as i64);
+    let last = {
+        let judge = world.judge.borrow();
+        let due = judge.now().due(ahead).map(|due| due.expires_at);
+        due.max()
+    };
+    let Some(due) = last else { return };
+    let settings = &world.settings;
+    let bound = if settings.slow || settings.slow_views {
+        SLOW_EXPIRY_MAX
+    } else {
+        EXPIRY_MAX
+    };
+    let left = (due.as_micros() - now.as_micros()).max(0).unsigned_abs();
+    tokio::time::sleep(Duration::from_micros(left) + bound).await;
+    world.judge_now();
+    let judge = world.judge.borrow();
+    let left = judge
+        .now()
+        .due(due)
+        .find(|due| !judge.is_out_of_service(due.transfer) && !judge.is_out_of_service(due.source));
+    let left = left.map(|due| due.transfer);
+    drop(judge);
+    if let Some(transfer) = left {
+        world.violated(format!("{transfer} is still pending long after its time"));
+    }
+}
+
 /// Every name that was erased is gone from every byte of the disk, and no other one.
 async fn erased(world: &Rc<World>) {
     let (gone, kept): (BTreeSet<u32>, BTreeSet<u32>) = {
@@ -247,18 +289,30 @@ fn named_on_disk(world: &World) -> BTreeSet<u32> {
     named
 }
 
-/// Every account, its movements, every list and the totals are the model's.
+/// Every account and wallet, their movements, every transfer and list and the totals are the model's.
 async fn shown(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;
     };
-    let ids: Vec<_> = {
+    let (ids, transfers): (Vec<_>, Vec<_>) = {
         let judge = world.judge.borrow();
-        judge.now().accounts().map(|(id, ..)| id).collect()
+        let ledger = judge.now();
+        let ids = ledger.entities().map(|(id, kept)| (id, kept.kind()));
+        (ids.collect(), ledger.transfers().collect())
     };
-    for id in ids {
-        account::read(&mut client, id).await;
-        movements::read(&mut client, id, 7).await;
+    for (id, kind) in ids {
+        match kind {
+            Kind::Account => account::read(&mut client, id).await,
+            Kind::Wallet => wallet::read(&mut client, id).await,
+            _ => continue,
+        }
+        movements::read(&mut client, id, kind, 7).await;
+    }
+    for id in transfers {
+        transfer_of::read(&mut client, id).await;
+    }
+    for _ in 0..6 {
+        wallets::run(&mut client).await;
     }
     accounts::list(&mut client, AccountFilter::default(), 3).await;
     trial_balance::run(&mut client).await;

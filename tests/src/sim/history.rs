@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use florin_actors::messages::{Caller, Command, EntityId, Movement, OperationId, Personal};
+use florin_actors::messages::{
+    Balances, Caller, Command, Currency, EntityId, Kind, Movement, OperationId, Personal,
+    Timestamp, TransferView, WalletView,
+};
 use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance, Unavailable};
-use florin_actors::views::AccountFilter;
+use florin_actors::views::{AccountFilter, Standing};
 
 /// A command as a client sends it.
 #[derive(Debug, Clone)]
@@ -62,6 +65,8 @@ pub struct Asked {
     pub request: Request,
     /// What was durable when it was sent.
     pub after: u64,
+    /// The node's time of day when it was sent.
+    pub sent: Timestamp,
     /// Virtual nanoseconds when it was sent.
     pub sent_nanos: u64,
     /// In which life of the node.
@@ -98,8 +103,35 @@ pub enum Seen {
         limit: usize,
         page: Page<Account, EntityId>,
     },
+    Wallet {
+        id: EntityId,
+        shown: Option<WalletView>,
+    },
+    /// A customer's.
+    Wallets {
+        customer: EntityId,
+        after: Option<EntityId>,
+        limit: usize,
+        page: Page<WalletView, EntityId>,
+    },
+    Balances {
+        id: EntityId,
+        kind: Kind,
+        shown: Option<(Currency, Balances)>,
+    },
+    BalanceAt {
+        id: EntityId,
+        kind: Kind,
+        time: Timestamp,
+        shown: Option<Standing>,
+    },
+    Transfer {
+        id: EntityId,
+        shown: Option<TransferView>,
+    },
     Movements {
         id: EntityId,
+        kind: Kind,
         before: Option<u64>,
         limit: usize,
         page: Option<Page<Movement, u64>>,

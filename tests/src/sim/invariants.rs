@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
-    AccountEvent, AccountStatus, Currency, EntityId, Event, ExternalEvent, MoneyEvent,
-    NumberingEvent, OperationId, Outcome, Overdraft, Record, Timestamp,
+    AccountEvent, AccountStatus, Amount, Currency, EntityId, Event, ExternalEvent, MoneyEvent,
+    NumberingEvent, OperationId, Outcome, Overdraft, Record, Timestamp, WalletEvent, WalletLimits,
 };
+
+use super::holds::Holds;
 
 use super::model::MOST;
 
@@ -22,8 +24,12 @@ struct Line {
     deleted: bool,
     frozen: bool,
     balance: i128,
+    held: i128,
     posted: i128,
     issued: u64,
+    limits: WalletLimits,
+    /// What debits and holds took, by UTC day.
+    taken: BTreeMap<i64, i128>,
 }
 
 /// A walk over the journal, in order.
@@ -35,9 +41,10 @@ pub struct Walk {
     keys: BTreeSet<(String, String)>,
     operations: BTreeSet<OperationId>,
     numbers: BTreeSet<u64>,
+    holds: Holds,
 }
 
-fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
@@ -74,12 +81,16 @@ impl Walk {
         let mut moved: BTreeMap<EntityId, i128> = BTreeMap::new();
         for change in &record.changes {
             let line = self.lines.entry(change.entity).or_default();
-            ensure(change.version == line.version + 1, || {
-                format!(
-                    "{} goes from version {} to {}",
-                    change.entity, line.version, change.version
-                )
-            })?;
+            let raised = u64::from(change.raised);
+            ensure(
+                raised == 1 && change.version == line.version + raised,
+                || {
+                    format!(
+                        "{} goes from version {} by {raised} to {}",
+                        change.entity, line.version, change.version
+                    )
+                },
+            )?;
             ensure(change.previous == line.last, || {
                 format!(
                     "{} links back to {}, its last record is {}",
@@ -96,7 +107,8 @@ impl Walk {
             line.last = record.sequence;
             let before = line.balance;
             for event in &change.events {
-                if let Some(number) = line.evolve(event)? {
+                self.holds.take(change.entity, event, record.time)?;
+                if let Some(number) = line.evolve(event, record.time)? {
                     ensure(self.numbers.insert(number), || {
                         format!("account number {number} is given out twice")
                     })?;
@@ -104,6 +116,13 @@ impl Walk {
             }
             moved.insert(change.entity, line.balance - before);
         }
+        for entity in moved.keys() {
+            let (held, right) = (self.lines[entity].held, self.holds.of(*entity));
+            ensure(held == right, || {
+                format!("{entity} holds {held}, its pending transfers {right}")
+            })?;
+        }
+        self.holds.settled(record)?;
         self.postings(record, moved)
     }
 
@@ -123,7 +142,9 @@ impl Walk {
             line.posted += i128::from(posting.amount);
             *sums.entry(posting.currency).or_default() += i128::from(posting.amount);
             ensure(
-                line.posted == line.balance && line.balance == posting.balance,
+                line.posted == line.balance
+                    && line.balance == posting.balance
+                    && line.held == i128::from(posting.held),
                 || {
                     format!(
                         "{}: postings sum to {}, events to {}, the posting says {}",
@@ -153,7 +174,7 @@ impl Walk {
 
 impl Line {
     /// The line after an event; gives the number of a new account.
-    fn evolve(&mut self, event: &Event) -> Result<Option<u64>, String> {
+    fn evolve(&mut self, event: &Event, time: Timestamp) -> Result<Option<u64>, String> {
         match event {
             Event::Account(AccountEvent::Opened(opened)) => {
                 ensure(self.version == 1, || "opened twice".to_owned())?;
@@ -178,27 +199,23 @@ impl Line {
             Event::Account(AccountEvent::OverdraftChanged(overdraft)) => {
                 self.overdraft = Some(*overdraft);
             }
-            Event::Account(AccountEvent::Money(MoneyEvent::Debited(amount))) => {
-                self.balance -= i128::from(amount.get());
-                ensure(!self.frozen, || "a debit of a frozen account".to_owned())?;
-                let over = match self.overdraft {
-                    Some(Overdraft::Limit(limit)) => self.balance + i128::from(limit) < 0,
-                    Some(Overdraft::Unlimited) => false,
-                    None => true,
-                };
-                ensure(!over && self.balance >= -MOST, || {
-                    format!("a debit passes the floor: the balance is {}", self.balance)
-                })?;
+            Event::Wallet(WalletEvent::Opened(opened)) => {
+                ensure(self.version == 1, || "opened twice".to_owned())?;
+                self.currency = Some(opened.currency);
+                self.overdraft = Some(opened.overdraft);
+                self.limits = opened.limits;
             }
-            Event::Account(AccountEvent::Money(MoneyEvent::Credited(amount))) => {
-                self.balance += i128::from(amount.get());
-                ensure(self.balance <= MOST, || {
-                    "a balance beyond its bound".to_owned()
-                })?;
+            Event::Wallet(WalletEvent::StatusChanged(status)) => {
+                self.frozen = *status == AccountStatus::Frozen;
             }
-            Event::Account(AccountEvent::Money(_)) | Event::Wallet(_) | Event::Transfer(_) => {
-                return Err("nobody asked for it".to_owned());
+            Event::Wallet(WalletEvent::OverdraftChanged(overdraft)) => {
+                self.overdraft = Some(*overdraft);
             }
+            Event::Wallet(WalletEvent::LimitsChanged(limits)) => self.limits = *limits,
+            Event::Account(AccountEvent::Money(money))
+            | Event::Wallet(WalletEvent::Money(money)) => self.money(money, time)?,
+            // What they hold is counted beside.
+            Event::Transfer(_) => {}
             Event::External(ExternalEvent::Opened(currency)) => {
                 ensure(self.version == 1, || "opened twice".to_owned())?;
                 self.currency = Some(*currency);
@@ -218,4 +235,78 @@ impl Line {
         }
         Ok(None)
     }
+
+    /// The line after something happened to its money.
+    fn money(&mut self, event: &MoneyEvent, time: Timestamp) -> Result<(), String> {
+        match event {
+            MoneyEvent::Debited(amount) => {
+                self.balance -= i128::from(amount.get());
+                self.may_take(i128::from(amount.get()), time)?;
+            }
+            MoneyEvent::Held(amount) => {
+                self.held += i128::from(amount.get());
+                self.may_take(i128::from(amount.get()), time)?;
+            }
+            MoneyEvent::Credited(amount) => {
+                self.balance += i128::from(amount.get());
+                let most = self.limits.max_balance;
+                let most = most.map_or(MOST, |most| i128::from(most.get()));
+                ensure(self.balance <= most, || {
+                    "a balance beyond its bound".to_owned()
+                })?;
+            }
+            MoneyEvent::HoldPosted {
+                amount,
+                freed,
+                held_at,
+            } => {
+                let (amount, freed) = (i128::from(amount.get()), i128::from(freed.get()));
+                ensure(!self.frozen, || "a post of a frozen source".to_owned())?;
+                ensure(amount <= freed, || {
+                    "more is posted than is freed".to_owned()
+                })?;
+                self.balance -= amount;
+                self.held -= freed;
+                *self.taken.entry(day(*held_at)).or_default() -= freed - amount;
+            }
+            MoneyEvent::HoldReleased { amount, held_at } => {
+                let amount = i128::from(amount.get());
+                self.held -= amount;
+                *self.taken.entry(day(*held_at)).or_default() -= amount;
+            }
+        }
+        ensure(self.held >= 0, || "less than nothing is held".to_owned())?;
+        ensure(self.balance >= -MOST, || {
+            "a balance beyond its bound".to_owned()
+        })?;
+        ensure(self.taken.values().all(|taken| *taken >= 0), || {
+            "a day gets back more than it gave".to_owned()
+        })
+    }
+
+    /// A debit or hold, already counted, against status, limits and funds.
+    fn may_take(&mut self, amount: i128, time: Timestamp) -> Result<(), String> {
+        ensure(!self.frozen, || "a debit of a frozen entity".to_owned())?;
+        let over = match self.overdraft {
+            Some(Overdraft::Limit(limit)) => self.balance - self.held + i128::from(limit) < 0,
+            Some(Overdraft::Unlimited) => false,
+            None => true,
+        };
+        ensure(!over, || {
+            format!("a debit passes the floor: the balance is {}", self.balance)
+        })?;
+        let today = self.taken.entry(day(time)).or_default();
+        *today += amount;
+        let within = |limit: Option<Amount>, amount: i128| {
+            limit.is_none_or(|limit| amount <= i128::from(limit.get()))
+        };
+        ensure(
+            within(self.limits.per_transaction, amount) && within(self.limits.per_day, *today),
+            || format!("{amount}, of {today} in a day, passes {:?}", self.limits),
+        )
+    }
+}
+
+fn day(time: Timestamp) -> i64 {
+    time.as_micros().div_euclid(86_400_000_000)
 }

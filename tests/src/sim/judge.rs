@@ -7,7 +7,8 @@ use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome, Person
 use florin_actors::{decode_personal, decode_record, encode_record};
 use florin_storage::{Reader, verify_chain};
 
-use super::history::{Asked, Fate, History, Observation, Request};
+use super::claims::{is_asked, is_stored};
+use super::history::{History, Observation, Request};
 use super::invariants::Walk;
 use super::model::{Ledger, Verdict};
 use super::names::sealed_name;
@@ -183,6 +184,16 @@ impl Judge {
             self.records.push(record);
             return Ok(());
         }
+        if let Command::Expire(expire) = &record.command {
+            if row.is_some() || record.key.is_some() || history.find(record.operation_id).is_some()
+            {
+                return Err("the node alone lets transfers expire".to_owned());
+            }
+            let ledger = self.expired(&record, expire.transfer)?;
+            self.states.push(ledger);
+            self.records.push(record);
+            return Ok(());
+        }
         let number = history
             .find(record.operation_id)
             .ok_or("nobody asked for it")?;
@@ -226,9 +237,10 @@ impl Judge {
                 if !resumes && !is_stored(&verdict, scope.is_some()) {
                     return Err("it should not have been stored".to_owned());
                 }
-                if let Verdict::Done { touched, .. } = &verdict {
-                    ledger.apply(touched);
-                    self.note_erasure(&record, touched)?;
+                if let Verdict::Done(effect) = &verdict {
+                    ledger.apply(effect, place_of(&record));
+                    self.note_erasure(&record, &effect.touched)?;
+                    self.note_movements(&record, &asked.request, effect.ends);
                 }
                 self.keys
                     .extend(scope.map(|scope| (scope, record.sequence)));
@@ -237,7 +249,6 @@ impl Judge {
         if !sealed_name(&record, row, &asked.request)? {
             self.nameless.insert(record.sequence);
         }
-        self.note_movements(&record, &asked.request);
         self.settled.insert(number, record.sequence);
         self.states.push(ledger);
         self.records.push(record);
@@ -255,6 +266,33 @@ impl Judge {
         Ok(())
     }
 
+    /// A pending transfer ends by a command of the node's own: when its time is over, never before.
+    /// What changes nothing is recorded only where it came too late or made its actor fail.
+    fn expired(&self, record: &Record, transfer: EntityId) -> Result<Ledger, String> {
+        let mut ledger = self.now().clone();
+        match &record.outcome {
+            Outcome::Refused(rejection) if record.changes.is_empty() => match rejection.code {
+                Code::DeadlineExceeded => {}
+                Code::ActorFaulted if self.faults => {}
+                code => return Err(format!("an expiry is refused: {code:?}")),
+            },
+            _ => {
+                let place = place_of(record);
+                let verdict = ledger.expire(transfer, place);
+                check_record(record, &verdict)?;
+                if let Verdict::Done(effect) = &verdict {
+                    ledger.apply(effect, place);
+                }
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// Whether an entity is out of service.
+    pub fn is_out_of_service(&self, entity: EntityId) -> bool {
+        self.quarantined.contains(&entity)
+    }
+
     /// A command that made its actor fail is refused, with a key or without.
     fn faulted(&self, record: &Record, request: &Request) -> Result<(), String> {
         if !self.faults || request.dry_run || record.key != request.key {
@@ -262,178 +300,9 @@ impl Judge {
         }
         Ok(())
     }
-
-    /// What has neither key nor changes is journalled only when its caller was told 504, or as
-    /// `deadline_exceeded`.
-    fn late(
-        &self,
-        record: &Record,
-        code: Option<Code>,
-        asked: &Asked,
-        history: &History,
-    ) -> Result<(), String> {
-        if code == Some(Code::DeadlineExceeded) {
-            return match asked.fate {
-                Fate::Answered { recorded: false } => Err("it was answered otherwise".to_owned()),
-                _ => Ok(()),
-            };
-        }
-        if asked.fate != Fate::TimedOut {
-            return Err(format!(
-                "it has neither key nor changes, and its fate is {:?}",
-                asked.fate
-            ));
-        }
-        if code == Some(Code::IdempotencyKeyReused) {
-            return match self.first_of(&asked.request, history) {
-                Some((_, false)) => Ok(()),
-                Some((first, true)) if self.is_erased(first, record.sequence) => Ok(()),
-                found => Err(format!("its key was not reused: {found:?}")),
-            };
-        }
-        self.unstored_within(asked.after..record.sequence, &asked.request, record)
-    }
-
-    /// Whether an outcome that is not stored fits one of these states.
-    pub(super) fn unstored_within(
-        &self,
-        states: std::ops::Range<u64>,
-        request: &Request,
-        record: &Record,
-    ) -> Result<(), String> {
-        let mut fault = format!("there is no state in {states:?}");
-        for sequence in states.rev() {
-            if self.is_claimed(request, sequence) {
-                fault = "its key was settled".to_owned();
-                continue;
-            }
-            let verdict = self.states[sequence as usize].decide(request, place_of(record));
-            let fits = check_record(record, &verdict).and_then(|()| {
-                if !request.dry_run && is_stored(&verdict, request.key.is_some()) {
-                    return Err("it should have been stored under its key".to_owned());
-                }
-                Ok(())
-            });
-            match fits {
-                Ok(()) => return Ok(()),
-                Err(why) => fault = why,
-            }
-        }
-        Err(fault)
-    }
-
-    /// The record that settled the request's key, and whether it was the same request, as far as
-    /// can be told as long as no name was erased.
-    pub(super) fn first_of(&self, request: &Request, history: &History) -> Option<(u64, bool)> {
-        let sequence = self.key_of(&request.scope()?)?;
-        let first = history.find(self.record(sequence).operation_id)?;
-        let ledger = self.now();
-        let first = normal(&history.asked[first].request.command, ledger);
-        Some((sequence, first == normal(&request.command, ledger)))
-    }
-
-    /// Whether the request's key was settled by a record up to `sequence`.
-    pub(super) fn is_claimed(&self, request: &Request, sequence: u64) -> bool {
-        let settled = request.scope().and_then(|scope| self.key_of(&scope));
-        settled.is_some_and(|settled| settled <= sequence)
-    }
-
-    fn note_movements(&mut self, record: &Record, request: &Request) {
-        let (reference, metadata) = request.command.notes();
-        let (from, to) = ends(&request.command);
-        for posting in &record.postings {
-            let change = &record.changes[posting.change as usize];
-            let other = if from == Some(change.entity) {
-                to
-            } else {
-                from
-            };
-            if Some(change.entity) != from && Some(change.entity) != to {
-                continue;
-            }
-            let movement = Movement {
-                transaction_id: record.operation_id,
-                transaction_type: match request.command {
-                    Command::Deposit(_) => "deposit",
-                    Command::Withdraw(_) => "withdrawal",
-                    _ => "transfer",
-                },
-                amount: posting.amount,
-                balance_after: i64::try_from(posting.balance).unwrap(),
-                version: change.version,
-                counterparty: other,
-                reference: reference.map(str::to_owned),
-                metadata: metadata.cloned().unwrap_or_default(),
-                timestamp: record.time,
-            };
-            let line = self.movements.entry(change.entity).or_default();
-            line.push((record.sequence, movement));
-        }
-    }
 }
 
 /// Whether a record says that its command made its actor fail.
 pub(super) fn is_faulted(record: &Record) -> bool {
     matches!(&record.outcome, Outcome::Refused(rejection) if rejection.code == Code::ActorFaulted)
-}
-
-/// Whether an outcome is stored: what changes something, and under a key also what changes
-/// nothing and the refusals that the contract stores.
-pub fn is_stored(verdict: &Verdict, has_key: bool) -> bool {
-    match verdict {
-        Verdict::Done { touched, .. } => has_key || !touched.is_empty(),
-        Verdict::Refused(code) => has_key && *code != Code::NotFound,
-    }
-}
-
-fn ends(command: &Command) -> (Option<EntityId>, Option<EntityId>) {
-    match command {
-        Command::Deposit(deposit) => (None, Some(deposit.to)),
-        Command::Withdraw(withdraw) => (Some(withdraw.from), None),
-        Command::Transfer(transfer) => (Some(transfer.from), Some(transfer.to)),
-        _ => (None, None),
-    }
-}
-
-/// Whether a record is of the request that it names.
-fn is_asked(record: &Record, asked: &Asked, ledger: &Ledger) -> Result<(), String> {
-    let mut command = asked.request.command.clone();
-    if let (Command::OpenAccount(mine), Command::OpenAccount(theirs)) =
-        (&mut command, &record.command)
-    {
-        mine.holder = theirs.holder.clone();
-    }
-    if normal(&command, ledger) != normal(&record.command, ledger) {
-        return Err(format!(
-            "asked was {command:?}, recorded {:?}",
-            record.command
-        ));
-    }
-    if record.sequence <= asked.after {
-        return Err(format!("record {} was there before", record.sequence));
-    }
-    if record.caller != asked.request.caller {
-        return Err("another caller asked".to_owned());
-    }
-    match asked.fate {
-        Fate::Unavailable(reason) if reason != super::OUTCOME_UNKNOWN => {
-            Err(format!("its caller was told {reason:?}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A command with the currency left away that is the routing account's own.
-pub fn normal(command: &Command, ledger: &Ledger) -> Command {
-    let mut command = command.clone();
-    let own = command
-        .routing_entity()
-        .and_then(|id| ledger.account(id))
-        .map(|(_, account)| account.currency);
-    if let Some(named) = command.currency_mut()
-        && *named == own
-    {
-        *named = None;
-    }
-    command
 }

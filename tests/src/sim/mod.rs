@@ -12,6 +12,7 @@
 )]
 
 mod book;
+mod claims;
 mod client;
 mod clock;
 pub mod crew;
@@ -19,10 +20,12 @@ mod draws;
 mod faults;
 mod finale;
 mod history;
+mod holds;
 mod intruder;
 mod invariants;
 mod judge;
 mod model;
+mod movements;
 mod names;
 mod observed;
 mod operations;

@@ -1,13 +1,13 @@
 //! What was shown, held against the model: each fits some state between what was durable when it
 //! was asked for and what was durable when it came.
 
-use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome};
+use florin_actors::messages::{Code, Command, EntityId, Outcome, Timestamp, WalletView};
 use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance};
-use florin_actors::views::AccountFilter;
+use florin_actors::views::{AccountFilter, Standing};
 
 use super::history::{Fate, History, Observation, Request, Seen};
 use super::judge::Judge;
-use super::model::{Ledger, What};
+use super::model::{Kept, Ledger, What, plain};
 
 impl Judge {
     pub(super) fn observed(
@@ -45,13 +45,45 @@ impl Judge {
                 }
                 equal(page, &right)
             }),
+            Seen::Wallet { id, shown } => self.some_state((*from, *to), |ledger, _| {
+                let right = ledger.entity(*id).and_then(|kept| kept.wallet(*id));
+                equal(shown, &right)
+            }),
+            Seen::Wallets {
+                customer,
+                after,
+                limit,
+                page,
+            } => self.some_state((*from, *to), |ledger, _| {
+                equal(page, &wallets(ledger, *customer, *after, *limit))
+            }),
+            Seen::Balances { id, kind, shown } => self.some_state((*from, *to), |ledger, _| {
+                let kept = ledger.entity(*id).filter(|kept| kept.kind() == *kind);
+                let right = kept.and_then(|kept| Some((kept.money()?.currency, kept.balances()?)));
+                equal(shown, &right)
+            }),
+            Seen::Transfer { id, shown } => self.some_state((*from, *to), |ledger, _| {
+                equal(shown, &ledger.transfer_view(*id))
+            }),
+            Seen::BalanceAt {
+                id,
+                kind,
+                time,
+                shown,
+            } => self.some_state((*from, *to), |ledger, sequence| {
+                let known = ledger.entity(*id).is_some_and(|kept| kept.kind() == *kind);
+                let right = known.then(|| self.standing(*id, *time, sequence)).flatten();
+                equal(shown, &right)
+            }),
             Seen::Movements {
                 id,
+                kind,
                 before,
                 limit,
                 page,
             } => self.some_state((*from, *to), |ledger, sequence| {
-                match (page, ledger.account(*id)) {
+                let kept = ledger.entity(*id).filter(|kept| kept.kind() == *kind);
+                match (page, kept) {
                     (None, None) => Ok(()),
                     (Some(page), Some(_)) => {
                         self.paged(*id, before.unwrap_or(sequence).min(sequence), *limit, page)
@@ -78,6 +110,20 @@ impl Judge {
             }
         }
         Err(last)
+    }
+
+    /// An entity's money after the last record at `time` or earlier, of those up to `sequence`.
+    fn standing(&self, id: EntityId, time: Timestamp, sequence: u64) -> Option<Standing> {
+        let known = &self.records[..sequence as usize];
+        let last = known.partition_point(|record| record.time <= time);
+        let kept = self.states[last].entity(id)?;
+        let money = kept.money()?;
+        Some(Standing {
+            balance: money.balance,
+            held: i64::try_from(money.held).unwrap(),
+            overdraft: plain(money.overdraft),
+            version: kept.version,
+        })
     }
 
     fn answered(
@@ -228,35 +274,6 @@ impl Judge {
         }
         equal(&shown, &right)
     }
-
-    /// A page of movements from record `from` back.
-    fn paged(
-        &self,
-        id: EntityId,
-        from: u64,
-        limit: usize,
-        page: &Page<Movement, u64>,
-    ) -> Result<(), String> {
-        let line = self.movements.get(&id).map_or(&[][..], Vec::as_slice);
-        let up_to = |last: u64| line.partition_point(|(sequence, _)| *sequence <= last);
-        let there = up_to(from);
-        let left = there.saturating_sub(limit);
-        let right: Vec<_> = line[left..there]
-            .iter()
-            .rev()
-            .map(|(_, movement)| movement.clone())
-            .collect();
-        equal(&page.entries, &right)?;
-        // Where to go on: at a record between the last one shown and the next one.
-        let rest = page.next.map_or(0, up_to);
-        if rest != left || page.next.is_some() != (left > 0) {
-            return Err(format!(
-                "{left} movements are left, next is {:?}",
-                page.next
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// The answer that a fate allows to be a record of its own.
@@ -264,7 +281,7 @@ pub fn is_recorded(fate: Fate) -> bool {
     fate == Fate::Answered { recorded: true }
 }
 
-fn equal<T: PartialEq + std::fmt::Debug>(shown: &T, right: &T) -> Result<(), String> {
+pub(super) fn equal<T: PartialEq + std::fmt::Debug>(shown: &T, right: &T) -> Result<(), String> {
     if shown == right {
         return Ok(());
     }
@@ -290,7 +307,9 @@ fn list(
         .accounts()
         .filter(|(id, _, account)| {
             after.is_none_or(|after| *id > after)
-                && filter.status.is_none_or(|status| status == account.status)
+                && filter
+                    .status
+                    .is_none_or(|status| status == account.money.status)
                 && (filter.reference.is_none() || filter.reference == account.reference)
         })
         .filter_map(|(id, _, _)| show(ledger, id))
@@ -301,5 +320,21 @@ fn list(
         .last()
         .filter(|_| has_more)
         .map(|entry| entry.view.id);
+    Page { entries, next }
+}
+
+fn wallets(
+    ledger: &Ledger,
+    customer: EntityId,
+    after: Option<EntityId>,
+    limit: usize,
+) -> Page<WalletView, EntityId> {
+    let later = |id: &EntityId| after.is_none_or(|after| *id > after);
+    let all = ledger.entities().filter(|(id, _)| later(id));
+    let all = all.filter_map(|(id, kept): (EntityId, &Kept)| kept.wallet(id));
+    let mut entries: Vec<WalletView> = all.filter(|view| view.customer == customer).collect();
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| has_more).map(|entry| entry.id);
     Page { entries, next }
 }

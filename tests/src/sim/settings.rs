@@ -41,6 +41,8 @@ pub struct Settings {
     pub panics: u32,
     /// Whether disk faults are among the faults.
     pub disk_faults: bool,
+    /// How long before a midnight the run starts; `None`: hours before.
+    pub to_midnight: Option<Duration>,
     /// Whether the clock jumps.
     pub clock_jumps: bool,
     /// Whether commands may be turned away for want of room.
@@ -91,6 +93,9 @@ impl Settings {
             crash_at_reply: pick(rng, &[0, 0, 10, 30]),
             panics: pick(rng, &[0, 0, 0, 5, 50]),
             disk_faults: rng.random_bool(0.4),
+            to_midnight: rng
+                .random_bool(0.5)
+                .then(|| Duration::from_millis(rng.random_range(10..4_000))),
             clock_jumps: rng.random_bool(0.3),
             tight,
             slow_views,

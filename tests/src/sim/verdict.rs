@@ -1,20 +1,21 @@
 //! A record held against what the model says: outcome, changes, postings, the account shown.
 
-use florin_actors::messages::{AccountEvent, EntityId, Event, Outcome, Record};
+use florin_actors::messages::{AccountEvent, EntityId, Event, Outcome, Record, WalletEvent};
 
-use super::model::{Place, Verdict, plain};
+use super::model::{Place, Shows, Verdict, plain};
 
 /// The place of a record.
 pub fn place_of(record: &Record) -> Place {
     let opened = record.changes.iter().find(|change| {
         matches!(
             change.events.first(),
-            Some(Event::Account(AccountEvent::Opened(_)))
+            Some(Event::Account(AccountEvent::Opened(_)) | Event::Wallet(WalletEvent::Opened(_)))
         )
     });
     Place {
         sequence: record.sequence,
         time: record.time,
+        operation: record.operation_id,
         fresh: opened.map(|change| change.entity),
     }
 }
@@ -27,18 +28,19 @@ type Posted = (EntityId, i128, String, i128, i64, String);
 /// # Errors
 /// The difference.
 pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
-    let (touched, shown) = match (verdict, &record.outcome) {
+    let effect = match (verdict, &record.outcome) {
         (Verdict::Refused(right), Outcome::Refused(rejection)) if rejection.code == *right => {
             return Ok(());
         }
-        (Verdict::Done { touched, shown }, Outcome::Done(_)) => (touched, shown),
+        (Verdict::Done(effect), Outcome::Done(_)) => effect,
         (Verdict::Refused(right), outcome) => {
             return Err(format!("it is {outcome:?}, the model refuses: {right:?}"));
         }
-        (Verdict::Done { .. }, outcome) => {
+        (Verdict::Done(_), outcome) => {
             return Err(format!("it is {outcome:?}, the model has it done"));
         }
     };
+    let touched = &effect.touched;
     let mut changed: Vec<Changed> = record
         .changes
         .iter()
@@ -76,7 +78,7 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
                 post.amount,
                 post.currency.to_string(),
                 post.balance,
-                0,
+                i64::try_from(post.held).unwrap(),
                 format!("{:?}", plain(post.overdraft)),
             ))
         })
@@ -86,10 +88,27 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
     if posted != right {
         return Err(format!("it posts {posted:?}, the model {right:?}"));
     }
-    let right = shown.as_ref().and_then(|(id, kept)| kept.view(*id));
-    let account = record.account();
-    if account != right {
-        return Err(format!("it shows {account:?}, the model {right:?}"));
+    check_shown(record, &effect.shown)
+}
+
+/// Whether a record's answer shows what the model does, and nothing else.
+fn check_shown(record: &Record, right: &Shows) -> Result<(), String> {
+    let (account, wallet, ends) = match right {
+        Shows::Nothing => (None, None, None),
+        Shows::Entity(id, kept) => (kept.view(*id), kept.wallet(*id), None),
+        Shows::Ends(ends) => (None, None, Some(ends)),
+    };
+    let shown = record.account();
+    if shown != account {
+        return Err(format!("it shows {shown:?}, the model {account:?}"));
+    }
+    let shown = record.wallet();
+    if shown != wallet.as_ref() {
+        return Err(format!("it shows {shown:?}, the model {wallet:?}"));
+    }
+    let shown = record.ends();
+    if shown != ends {
+        return Err(format!("it shows {shown:?}, the model {ends:?}"));
     }
     Ok(())
 }

@@ -89,7 +89,7 @@ impl World {
     pub fn new(seed: u64, print: bool) -> Rc<Self> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let settings = Settings::draw(&mut rng);
-        let panics = settings.panics;
+        let (panics, to_midnight) = (settings.panics, settings.to_midnight);
         let first = Life {
             number: 0,
             is_up: false,
@@ -98,7 +98,7 @@ impl World {
             seed,
             settings,
             disk: SimulatedDisk::new(),
-            clock: Arc::new(SimulatedClock::start()),
+            clock: Arc::new(SimulatedClock::start(to_midnight)),
             rng: RefCell::new(rng),
             node: RefCell::new(None),
             life: Cell::new(first),

@@ -3,6 +3,7 @@
 mod core;
 mod passivation;
 mod supervision;
+mod transfers;
 mod views;
 
 use std::collections::BTreeMap;

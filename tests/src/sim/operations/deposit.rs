@@ -6,7 +6,7 @@ use crate::sim::client::Client;
 
 /// A deposit.
 pub fn command(client: &mut Client) -> Command {
-    let to = client.account();
+    let to = client.purse();
     Command::Deposit(Deposit {
         to,
         amount: client.amount(None, Some(to)),

@@ -7,14 +7,24 @@ mod delete;
 mod deposit;
 mod drop_out;
 mod erase;
+mod hold;
 pub mod look_up;
 pub mod movements;
 mod open;
+mod open_wallet;
+mod post;
 mod repeat;
+mod reserve;
 mod resume;
+mod reverse;
 mod transfer;
+pub mod transfer_of;
 pub mod trial_balance;
 mod update;
+mod update_wallet;
+mod void;
+pub mod wallet;
+pub mod wallets;
 mod withdraw;
 
 use florin_actors::messages::Command;
@@ -25,15 +35,19 @@ use super::client::Client;
 /// Draws an operation and does it.
 pub async fn run(client: &mut Client) {
     match client.rng.random_range(0..100) {
-        0..5 => look_up::run(client).await,
-        5..13 => account::run(client).await,
-        13..18 => accounts::run(client).await,
-        18..23 => movements::run(client).await,
-        23..25 => trial_balance::run(client).await,
-        25..38 => repeat::run(client).await,
+        0..4 => look_up::run(client).await,
+        4..9 => account::run(client).await,
+        9..12 => wallet::run(client).await,
+        12..14 => wallets::run(client).await,
+        14..17 => accounts::run(client).await,
+        17..21 => movements::run(client).await,
+        21..24 => transfer_of::run(client).await,
+        24..26 => trial_balance::run(client).await,
+        26..38 => repeat::run(client).await,
         38..42 => burst::run(client).await,
         42..46 => drop_out::run(client).await,
         46..49 => resume::run(client).await,
+        49..54 => reserve::run(client).await,
         _ => {
             let command = command(client);
             let request = client.request(command);
@@ -45,20 +59,31 @@ pub async fn run(client: &mut Client) {
 /// Draws a command.
 fn command(client: &mut Client) -> Command {
     if wants_account(client) {
-        return open::command(client);
+        let is_first = client.world.book.borrow().accounts.is_empty();
+        return if !is_first && client.rng.random_bool(0.45) {
+            open_wallet::command(client)
+        } else {
+            open::command(client)
+        };
     }
     match client.rng.random_range(0..100) {
-        0..35 => deposit::command(client),
-        35..55 => withdraw::command(client),
-        55..84 => transfer::command(client),
-        84..94 => update::command(client),
-        94..96 => erase::command(client),
-        96..98 => delete::command(client),
+        0..22 => deposit::command(client),
+        22..32 => withdraw::command(client),
+        32..46 => transfer::command(client),
+        46..60 => hold::command(client),
+        60..70 => post::command(client),
+        70..75 => void::command(client),
+        75..82 => reverse::command(client),
+        82..88 => update::command(client),
+        88..92 => update_wallet::command(client),
+        92..94 => erase::command(client),
+        94..97 => delete::command(client),
+        97 => open_wallet::command(client),
         _ => open::command(client),
     }
 }
 
-/// Whether there are too few accounts yet.
+/// Whether there are too few accounts and wallets yet.
 fn wants_account(client: &mut Client) -> bool {
     let most = client.world.settings.accounts_max;
     let mut book = client.world.book.borrow_mut();

@@ -1,4 +1,4 @@
-//! Reads an account's movements, page by page.
+//! Reads an account's or wallet's movements, page by page, and its money at a time.
 
 use florin_actors::messages::{EntityId, Kind, Movement};
 use florin_actors::runtime::Page;
@@ -11,19 +11,20 @@ use crate::sim::world::World;
 
 /// Reads some account's.
 pub async fn run(client: &mut Client) {
-    let id = client.account();
+    let id = client.purse();
+    let kind = client.kind_of(id);
     let limit = client.rng.random_range(1..8);
-    read(client, id, limit).await;
+    read(client, id, kind, limit).await;
 }
 
 /// Reads every page of this one.
-pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
+pub async fn read(client: &mut Client, id: EntityId, kind: Kind, limit: usize) {
     let mut before = None;
     loop {
         let core = client.core.clone();
         let from = World::durable(&core);
         let Some(page) = client
-            .read(core.movements(id, Kind::Account, Period::ALWAYS, before, limit))
+            .read(core.movements(id, kind, Period::ALWAYS, before, limit))
             .await
         else {
             return;
@@ -40,12 +41,13 @@ pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
         let entries = page.as_ref().map(|page| page.entries.clone());
         let seen = Seen::Movements {
             id,
+            kind,
             before: before_record,
             limit,
             page,
         };
         client.world.saw(&core, from, seen);
-        enter_by_time(client, id, &entries.unwrap_or_default()).await;
+        enter_by_time(client, id, kind, &entries.unwrap_or_default()).await;
         if next.is_none() {
             return;
         }
@@ -55,19 +57,27 @@ pub async fn read(client: &mut Client, id: EntityId, limit: usize) {
 
 /// What was moved stays so: a time among these movements has the balance that the last one before it
 /// left, and a period the movements in it.
-async fn enter_by_time(client: &mut Client, id: EntityId, entries: &[Movement]) {
+async fn enter_by_time(client: &mut Client, id: EntityId, kind: Kind, entries: &[Movement]) {
     if entries.len() < 3 {
         return;
     }
     let core = client.core.clone();
+    let asked_at = World::durable(&core);
     let time = entries[client.rng.random_range(1..entries.len())].timestamp;
     let last = entries.iter().position(|entry| entry.timestamp <= time);
     // Of the newest time of all there may be more by now.
     if let Some(last) = last.filter(|last| *last > 0) {
-        let Some(standing) = client.read(core.balance_at(id, Kind::Account, time)).await else {
+        let Some(standing) = client.read(core.balance_at(id, kind, time)).await else {
             return;
         };
         client.step(|| format!("reads {id} at {time}: {standing:?}"));
+        let seen = Seen::BalanceAt {
+            id,
+            kind,
+            time,
+            shown: standing,
+        };
+        client.world.saw(&core, asked_at, seen);
         let right = &entries[last];
         let fits = standing.is_some_and(|standing| {
             standing.balance == i128::from(right.balance_after) && standing.version >= right.version
@@ -86,7 +96,7 @@ async fn enter_by_time(client: &mut Client, id: EntityId, entries: &[Movement]) 
             to: newest.timestamp,
         };
         let limit = entries.len();
-        let read = core.movements(id, Kind::Account, period, None, limit);
+        let read = core.movements(id, kind, period, None, limit);
         let Some(page) = client.read(read).await else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Moves money between two accounts, now and then between one and itself.
+//! Moves money between accounts and wallets, now and then between one and itself.
 
 use florin_actors::messages::{Command, Transfer};
 
@@ -6,7 +6,7 @@ use crate::sim::client::Client;
 
 /// A transfer.
 pub fn command(client: &mut Client) -> Command {
-    let (from, to) = (client.account(), client.account());
+    let (from, to) = (client.purse(), client.purse());
     Command::Transfer(Transfer {
         from,
         to,

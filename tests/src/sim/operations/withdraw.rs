@@ -6,7 +6,7 @@ use crate::sim::client::Client;
 
 /// A withdrawal.
 pub fn command(client: &mut Client) -> Command {
-    let from = client.account();
+    let from = client.purse();
     Command::Withdraw(Withdraw {
         from,
         amount: client.amount(Some(from), None),

@@ -1,0 +1,277 @@
+//! The sequential model: what the contract ("Rules of money") says each command does, written
+//! anew. It shares the plain words of `florin_actors::messages` with the core and none of its
+//! rules or arithmetic.
+
+mod kept;
+mod movements;
+mod owners;
+mod transfers;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use florin_actors::messages::{
+    Code, Command, Currency, EntityId, Kind, OperationId, Timestamp, TransferEnds, TransferMade,
+    TransferStatus, TransferView,
+};
+
+pub use self::kept::{Account, Kept, Money, Transfer, What, minor, plain};
+use self::movements::{How, Moving};
+use super::history::Request;
+
+/// The bound of every balance on either side of zero.
+pub const MOST: i128 = 9_007_199_254_740_991;
+
+/// Where and when a command takes effect, by which operation, and the id a new entity gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub sequence: u64,
+    pub time: Timestamp,
+    pub operation: OperationId,
+    pub fresh: Option<EntityId>,
+}
+
+/// One entity's debit, credit or change of what is held.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Post {
+    pub amount: i128,
+    pub currency: Currency,
+    pub balance: i128,
+    pub held: i128,
+    pub overdraft: Option<i128>,
+}
+
+/// One entity's part of an effect.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Touch {
+    pub entity: EntityId,
+    pub previous: u64,
+    pub posting: Option<Post>,
+    pub after: Kept,
+}
+
+/// What an answer shows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Shows {
+    #[default]
+    Nothing,
+    Entity(EntityId, Kept),
+    Ends(TransferEnds),
+}
+
+/// What a command does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Effect {
+    pub touched: Vec<Touch>,
+    pub shown: Shows,
+    /// Whose money moves, from where and to where; `None` is the world outside.
+    pub ends: (Option<EntityId>, Option<EntityId>),
+    /// The transfer that it makes and that is no entity.
+    pub at_once: Option<TransferMade>,
+}
+
+/// What a command comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    Refused(Code),
+    Done(Box<Effect>),
+}
+
+/// A pending transfer whose time is over, or will be.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    pub transfer: EntityId,
+    pub source: EntityId,
+    pub expires_at: Timestamp,
+}
+
+/// All entities at one sequence.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    kept: BTreeMap<EntityId, Kept>,
+    /// Transfers made at once, under the id of their operation.
+    at_once: BTreeMap<EntityId, Rc<TransferMade>>,
+    /// All debits and all credits, by currency.
+    pub totals: BTreeMap<Currency, (u128, u128)>,
+}
+
+/// Done, and nothing was to be changed.
+fn unchanged(id: EntityId, kept: &Kept) -> Effect {
+    Effect {
+        shown: Shows::Entity(id, kept.clone()),
+        ..Effect::default()
+    }
+}
+
+impl Ledger {
+    /// An entity, if there is one of that id.
+    pub fn entity(&self, id: EntityId) -> Option<&Kept> {
+        self.kept.get(&id)
+    }
+
+    /// An account, if there is one of that id.
+    pub fn account(&self, id: EntityId) -> Option<(&Kept, &Rc<Account>)> {
+        let kept = self.kept.get(&id)?;
+        match &kept.what {
+            What::Account(account) => Some((kept, account)),
+            _ => None,
+        }
+    }
+
+    /// An account's or wallet's money.
+    pub fn money(&self, id: EntityId) -> Option<&Money> {
+        self.kept.get(&id)?.money()
+    }
+
+    /// Every entity, in the order of ids.
+    pub fn entities(&self) -> impl Iterator<Item = (EntityId, &Kept)> {
+        self.kept.iter().map(|(id, kept)| (*id, kept))
+    }
+
+    /// Every account, in the order of ids.
+    pub fn accounts(&self) -> impl Iterator<Item = (EntityId, &Kept, &Rc<Account>)> {
+        self.kept.iter().filter_map(|(id, kept)| match &kept.what {
+            What::Account(account) => Some((*id, kept, account)),
+            _ => None,
+        })
+    }
+
+    /// A transfer, whether it is an entity or was only made at once.
+    pub fn transfer(&self, id: EntityId) -> Option<Transfer> {
+        match self.kept.get(&id).map(|kept| &kept.what) {
+            Some(What::Transfer(transfer)) => Some(Transfer::clone(transfer)),
+            Some(_) => None,
+            None => Some(Transfer::at_once(self.at_once.get(&id)?)),
+        }
+    }
+
+    /// A transfer as its ends see it.
+    pub fn transfer_view(&self, id: EntityId) -> Option<TransferView> {
+        Some(self.transfer(id)?.view(id))
+    }
+
+    /// Every transfer that was ever made.
+    pub fn transfers(&self) -> impl Iterator<Item = EntityId> {
+        let entities = self.kept.iter();
+        let pending = entities.filter(|(_, kept)| kept.kind() == Kind::Transfer);
+        pending
+            .map(|(id, _)| *id)
+            .chain(self.at_once.keys().copied())
+    }
+
+    /// The pending transfers whose time is over then.
+    pub fn due(&self, time: Timestamp) -> impl Iterator<Item = Due> {
+        self.kept.iter().filter_map(move |(id, kept)| {
+            let What::Transfer(transfer) = &kept.what else {
+                return None;
+            };
+            let expires_at = transfer.made.expires_at.filter(|at| *at <= time)?;
+            let is_pending = transfer.status == TransferStatus::Pending;
+            is_pending.then_some(Due {
+                transfer: *id,
+                source: transfer.made.from,
+                expires_at,
+            })
+        })
+    }
+
+    /// What the request comes to here, whatever its key says.
+    pub fn decide(&self, request: &Request, place: Place) -> Verdict {
+        self.effect(request, place)
+            .map_or_else(Verdict::Refused, |effect| Verdict::Done(Box::new(effect)))
+    }
+
+    fn effect(&self, request: &Request, place: Place) -> Result<Effect, Code> {
+        match &request.command {
+            Command::OpenAccount(open) => self.open(open, request, place),
+            Command::UpdateAccount(update) => {
+                self.undeleted(update.account, request)?;
+                self.update(update, place)
+            }
+            Command::DeleteAccount(delete) => {
+                self.undeleted(delete.account, request)?;
+                self.delete(delete.account, place)
+            }
+            Command::EraseAccount(erase) => self
+                .found(erase.account, request)
+                .map(|account| self.erase(erase.account, account, place)),
+            Command::OpenWallet(open) => self.open_wallet(open, place),
+            Command::UpdateWallet(update) => self.update_wallet(update, request, place),
+            Command::Deposit(deposit) => {
+                let moving = Moving {
+                    from: None,
+                    to: Some(deposit.to),
+                    amount: minor(deposit.amount),
+                    currency: deposit.currency,
+                    about: deposit.to,
+                    how: How::AtOnce,
+                    state: Ok(()),
+                };
+                self.moved(&moving, request, place)
+            }
+            Command::Withdraw(withdraw) => {
+                let moving = Moving {
+                    from: Some(withdraw.from),
+                    to: None,
+                    amount: minor(withdraw.amount),
+                    currency: withdraw.currency,
+                    about: withdraw.from,
+                    how: How::AtOnce,
+                    state: Ok(()),
+                };
+                self.moved(&moving, request, place)
+            }
+            Command::Transfer(transfer) => self.transfer_at_once(transfer, request, place),
+            Command::Hold(hold) => self.hold(hold, request, place),
+            Command::Post(post) => self.post(*post, request, place),
+            Command::Void(void) => self.void(void.transfer, request, place),
+            Command::Reverse(reverse) => self.reverse(reverse.transfer, request, place),
+            Command::Resume(resume) => {
+                let kind = self.kept.get(&resume.entity).map(Kept::kind);
+                let nameable = [Kind::Account, Kind::Wallet, Kind::Transfer];
+                if nameable.contains(&resume.kind) && kind != Some(resume.kind) {
+                    return Err(Code::NotFound);
+                }
+                Ok(Effect::default())
+            }
+            // Nobody may ask for them.
+            Command::Quarantine(_) | Command::Expire(_) => Err(Code::NotFound),
+            // Clients don't ask for these yet.
+            Command::Transact(_) | Command::Batch(_) => Err(Code::NotFound),
+        }
+    }
+
+    /// Takes an effect over.
+    pub fn apply(&mut self, effect: &Effect, place: Place) {
+        for touch in &effect.touched {
+            self.kept.insert(touch.entity, touch.after.clone());
+            if let Some(post) = &touch.posting {
+                let (debits, credits) = self.totals.entry(post.currency).or_default();
+                if post.amount < 0 {
+                    *debits += post.amount.unsigned_abs();
+                } else {
+                    *credits += post.amount.unsigned_abs();
+                }
+            }
+        }
+        if let Some(made) = &effect.at_once {
+            let id = EntityId::from_bytes(place.operation.to_bytes());
+            self.at_once.insert(id, Rc::new(made.clone()));
+        }
+    }
+
+    fn touch(&self, entity: EntityId, what: What, posting: Option<Post>, place: Place) -> Touch {
+        let before = self.kept.get(&entity);
+        let (version, previous) = before.map_or((0, 0), |kept| (kept.version, kept.last));
+        Touch {
+            entity,
+            previous,
+            posting,
+            after: Kept {
+                version: version + 1,
+                last: place.sequence,
+                what,
+            },
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Opens a wallet.
+
+use florin_actors::messages::{Command, OpenWallet, Overdraft, WalletLimits};
+use rand::Rng;
+
+use crate::sim::client::Client;
+
+/// A wallet of one of a few customers, with limits or without.
+pub fn command(client: &mut Client) -> Command {
+    let number = client.rng.random_range(0..4);
+    Command::OpenWallet(Box::new(OpenWallet {
+        customer: client.customer(),
+        name: (number > 0).then(|| format!("wallet {number}")),
+        currency: client.currency(),
+        // Limits are to be met before the floor is.
+        overdraft: if client.rng.random() {
+            Overdraft::Unlimited
+        } else {
+            client.overdraft()
+        },
+        limits: WalletLimits {
+            per_transaction: client.limit(),
+            per_day: client.limit(),
+            max_balance: client.limit(),
+        },
+    }))
+}
