@@ -49,6 +49,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/actors"),
     ("POST", "/admin/actors/{kind}/{id}/resume"),
     ("POST", "/admin/clock/confirm"),
+    ("POST", "/admin/backup"),
 ];
 
 #[test]

@@ -5,6 +5,7 @@ mod answering;
 mod beside;
 mod clock;
 mod confirmation;
+mod copying;
 mod core;
 mod deadline;
 mod directory;

@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod backup;
 mod balance;
 mod health;
 mod ledger;
@@ -16,6 +17,7 @@ mod wallet;
 
 pub use account::AccountBody;
 pub use admin::{ActorBody, ClockBody, ResumedBody};
+pub use backup::{BackupBody, BackupRequest};
 pub use balance::BalanceBody;
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
