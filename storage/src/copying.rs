@@ -47,6 +47,8 @@ pub(crate) enum Go {
 pub(crate) struct Copied {
     pub(crate) frames: u64,
     pub(crate) personal: u64,
+    /// Personal rows that the segment has and the copy has not.
+    pub(crate) left_out: u64,
     pub(crate) end: Head,
 }
 
@@ -62,7 +64,7 @@ pub(crate) fn copy(
     let Some((frames, end)) = copy_frames(source, name, draft, choice)? else {
         return Ok(None);
     };
-    let Some(personal) = copy_personal(source, draft, choice)? else {
+    let Some((personal, left_out)) = copy_personal(source, draft, choice)? else {
         return Ok(None);
     };
     draft.close()?;
@@ -79,6 +81,7 @@ pub(crate) fn copy(
     Ok(Some(Copied {
         frames,
         personal,
+        left_out,
         end,
     }))
 }
@@ -115,16 +118,16 @@ fn copy_personal(
     source: &impl Source,
     draft: &Segment,
     choice: &Choice<'_>,
-) -> Result<Option<u64>, Error> {
+) -> Result<Option<(u64, u64)>, Error> {
     let mut next = 0;
-    let mut count = 0;
+    let (mut count, mut left_out) = (0, 0);
     loop {
         if (choice.before_each)()? == Go::Back {
             return Ok(None);
         }
         let rows = source.read(|tables| tables.personal_rows(next, COPY_BYTES))?;
         let Some((last, _)) = rows.last() else {
-            return Ok(Some(count));
+            return Ok(Some((count, left_out)));
         };
         let read_to = *last;
         let kept = rows
@@ -132,9 +135,10 @@ fn copy_personal(
             .filter(|(sequence, _)| *sequence <= choice.last && !(choice.without)(*sequence));
         let kept: Vec<_> = kept.map(|(at, bytes)| (*at, &bytes[..])).collect();
         count += kept.len() as u64;
+        left_out += (rows.len() - kept.len()) as u64;
         draft.commit(std::iter::empty(), kept.into_iter())?;
         if read_to >= choice.last {
-            return Ok(Some(count));
+            return Ok(Some((count, left_out)));
         }
         next = read_to + 1;
     }

@@ -2,7 +2,7 @@
 //! the segment's file is written anew beside the old one, its frames byte for byte, and renamed
 //! over it. Whenever a crash comes, the old file or the new one is there, whole.
 
-use crate::copying::{Choice, Go, allocated, check_room, copy};
+use crate::copying::{Choice, Copied, Go, allocated, check_room, copy};
 use crate::error::Error;
 use crate::journal::settle_folder;
 use crate::queue::Queue;
@@ -112,7 +112,7 @@ impl Eraser {
         let copied = copy(&old, &old.name, &draft, disk, &choice);
         drop(draft);
         let copied = copied.and_then(|copied| match copied {
-            Some(copied) => check_frames(&old, copied.frames).map(|()| true),
+            Some(copied) => check_counts(&old, &copied).map(|()| true),
             None => Ok(false),
         });
         if !matches!(copied, Ok(true)) {
@@ -132,13 +132,13 @@ impl Eraser {
     }
 }
 
-/// What replaces a segment has as many frames as it.
-fn check_frames(old: &Segment, copied: u64) -> Result<(), Error> {
+/// What replaces a segment has as many frames as it, and as many rows but for those left out.
+fn check_counts(old: &Segment, copied: &Copied) -> Result<(), Error> {
     let counts = old.read(|tables| tables.counts())?;
-    if counts.is_some_and(|(frames, _)| frames == copied) {
+    if counts == Some((copied.frames, copied.personal + copied.left_out)) {
         return Ok(());
     }
-    let what = "the copy has not all of its frames";
+    let what = "the copy has not all that it holds";
     Err(Error::damaged(&old.name, old.header.first_sequence, what))
 }
 

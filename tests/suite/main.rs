@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod backup;
 mod confirmation;
 mod crash;
 mod cut_starts;
