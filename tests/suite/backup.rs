@@ -96,7 +96,7 @@ fn a_backup_of_a_server_at_work_is_a_whole_journal_up_to_one_record() {
 
 #[test]
 fn a_server_goes_on_from_a_backup_as_it_was() {
-    let mut server = Server::with(SMALL);
+    let server = Server::with(SMALL);
     let place = Place::new();
     let (one, other) = (server.account_of(500), server.account());
     let body = json!({"amount": 7, "reference": "kept"});
