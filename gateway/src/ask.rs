@@ -26,6 +26,10 @@ pub fn ask(address: SocketAddr, path: &str, body: &Value) -> io::Result<(u16, Va
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    if answer.is_empty() {
+        let what = "the connection ended without an answer";
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+    }
     parse(&answer)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an answer of florin's"))
 }

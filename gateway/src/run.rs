@@ -86,7 +86,7 @@ pub enum RunError {
     },
     /// The data directory is in use, and nobody answers who could make the backup.
     #[error(
-        "{source}, and no server can be asked at {address} ({error}): name its --host and --port"
+        "{source}, and no server answers at {address} ({error}); its --host and --port say where it is"
     )]
     NobodyToAsk {
         /// Where it was looked for.

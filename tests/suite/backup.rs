@@ -282,6 +282,7 @@ fn a_backup_that_was_interrupted_is_none() {
 
 #[test]
 fn anything_altered_in_a_backup_is_refused_before_anything_is_written() {
+    type Alteration<'a> = (&'a PathBuf, &'a dyn Fn(&mut Vec<u8>));
     let (_server, place) = sample();
     let backup = place.at("backup");
     let segment = fs::read_dir(backup.join("segments"))
@@ -305,7 +306,7 @@ fn anything_altered_in_a_backup_is_refused_before_anything_is_written() {
         let text = String::from_utf8(bytes.clone()).unwrap();
         *bytes = text.replace("segments/", "../segments/").into_bytes();
     };
-    let alterations: [(&PathBuf, &dyn Fn(&mut Vec<u8>)); 6] = [
+    let alterations: [Alteration<'_>; 6] = [
         (&segment, &flip),
         (&segment, &halve),
         (&segment, &Vec::clear),
