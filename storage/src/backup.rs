@@ -147,3 +147,97 @@ impl<S: Source> CopyOf<'_, S> {
         copy(self.source, self.name, &draft, to, &choice)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(florin_loom))]
+mod tests {
+    use super::*;
+    use crate::chunk::Chunk;
+    use crate::eraser::Erasure;
+    use crate::journal::{Journal, Options};
+    use crate::restore::Backup;
+    use crate::simulated::SimulatedDisk;
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    /// A record, and the one whose personal row it erases.
+    fn record(sequence: u64, personal: Option<&str>, erases: Option<u64>) -> Chunk {
+        let mut chunk = Chunk::new(sequence, 10);
+        chunk.begin().push(1);
+        let personal = personal.map(|name| name.as_bytes().to_vec());
+        chunk.end(sequence as i64, personal).unwrap();
+        erases.into_iter().for_each(|row| chunk.withhold(row));
+        chunk
+    }
+
+    fn rows(disk: &SimulatedDisk, first: u64) -> Vec<u64> {
+        let segment = Segment::open_to_read(disk, file_name(first), first, CACHE_BYTES).unwrap();
+        let rows = Source::read(&segment, |tables| tables.personal_rows(0, usize::MAX)).unwrap();
+        rows.into_iter().map(|(sequence, _)| sequence).collect()
+    }
+
+    #[test]
+    fn erasures_up_to_its_last_record_are_in_it_and_no_later_one_is() {
+        let disk = SimulatedDisk::new();
+        let opened = Journal::open(Arc::new(disk), Options::new([9; 16]), 0).unwrap();
+        let (queue, reader) = (opened.queue, opened.reader);
+        let parts = RefCell::new((opened.committer, opened.eraser, false));
+        let push = |chunk| queue.push(chunk);
+        push(record(1, Some("one"), None));
+        push(record(2, Some("two"), None));
+        push(record(3, None, Some(1)));
+        parts.borrow_mut().0.run_pending().unwrap();
+        // While the copy is made the second row's erasure is recorded, the segment is sealed and
+        // the eraser comes.
+        let meanwhile = || {
+            let (committer, eraser, done) = &mut *parts.borrow_mut();
+            if !std::mem::replace(done, true) {
+                queue.push(record(4, Some("four"), Some(2)));
+                queue.seal(2);
+                committer.run_pending().unwrap();
+                let erased = eraser.erase(&[1, 2], 0, &|| true).unwrap();
+                assert_eq!(erased, Erasure::Stopped);
+            }
+            true
+        };
+        let to = SimulatedDisk::new();
+        let manifest = write_backup(&reader, &to, 0, &meanwhile).unwrap().unwrap();
+        assert_eq!((manifest.sequence, manifest.segments.len()), (3, 1));
+        assert_eq!(rows(&to, 1), [2]);
+        let backup = Backup::open(Arc::new(to.clone())).unwrap().unwrap();
+        let mut records = 0;
+        backup
+            .frames(|frame| {
+                records += frame.records();
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(records, 3);
+        // Nothing is written over, and the eraser is free again.
+        let again = write_backup(&reader, &to, 0, &|| true);
+        assert!(matches!(again, Err(Error::NotEmpty(_))), "{again:?}");
+        let erased = parts.borrow_mut().1.erase(&[1, 2], 0, &|| true).unwrap();
+        assert_eq!(erased, Erasure::Gone(vec![1, 2]));
+        let later = SimulatedDisk::new();
+        write_backup(&reader, &later, 0, &|| true).unwrap().unwrap();
+        assert_eq!(rows(&later, 1), [4]);
+    }
+
+    #[test]
+    fn a_copy_that_is_given_up_or_finds_no_room_is_no_backup() {
+        let opened = Journal::open(Arc::new(SimulatedDisk::new()), Options::new([9; 16]), 0);
+        let mut opened = opened.unwrap();
+        opened.queue.push(record(1, Some("one"), None));
+        opened.committer.run_pending().unwrap();
+        let to = SimulatedDisk::new();
+        assert_eq!(
+            write_backup(&opened.reader, &to, 0, &|| false).unwrap(),
+            None
+        );
+        assert!(Backup::open(Arc::new(to)).unwrap().is_none());
+        let to = SimulatedDisk::new();
+        let full = write_backup(&opened.reader, &to, u64::MAX, &|| true);
+        assert!(matches!(full, Err(Error::Io { .. })), "{full:?}");
+        assert!(Backup::open(Arc::new(to)).unwrap().is_none());
+    }
+}
