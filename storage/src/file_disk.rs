@@ -49,7 +49,7 @@ impl FileDisk {
     fn with_folders(directory: impl AsRef<Path>, folders: &[&str]) -> Result<FileDisk, Error> {
         let root = directory.as_ref().to_path_buf();
         let shown = root.display().to_string();
-        create_folder(&root).map_err(|source| Error::io(&shown, source))?;
+        create_root(&root).map_err(|source| Error::io(&shown, source))?;
         let lock = lock(&root)?;
         for folder in folders {
             create_folder(&root.join(folder)).map_err(|source| Error::io(folder, source))?;
@@ -78,6 +78,18 @@ impl FileDisk {
 
 fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates the directory, and syncs those that got an entry by that.
+fn create_root(root: &Path) -> io::Result<()> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<&Path> = root.ancestors().take_while(missing).collect();
+    create_folder(root)?;
+    for folder in made {
+        let within = folder.parent().filter(|path| !path.as_os_str().is_empty());
+        sync_folder(within.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
