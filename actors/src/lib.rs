@@ -1,5 +1,6 @@
 //! Florin's core: pure entities, the actors that own them, and the views that follow the journal.
 
+pub mod backup;
 pub mod entities;
 pub mod export;
 pub mod messages;

@@ -34,7 +34,7 @@ impl Call {
         let purpose = &self.endpoint.purpose;
         Query::read(self.raw_query.as_deref(), |name| match purpose {
             Purpose::Command { .. } => name == "dry_run",
-            Purpose::Read => false,
+            Purpose::Task { .. } | Purpose::Read => false,
             Purpose::ReadAt => name == "at",
             Purpose::List { filters } => {
                 name == "limit"

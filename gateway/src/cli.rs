@@ -30,6 +30,10 @@ pub enum Task {
     Verify(Verify),
     /// Print the journal as JSON lines, one a record
     Export(Export),
+    /// Copy the journal to an empty directory, also while the server runs
+    Backup(Backup),
+    /// Make a data directory from a backup
+    Restore(Restore),
     /// Print the settings in effect
     Config(Serve),
 }
@@ -73,6 +77,26 @@ pub struct Export {
     common: Common,
 }
 
+/// Flags of `florin backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The directory to copy to: empty, or to be made
+    #[arg(long, value_name = "FOLDER")]
+    pub to: PathBuf,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+/// Flags of `florin restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup
+    #[arg(long, value_name = "FOLDER")]
+    pub from: PathBuf,
+    #[command(flatten)]
+    common: Common,
+}
+
 fn sequence() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..)
 }
@@ -104,11 +128,12 @@ impl Task {
     /// The settings that the command line gives.
     pub fn overrides(&self) -> Overrides {
         let (host, port, common) = match self {
-            Self::Serve(serve) | Self::Config(serve) => {
+            Self::Serve(serve) | Self::Config(serve) | Self::Backup(Backup { serve, .. }) => {
                 (serve.host.clone(), serve.port.clone(), &serve.common)
             }
             Self::Verify(verify) => (None, None, &verify.common),
             Self::Export(export) => (None, None, &export.common),
+            Self::Restore(restore) => (None, None, &restore.common),
         };
         Overrides {
             config_file: common.config.clone(),

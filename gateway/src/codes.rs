@@ -75,6 +75,9 @@ codes! {
     BalanceNotZero, "balance_not_zero", "balance-not-zero", 409, "The balance is not zero",
         "once it is zero",
         "Only an account that neither has money nor owes any can be deleted.";
+    BackupRefused, "backup_refused", "backup-refused", 409, "There is no backup to be made there",
+        "with another directory, or once the other backup is done",
+        "The directory is not empty, is in use or can't be made, another backup is under way, or the request is for another data directory. Nothing was written.";
     NotPending, "not_pending", "not-pending", 409, "The transfer was never pending",
         "no",
         "Only a transfer made with `pending` can be posted or voided; this one was made at once.";
@@ -132,6 +135,12 @@ codes! {
     ActorFaulted, "actor_faulted", "actor-faulted", 500, "The command failed inside",
         "no",
         "The entity's own code failed on this command; nothing moved. It is a defect of Florin and worth a report. Under the same key the answer stays the same.";
+    BackupFailed, "backup_failed", "backup-failed", 500, "The backup did not come to its end",
+        "with another directory",
+        "The disk of the backup refused, or has too little room. What was written there is no backup; remove it.";
+    JournalDamaged, "journal_damaged", "journal-damaged", 500, "The journal is not what it was",
+        "no",
+        "A backup found a difference in the journal, and names the place. Keep the data directory as it is; compare with a copy.";
     Overloaded, "overloaded", "overloaded", 503, "Too much is under way",
         "yes, after `Retry-After` seconds",
         "A limit of commands, connections or queued bytes is reached. The request was turned away before anything was begun.";

@@ -11,6 +11,7 @@ use florin_config::{ConfigError, Settings};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::backups::Backups;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// The pages made at the start.
     pub pages: Pages,
+    /// What makes backups.
+    pub backups: Backups,
     /// Where what would hold up the ledger's thread runs.
     pub beside: Handle,
     stopping: AtomicBool,
@@ -81,13 +84,20 @@ impl Limits {
 
 impl Gateway {
     /// A gateway to `core`.
-    pub fn new(core: Core, limits: Limits, metrics: Arc<Metrics>, beside: Handle) -> Self {
+    pub fn new(
+        core: Core,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+        backups: Backups,
+        beside: Handle,
+    ) -> Self {
         let (stopping, stop) = (AtomicBool::new(false), Notify::new());
         Self {
             core,
             limits,
             metrics,
             pages: Pages::new(),
+            backups,
             beside,
             stopping,
             stop,

@@ -6,6 +6,9 @@
 //! wrong becomes an answer in `problem.rs`.
 
 mod answer;
+mod ask;
+mod backup;
+mod backups;
 mod body;
 mod call;
 mod cli;
@@ -28,6 +31,7 @@ mod pages;
 mod problem;
 mod query;
 mod reference;
+mod restore;
 mod routes;
 mod run;
 mod serve;

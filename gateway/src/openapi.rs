@@ -43,7 +43,7 @@ fn document() -> OpenApi {
         {
             (schema.collect)(&mut schemas);
         }
-        if let Purpose::Command { body, .. } = &endpoint.purpose {
+        if let Some(body) = endpoint.purpose.body() {
             (body.collect)(&mut schemas);
         }
         let item = utoipa::openapi::PathItem::new(method(&endpoint.method), operation(endpoint));
@@ -93,7 +93,7 @@ fn operation(endpoint: &Endpoint) -> Operation {
     for parameter in parameters(endpoint) {
         operation = operation.parameter(parameter);
     }
-    if let Purpose::Command { body, .. } = &endpoint.purpose {
+    if let Some(body) = endpoint.purpose.body() {
         let required = if (body.name)() == KeyOnlyRequest::name() {
             Required::False
         } else {
@@ -269,7 +269,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
             let what = "A time that has come, RFC 3339 with its zone; now where not given";
             all.push(query("at", what, time));
         }
-        Purpose::Read | Purpose::Page | Purpose::File => {}
+        Purpose::Task { .. } | Purpose::Read | Purpose::Page | Purpose::File => {}
     }
     all.push(header(
         "X-Request-Id",
@@ -383,7 +383,7 @@ mod tests {
     fn requests_refuse_fields_that_are_not_described() {
         let document = made();
         for endpoint in ENDPOINTS {
-            if let Purpose::Command { body, .. } = &endpoint.purpose {
+            if let Some(body) = endpoint.purpose.body() {
                 let name = (body.name)();
                 let schema = &document["components"]["schemas"][&*name];
                 assert_eq!(schema["additionalProperties"], false, "{name}");

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use florin_actors::backup::BackupError;
 use florin_actors::export::ExportError;
 use florin_actors::runtime::{Intercept, StartError};
 use florin_actors::verify::VerifyError;
@@ -10,8 +11,9 @@ use florin_config::{ConfigError, Settings};
 use florin_storage::{Disk, ViewError};
 
 use crate::cli::Task;
+use crate::codes::ProblemCode;
 use crate::exit::Exit;
-use crate::{export, log, node, serve, verify};
+use crate::{backup, export, log, node, restore, serve, verify};
 
 /// Why a task ended otherwise than it should.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,46 @@ pub enum RunError {
         directory: String,
         /// What is wrong with it.
         source: ExportError,
+    },
+    /// A backup.
+    #[error("backup {directory}: {source}")]
+    Backup {
+        /// The backup's directory.
+        directory: String,
+        /// Why there is none.
+        source: BackupError,
+    },
+    /// A restore.
+    #[error("restoring {from} to {to}: {source}")]
+    Restore {
+        /// The backup's directory.
+        from: String,
+        /// The data directory.
+        to: String,
+        /// What is wrong with one of them.
+        source: BackupError,
+    },
+    /// The server that runs didn't make the backup.
+    #[error("the server at {address} made no backup: {detail}")]
+    Asked {
+        /// Where it listens.
+        address: std::net::SocketAddr,
+        /// The code of its answer.
+        code: String,
+        /// What it said.
+        detail: String,
+    },
+    /// The data directory is in use, and nobody answers who could make the backup.
+    #[error(
+        "{source}, and no server answers at {address} ({error}); its --host and --port say where it is"
+    )]
+    NobodyToAsk {
+        /// Where it was looked for.
+        address: std::net::SocketAddr,
+        /// Who holds the data directory.
+        source: florin_storage::Error,
+        /// What the system said.
+        error: std::io::Error,
     },
     /// The range of an export.
     #[error("--from {from} is past --to {to}")]
@@ -120,8 +162,22 @@ impl RunError {
                 ExportError::NoJournal => Exit::Failed,
                 _ => Exit::DataDamaged,
             },
+            Self::Backup { source, .. } | Self::Restore { source, .. } => of_backup(source),
+            Self::Asked { code, .. } if code == ProblemCode::JournalDamaged.name() => {
+                Exit::DataDamaged
+            }
+            Self::Asked { .. } => Exit::Failed,
+            Self::NobodyToAsk { .. } => Exit::DataInUse,
             Self::Start { .. } | Self::Listen { .. } | Self::System { .. } => Exit::Failed,
         }
+    }
+}
+
+fn of_backup(error: &BackupError) -> Exit {
+    match error {
+        BackupError::Storage(error) => of_storage(error),
+        BackupError::Record { .. } => Exit::DataDamaged,
+        BackupError::NoJournal | BackupError::NoManifest | BackupError::Stopped => Exit::Failed,
     }
 }
 
@@ -170,6 +226,8 @@ fn attempt(
         }
         Task::Verify(verify) => verify::run(&settings, verify.head.as_deref()),
         Task::Export(task) => export::run(&settings, task),
+        Task::Backup(task) => backup::run(&settings, task),
+        Task::Restore(task) => restore::run(&settings, task),
         Task::Config(_) => tell(&settings.effective()),
     }
 }

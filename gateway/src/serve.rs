@@ -10,6 +10,7 @@ use florin_config::{LogFormat, Settings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
+use crate::backups::Backups;
 use crate::gateway::{Gateway, Limits};
 use crate::metrics::Metrics;
 use crate::node;
@@ -92,7 +93,8 @@ async fn serve(
         return Ok(());
     }
     let core = node.core().clone();
-    let gateway = Gateway::new(core, limits, metrics, beside.handle().clone());
+    let backups = Backups::new(settings);
+    let gateway = Gateway::new(core, limits, metrics, backups, beside.handle().clone());
     let gateway = Arc::new(gateway);
     beside.spawn(Arc::clone(&gateway).sample());
     let serving = server.start(gateway);

@@ -146,8 +146,8 @@ impl Committer {
         self.queue.committed(bytes as u64, records as u64);
         // Before the watermark: whoever sees these records sees no withheld row.
         let withheld = chunks.iter().flat_map(|chunk| chunk.withheld());
-        self.withheld.add(withheld.copied());
-        self.watermark.advance(head.sequence);
+        let advance = || self.watermark.advance(head.sequence);
+        self.withheld.add_and(withheld.copied(), advance);
         let duration = Duration::from_nanos(took);
         let written = frames.iter().map(|frame| frame.bytes.len()).sum();
         self.options.observer.committed(records, written, duration);

@@ -2,20 +2,15 @@
 //! the segment's file is written anew beside the old one, its frames byte for byte, and renamed
 //! over it. Whenever a crash comes, the old file or the new one is there, whole.
 
-use crate::disk::{Disk, OpenHow};
+use crate::copying::{Choice, Copied, Go, allocated, check_room, copy};
 use crate::error::Error;
 use crate::journal::settle_folder;
 use crate::queue::Queue;
 use crate::segment::{Segment, segment_name};
 use crate::shelf::Shelf;
-use crate::tables::Tables;
 use crate::withheld::Withheld;
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
-
-/// How much is read from the old file and written to the new one in one transaction.
-const COPY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Takes personal rows off the disk. Belongs to one thread or task, which it blocks for as long as
 /// a segment takes to be copied.
@@ -35,7 +30,7 @@ pub enum Erasure {
     Gone(Vec<u64>),
     /// The rows lie in the live segment: the committer was asked to seal it. To be called again.
     Sealing,
-    /// The caller did not want to go on: everything is as it was.
+    /// The caller did not want to go on, or a backup is being made: everything is as it was.
     Stopped,
 }
 
@@ -91,6 +86,10 @@ impl Eraser {
         free_bytes_min: u64,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<bool, Error> {
+        // A backup needs every row that is not erased up to its own last record.
+        let Some(_alone) = self.shelf.try_replace() else {
+            return Ok(false);
+        };
         let disk = self.shelf.disk();
         if self.unsettled {
             settle_folder(disk)?;
@@ -101,11 +100,21 @@ impl Eraser {
         if !holds_any(&old, rows)? {
             return Ok(true);
         }
-        self.check_room(&old.name, free_bytes_min)?;
-        let draft = Segment::draft(disk, old.header.clone(), cache_bytes)?;
-        let temporary = draft.name.clone();
-        let copied = copy(disk, &old, draft, rows, goes_on);
+        check_room(disk, &old.name, allocated(disk, &old.name)?, free_bytes_min)?;
         let name = segment_name(first);
+        let temporary = format!("{name}.tmp");
+        let draft = Segment::draft(disk, &temporary, old.header.clone(), cache_bytes)?;
+        let choice = Choice {
+            last: u64::MAX,
+            without: &|sequence| rows.contains(&sequence),
+            before_each: &|| Ok(if goes_on() { Go::On } else { Go::Back }),
+        };
+        let copied = copy(&old, &old.name, &draft, disk, &choice);
+        drop(draft);
+        let copied = copied.and_then(|copied| match copied {
+            Some(copied) => check_counts(&old, &copied).map(|()| true),
+            None => Ok(false),
+        });
         if !matches!(copied, Ok(true)) {
             // What stays behind is written over by the next call or removed by the next start.
             if let Err(error) = disk.remove(&temporary) {
@@ -121,20 +130,16 @@ impl Eraser {
         tracing::info!(segment = %name, rows = rows.len(), "personal values are erased");
         Ok(true)
     }
+}
 
-    /// The copy may take as much as the old file does.
-    fn check_room(&self, name: &str, free_bytes_min: u64) -> Result<(), Error> {
-        let disk = self.shelf.disk();
-        let io = |source| Error::io(name, source);
-        let file = disk.open(name, OpenHow::Read).map_err(io)?;
-        let needed = file.allocated_bytes().map_err(io)?;
-        let free = disk.free_bytes().map_err(io)?;
-        if free.saturating_sub(needed) >= free_bytes_min {
-            return Ok(());
-        }
-        let what = format!("a copy of {needed} bytes does not fit, {free} bytes are free");
-        Err(io(io::Error::new(io::ErrorKind::StorageFull, what)))
+/// What replaces a segment has as many frames as it, and as many rows but for those left out.
+fn check_counts(old: &Segment, copied: &Copied) -> Result<(), Error> {
+    let counts = old.read(|tables| tables.counts())?;
+    if counts == Some((copied.frames, copied.personal + copied.left_out)) {
+        return Ok(());
     }
+    let what = "the copy has not all that it holds";
+    Err(Error::damaged(&old.name, old.header.first_sequence, what))
 }
 
 fn holds_any(segment: &Segment, rows: &BTreeSet<u64>) -> Result<bool, Error> {
@@ -147,71 +152,4 @@ fn holds_any(segment: &Segment, rows: &BTreeSet<u64>) -> Result<bool, Error> {
         Ok(false)
     })?;
     found.ok_or(Error::Stopped)
-}
-
-/// Copies everything but `without` into `draft`, closes it and reads it back: what replaces a
-/// segment must be whole. False if it was not to go on.
-fn copy(
-    disk: &dyn Disk,
-    old: &Segment,
-    draft: Segment,
-    without: &BTreeSet<u64>,
-    goes_on: &dyn Fn() -> bool,
-) -> Result<bool, Error> {
-    let mut next = old.header.first_sequence;
-    loop {
-        if !goes_on() {
-            return Ok(false);
-        }
-        let frames = read(old, |tables| tables.frames(next, u64::MAX, COPY_BYTES))?;
-        let Some(last) = frames.last() else { break };
-        next = last.last_sequence + 1;
-        if let Some(broken) = frames.iter().find(|frame| !frame.verify()) {
-            let what = "its link differs from its bytes";
-            return Err(Error::damaged(&old.name, broken.first_sequence, what));
-        }
-        let rows = frames
-            .iter()
-            .map(|frame| (frame.first_sequence, frame.bytes()));
-        draft.commit(rows, std::iter::empty())?;
-    }
-    let mut next = 0;
-    let mut left_out = 0;
-    loop {
-        if !goes_on() {
-            return Ok(false);
-        }
-        let rows = read(old, |tables| tables.personal_rows(next, COPY_BYTES))?;
-        let Some((last, _)) = rows.last() else { break };
-        next = last + 1;
-        let kept = rows
-            .iter()
-            .filter(|(sequence, _)| !without.contains(sequence));
-        let kept: Vec<_> = kept.map(|(at, bytes)| (*at, &bytes[..])).collect();
-        left_out += (rows.len() - kept.len()) as u64;
-        draft.commit(std::iter::empty(), kept.into_iter())?;
-    }
-    draft.close()?;
-    let (name, header) = (draft.name.clone(), &old.header);
-    let summary = |segment: &Segment| {
-        read(segment, |tables| {
-            Ok((tables.counts()?, tables.last()?.map(|frame| frame.link)))
-        })
-    };
-    let ((frames, personal), link) = summary(old)?;
-    let first = header.first_sequence;
-    let written = Segment::open_to_read(disk, name.clone(), first, COPY_BYTES)?;
-    if written.header != *header || summary(&written)? != ((frames, personal - left_out), link) {
-        let what = "the copy is not what was written";
-        return Err(Error::damaged(&name, first, what));
-    }
-    Ok(true)
-}
-
-fn read<R>(
-    segment: &Segment,
-    read: impl FnOnce(&Tables<'_>) -> Result<R, Error>,
-) -> Result<R, Error> {
-    // Nobody else closes it.
-    segment.read(read)?.ok_or(Error::Stopped)
 }

@@ -41,6 +41,17 @@ pub enum Error {
         /// What differs.
         what: String,
     },
+    /// A backup is not what it must be, or not whole.
+    #[error("{file}: {what}")]
+    Backup {
+        /// The file's name inside the backup's directory.
+        file: String,
+        /// What differs.
+        what: String,
+    },
+    /// A directory is to be written to that something is in.
+    #[error("{0} is not empty: nothing is written over")]
+    NotEmpty(String),
     /// A record is larger than the journal takes; nothing was appended.
     #[error("a record of {bytes} bytes is above the limit of {bytes_max}")]
     RecordTooLarge {
@@ -91,7 +102,7 @@ impl Error {
     /// that can't be.
     pub fn is_damage(&self) -> bool {
         match self {
-            Error::Damaged { .. } | Error::Decode(_) => true,
+            Error::Damaged { .. } | Error::Backup { .. } | Error::Decode(_) => true,
             Error::Store { source, .. } => match source.as_ref() {
                 redb::Error::Io(source) => matches!(
                     source.kind(),

@@ -18,7 +18,7 @@ const FOLDERS: [&str; 2] = ["journal", "views"];
 pub struct FileDisk {
     root: PathBuf,
     // Held for its lock, which the system lets go when the file closes.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl FileDisk {
@@ -27,15 +27,38 @@ impl FileDisk {
     /// # Errors
     /// [`Error::Locked`] if another process holds it, [`Error::Io`] for the rest.
     pub fn open(directory: impl AsRef<Path>) -> Result<FileDisk, Error> {
+        FileDisk::with_folders(directory, &FOLDERS)
+    }
+
+    /// Opens a directory for a backup, creating and locking it as [`FileDisk::open`] does.
+    ///
+    /// # Errors
+    /// As [`FileDisk::open`].
+    pub fn for_backup(directory: impl AsRef<Path>) -> Result<FileDisk, Error> {
+        FileDisk::with_folders(directory, &[crate::backup::FOLDER])
+    }
+
+    /// A directory to be read only, as that of a backup: nothing in it is made or locked.
+    pub fn to_read(directory: impl AsRef<Path>) -> FileDisk {
+        FileDisk {
+            root: directory.as_ref().to_path_buf(),
+            _lock: None,
+        }
+    }
+
+    fn with_folders(directory: impl AsRef<Path>, folders: &[&str]) -> Result<FileDisk, Error> {
         let root = directory.as_ref().to_path_buf();
         let shown = root.display().to_string();
-        create_folder(&root).map_err(|source| Error::io(&shown, source))?;
+        create_root(&root).map_err(|source| Error::io(&shown, source))?;
         let lock = lock(&root)?;
-        for folder in FOLDERS {
+        for folder in folders {
             create_folder(&root.join(folder)).map_err(|source| Error::io(folder, source))?;
         }
         sync_folder(&root).map_err(|source| Error::io(&shown, source))?;
-        Ok(FileDisk { root, _lock: lock })
+        Ok(FileDisk {
+            root,
+            _lock: Some(lock),
+        })
     }
 
     /// The directory, as it was given.
@@ -55,6 +78,18 @@ impl FileDisk {
 
 fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates the directory, and syncs those that got an entry by that.
+fn create_root(root: &Path) -> io::Result<()> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<&Path> = root.ancestors().take_while(missing).collect();
+    create_folder(root)?;
+    for folder in made {
+        let within = folder.parent().filter(|path| !path.as_os_str().is_empty());
+        sync_folder(within.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

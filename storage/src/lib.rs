@@ -2,11 +2,13 @@
 //! It knows bytes, sequences, times and hashes, and nothing of money. Every byte passes the
 //! [`Disk`] seam, and no clock is read here: times are arguments.
 
+mod backup;
 mod chain;
 mod chunk;
 mod codec;
 mod committer;
 mod containment;
+mod copying;
 #[cfg(feature = "simulation")]
 mod crash_model;
 mod disk;
@@ -15,11 +17,13 @@ mod error;
 mod file_disk;
 mod frame;
 mod journal;
+mod manifest;
 mod overlay;
 mod page_sums;
 mod queue;
 mod reader;
 mod redb_file;
+mod restore;
 mod segment;
 mod shelf;
 #[cfg(feature = "simulation")]
@@ -34,6 +38,7 @@ mod view_store;
 mod watermark;
 mod withheld;
 
+pub use backup::write_backup;
 pub use chain::{Verified, genesis_link, verify_chain};
 pub use chunk::Chunk;
 pub use codec::{ENCODED_BYTES_MAX, decode, encode};
@@ -46,8 +51,10 @@ pub use error::Error;
 pub use file_disk::FileDisk;
 pub use frame::{FRAME_BYTES_MAX, Frame};
 pub use journal::{CommitObserver, Head, Journal, Opened, Options};
+pub use manifest::{MANIFEST, Manifest, SegmentFile};
 pub use queue::Queue;
 pub use reader::{Frames, Reader};
+pub use restore::Backup;
 #[cfg(feature = "simulation")]
 pub use simulated::SimulatedDisk;
 pub use sorted_layout::Extent;

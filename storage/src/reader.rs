@@ -8,7 +8,7 @@ use crate::shelf::Shelf;
 use crate::tables::Tables;
 use crate::watermark::Watermark;
 use crate::withheld::Withheld;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much a walk over all frames reads at a time.
@@ -142,6 +142,13 @@ impl Reader {
         &self.shelf
     }
 
+    /// What is durable at one moment, and the rows withheld that were not erased yet then: those
+    /// whose erasure is recorded up to there, and no other.
+    pub(crate) fn moment(&self) -> (u64, BTreeSet<u64>) {
+        let (withheld, durable) = self.withheld.at(|| self.durable());
+        (durable, withheld)
+    }
+
     fn cached(&self, sequence: u64) -> Option<Arc<Frame>> {
         self.cache
             .lock()
@@ -161,7 +168,7 @@ impl Reader {
         Ok(frame)
     }
 
-    fn in_segment_of<R>(
+    pub(crate) fn in_segment_of<R>(
         &self,
         sequence: u64,
         read: impl Fn(&Segment, &Tables<'_>) -> Result<R, Error>,

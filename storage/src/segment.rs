@@ -57,36 +57,34 @@ impl Segment {
         header: Header,
         cache_bytes: usize,
     ) -> Result<Segment, Error> {
-        let mut segment = Segment::draft(disk, header, cache_bytes)?;
-        let name = segment_name(segment.header.first_sequence);
+        let name = segment_name(header.first_sequence);
+        let mut segment = Segment::draft(disk, &format!("{name}.tmp"), header, cache_bytes)?;
         disk.rename(&segment.name, &name)
             .map_err(|source| Error::io(&name, source))?;
         segment.name = name;
         Ok(segment)
     }
 
-    /// Makes a segment under a temporary name, its header durable. Left behind, it is removed by
-    /// the next start.
+    /// Makes a segment under any name, its header durable. Left behind under a temporary name of
+    /// the journal's folder, it is removed by the next start.
     pub(crate) fn draft(
         disk: &dyn Disk,
+        name: &str,
         header: Header,
         cache_bytes: usize,
     ) -> Result<Segment, Error> {
-        let name = segment_name(header.first_sequence);
-        let temporary = format!("{name}.tmp");
-        let io = |source| Error::io(&temporary, source);
-        let file: Arc<dyn DiskFile> =
-            Arc::from(disk.open(&temporary, OpenHow::Create).map_err(io)?);
+        let io = |source| Error::io(name, source);
+        let file: Arc<dyn DiskFile> = Arc::from(disk.open(name, OpenHow::Create).map_err(io)?);
         file.set_len(0).map_err(io)?;
         let state = Arc::new(WriteState::default());
         let backend = RedbFile::new(file.clone(), state.clone());
         let database = Database::builder()
             .set_cache_size(cache_bytes)
             .create_with_backend(backend)
-            .map_err(|error| Error::store(&temporary, error))?;
-        write_header(&database, &temporary, &header)?;
+            .map_err(|error| Error::store(name, error))?;
+        write_header(&database, name, &header)?;
         Ok(Segment {
-            name: temporary,
+            name: name.to_owned(),
             header,
             database: RwLock::new(Some(database)),
             live: Some((file, state)),

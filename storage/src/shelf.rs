@@ -3,9 +3,10 @@
 
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::restore::{RESTORING, interrupted};
 use crate::segment::{FOLDER, Segment};
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 /// The segments of one journal.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Shelf {
     known: RwLock<Known>,
     /// Sealed and open, the one used last at the end.
     sealed: Mutex<Vec<Arc<Segment>>>,
+    /// Shared by those who need every sealed file to stay, taken alone by who replaces one.
+    files: RwLock<()>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,22 @@ impl Shelf {
             open_max,
             known: RwLock::new(Known { firsts, live: None }),
             sealed: Mutex::new(Vec::new()),
+            files: RwLock::default(),
+        }
+    }
+
+    /// Has all sealed segments stay as they are, as long as the guard lives. Waits for one that is
+    /// being replaced.
+    pub(crate) fn keep_files(&self) -> RwLockReadGuard<'_, ()> {
+        self.files.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a sealed segment's file be replaced; `None` while somebody keeps them. Never waits.
+    pub(crate) fn try_replace(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        match self.files.try_write() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -54,6 +73,14 @@ impl Shelf {
     pub(crate) fn first(&self) -> Option<u64> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.firsts.first().copied()
+    }
+
+    /// First sequences of the segments that hold records up to `last`; of an empty journal, the
+    /// first one's.
+    pub(crate) fn firsts_up_to(&self, last: u64) -> Vec<u64> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let first = known.firsts.first().copied().unwrap_or(1);
+        known.firsts.range(..=last.max(first)).copied().collect()
     }
 
     /// Adds the live segment.
@@ -135,7 +162,9 @@ pub(crate) fn survey(disk: &dyn Disk) -> Result<(BTreeSet<u64>, Vec<String>), Er
     let mut leftovers = Vec::new();
     for name in names {
         let file = format!("{FOLDER}/{name}");
-        if name.ends_with(".tmp") {
+        if file == RESTORING {
+            return Err(interrupted());
+        } else if name.ends_with(".tmp") {
             leftovers.push(file);
         } else if let Some(stem) = name.strip_suffix(".redb") {
             let digits = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());

@@ -13,12 +13,25 @@ pub(crate) struct Withheld {
 impl Withheld {
     /// Withholds these rows.
     pub(crate) fn add(&self, sequences: impl IntoIterator<Item = u64>) {
+        self.add_and(sequences, || {});
+    }
+
+    /// Withholds these rows, then does `then`; [`Withheld::at`] sees neither or both.
+    pub(crate) fn add_and(&self, sequences: impl IntoIterator<Item = u64>, then: impl FnOnce()) {
         let mut sequences = sequences.into_iter().peekable();
         // Nearly every commit: nothing to withhold, no lock.
-        if sequences.peek().is_some() {
-            let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
-            rows.extend(sequences);
+        if sequences.peek().is_none() {
+            return then();
         }
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        rows.extend(sequences);
+        then();
+    }
+
+    /// What is withheld at one moment, and what `now` says of that moment.
+    pub(crate) fn at<R>(&self, now: impl FnOnce() -> R) -> (BTreeSet<u64>, R) {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        (rows.clone(), now())
     }
 
     /// Forgets rows that are gone.

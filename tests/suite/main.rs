@@ -10,6 +10,7 @@
 
 mod accounts;
 mod asynchronous;
+mod backup;
 mod batches;
 mod confirmation;
 mod crash;

@@ -54,6 +54,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/admin/actors"),
     ("POST", "/admin/actors/{kind}/{id}/resume"),
     ("POST", "/admin/clock/confirm"),
+    ("POST", "/admin/backup"),
 ];
 
 #[test]
@@ -276,6 +277,11 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     walk_many(&mut walk);
     let confirm = Request::new("POST", "/admin/clock/confirm");
     walk.send("POST", "/admin/clock/confirm", &confirm);
+    let place = tempfile::tempdir().unwrap();
+    let backup = json!({"directory": place.path().join("backup")});
+    assert_eq!(walk.post("/admin/backup", "", &backup).status, 200);
+    assert_eq!(walk.post("/admin/backup", "", &backup).status, 409);
+    walk.post("/admin/backup", "", &json!({"directory": "backup"}));
     for path in [
         "/ledger/trial-balance",
         "/health",

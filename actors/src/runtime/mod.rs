@@ -7,6 +7,7 @@ mod batches;
 mod beside;
 mod clock;
 mod confirmation;
+mod copying;
 mod core;
 mod deadline;
 mod directory;

@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod backup;
 mod balance;
 mod batch;
 mod health;
@@ -17,6 +18,7 @@ mod wallet;
 
 pub use account::AccountBody;
 pub use admin::{ActorBody, ClockBody, ResumedBody};
+pub use backup::{BackupBody, BackupRequest};
 pub use balance::BalanceBody;
 pub use batch::{BatchDoneBody, TransactionDoneBody};
 pub use health::{HealthBody, LiveBody, ReadyBody};

@@ -80,6 +80,11 @@ pub enum Purpose {
         /// Whether there is an entity whose version `If-Match` can name.
         precondition: bool,
     },
+    /// Does something beside the ledger: a body, and nothing of a command's.
+    Task {
+        /// The body.
+        body: SchemaOf,
+    },
     /// Shows one thing.
     Read,
     /// Shows one thing as it was at the time `at`, or is now.
@@ -126,6 +131,16 @@ pub struct SchemaOf {
     pub name: fn() -> Cow<'static, str>,
     /// Adds the schema and those it needs.
     pub collect: fn(&mut Vec<(String, RefOr<Schema>)>),
+}
+
+impl Purpose {
+    /// The body that it takes.
+    pub const fn body(&self) -> Option<&SchemaOf> {
+        match self {
+            Self::Command { body, .. } | Self::Task { body } => Some(body),
+            _ => None,
+        }
+    }
 }
 
 impl Endpoint {

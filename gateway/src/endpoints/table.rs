@@ -132,6 +132,15 @@ const TRANSFER: &[ProblemCode] = &[SameAccount];
 const READ: &[ProblemCode] = &[InvalidRequest];
 const BY_ID: &[ProblemCode] = &[InvalidId, NotFound];
 const LIST: &[ProblemCode] = &[InvalidRequest, InvalidCursor];
+const BACKUP: &[ProblemCode] = &[
+    InvalidRequest,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    BackupRefused,
+    BackupFailed,
+    JournalDamaged,
+    ShuttingDown,
+];
 const PAGE: &[ProblemCode] = &[Overloaded];
 
 const STATUS: Filter = Filter {
@@ -732,5 +741,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: Purpose::Read,
         answers: &[done::<ClockBody>()],
         problems: &[READ],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/backup",
+        label: "POST /admin/backup",
+        area: Area::Admin,
+        name: "makeBackup",
+        summary: "Copies the journal to an empty directory of the server's machine; answers when it is whole",
+        purpose: Purpose::Task {
+            body: schema::<BackupRequest>(),
+        },
+        answers: &[done::<BackupBody>()],
+        problems: &[BACKUP],
     },
 ];

@@ -15,8 +15,9 @@ use warp::reply::Response;
 
 use super::EntitySegment;
 use crate::call::Call;
+use crate::codes::ProblemCode;
 use crate::cursor::Scope;
-use crate::dto::{ActorBody, ClockBody, KeyOnlyRequest, PageBody};
+use crate::dto::{ActorBody, BackupRequest, ClockBody, KeyOnlyRequest, PageBody};
 use crate::problem::Problem;
 use crate::{answer, body, command};
 
@@ -41,7 +42,21 @@ pub fn routes() -> BoxedFilter<(Response,)> {
         .and(warp::post())
         .and(super::call())
         .map(|call: Arc<Call>| call.respond(confirm_clock(&call)));
-    list.or(resume).unify().or(confirm).unify().boxed()
+    let backup = warp::path!("admin" / "backup")
+        .and(warp::post())
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|call: Arc<Call>, body| async move {
+            let outcome = backup(&call, body).await;
+            call.respond(outcome)
+        });
+    list.or(resume)
+        .unify()
+        .or(confirm)
+        .unify()
+        .or(backup)
+        .unify()
+        .boxed()
 }
 
 /// A path segment that names a kind of actor; the table lets no other pass.
@@ -91,6 +106,24 @@ async fn resume<B: Buf>(
     let request: KeyOnlyRequest = body::read(call, body).await?;
     let resume = Resume { entity, kind };
     command::run(call, Command::Resume(resume), request.idempotency_key).await
+}
+
+/// Goes on to its end on a thread of its own, also when nobody waits for it any more.
+async fn backup<B: Buf>(
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    call.query()?;
+    let request: BackupRequest = body::read(call, body).await?;
+    let gateway = Arc::clone(&call.gateway);
+    let made = call.gateway.beside.spawn_blocking(move || {
+        let goes_on = || !gateway.is_stopping();
+        gateway.backups.make(&gateway.core, &request, &goes_on)
+    });
+    let made = made
+        .await
+        .unwrap_or_else(|_| Err(Problem::new(ProblemCode::BackupFailed, "the backup failed")));
+    Ok(answer::json(StatusCode::OK, &made?))
 }
 
 fn confirm_clock(call: &Call) -> Result<Response, Problem> {

@@ -1,0 +1,520 @@
+//! `florin backup` and `florin restore`: what is copied while the server works is a whole journal up
+//! to one record, and a server goes on from it; what is not whole is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use florin_storage::{FileDisk, Journal, Options, write_backup};
+use florin_tests::bank::{opening, text};
+use florin_tests::executable::{self, Finished};
+use florin_tests::http::Request;
+use florin_tests::poll::eventually;
+use florin_tests::server::{Server, copy_folder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const FAILED: i32 = 1;
+const MISCONFIGURED: i32 = 2;
+const DATA_IN_USE: i32 = 4;
+const DATA_DAMAGED: i32 = 5;
+
+/// Small segments, so that a journal has several.
+const SMALL: &[(&str, &str)] = &[("journal.segment_bytes_max", "1048576")];
+
+/// A folder for backups and what is restored from them.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+#[test]
+fn a_backup_of_a_server_at_work_is_a_whole_journal_up_to_one_record() {
+    let mut soon = SMALL.to_vec();
+    soon.push(("views.flush_seconds_max", "1"));
+    soon.push(("journal.erase_interval_seconds", "1"));
+    let mut server = Server::with(&soon);
+    let place = Place::new();
+    let (one, other) = (server.account_of(1_000_000), server.account());
+    let before = server.sequence();
+    let done = AtomicBool::new(false);
+    let backups: Vec<PathBuf> = (0..3).map(|n| place.at(&format!("backup-{n}"))).collect();
+    thread::scope(|scope| {
+        for worker in 0..3 {
+            let (client, done, one, other) = (server.client(), &done, &one, &other);
+            scope.spawn(move || {
+                for round in 0u64.. {
+                    if done.load(Ordering::Acquire) {
+                        break;
+                    }
+                    client.transfer(one, other, 1).ok();
+                    if round % 5 == worker {
+                        // Rows come and go, and with them segments are written anew.
+                        let named = client.account();
+                        let erase = format!("/accounts/{named}/personal-data");
+                        client.send(&Request::delete(&erase)).ok();
+                    }
+                }
+            });
+        }
+        for backup in &backups {
+            let at = server.sequence();
+            eventually("the load goes on", || {
+                (server.sequence() > at + 50).then_some(())
+            });
+            made(&back_up_running(&server, backup));
+        }
+        done.store(true, Ordering::Release);
+    });
+    assert_eq!(server.stop().code(), Some(0));
+    let whole = export(&server.data_dir());
+    let mut last = before as usize;
+    for (number, backup) in backups.iter().enumerate() {
+        let restored = place.at(&format!("restored-{number}"));
+        let told = restore(backup, &restored);
+        assert_eq!(told.code(), Some(0), "{told:?}");
+        let lines = export(&restored);
+        assert!(
+            lines.len() > last,
+            "the backup holds what was there before it"
+        );
+        last = lines.len();
+        assert_eq!(lines, whole[..lines.len()]);
+        let head = text(&lines[lines.len() - 1], "hash");
+        assert!(told.stdout.contains(&head), "{told:?}");
+        verify(&restored, &head);
+    }
+}
+
+#[test]
+fn a_server_goes_on_from_a_backup_as_it_was() {
+    let server = Server::with(SMALL);
+    let place = Place::new();
+    let (one, other) = (server.account_of(500), server.account());
+    let body = json!({"amount": 7, "reference": "kept"});
+    let request = Request::post(&format!("/accounts/{one}/deposit"), &body).key("kept-key");
+    let first = server.send(&request);
+    let operation = text(&first.ok(), "operation_id");
+    server.transfer(&one, &other, 30).ok();
+    let shown = server.list("/accounts");
+    let told = server.get(&format!("/operations/{operation}")).ok();
+    let movements = server.list(&format!("/accounts/{one}/transactions"));
+    let backup = place.at("backup");
+    made(&back_up_running(&server, &backup));
+    // The server goes on; the backup doesn't.
+    server.deposit(&one, 1_000).ok();
+    drop(server);
+
+    let restored = place.at("new/data");
+    let done = restore(&backup, &restored);
+    assert_eq!(done.code(), Some(0), "{done:?}");
+    let server = Server::on(&restored).unwrap();
+    assert_eq!(server.list("/accounts"), shown);
+    assert_eq!(
+        server.list(&format!("/accounts/{one}/transactions")),
+        movements
+    );
+    assert_eq!(server.get(&format!("/operations/{operation}")).ok(), told);
+    let again = server.send(&request);
+    assert!(again.replayed());
+    assert_eq!(again.ok(), first.ok());
+    assert_eq!(server.balance(&one), 477);
+    server.deposit(&one, 1).ok();
+    assert_eq!(server.balance(&one), 478);
+}
+
+#[test]
+fn a_backup_can_be_made_of_a_stopped_server_and_of_a_killed_one() {
+    let mut server = Server::start();
+    server.account_of(5);
+    let place = Place::new();
+    for end in ["stop", "kill"] {
+        if end == "stop" {
+            assert_eq!(server.stop().code(), Some(0));
+        } else {
+            server.start_again();
+            server.kill();
+        }
+        let (backup, restored) = (place.at(end), place.at(&format!("{end}-restored")));
+        made(&back_up(&server.data_dir(), &backup, &[]));
+        assert_eq!(restore(&backup, &restored).code(), Some(0));
+        assert_eq!(export(&restored), export(&server.data_dir()));
+    }
+    server.start_again();
+    assert_eq!(server.sequence(), 2);
+}
+
+#[test]
+fn an_empty_journal_and_one_of_many_segments_come_back_too() {
+    let place = Place::new();
+    let mut server = Server::with(&[("journal.segment_bytes_max", "1048576")]);
+    made(&back_up_running(&server, &place.at("empty")));
+    let restored = restore(&place.at("empty"), &place.at("empty-restored"));
+    assert_eq!(restored.code(), Some(0), "{restored:?}");
+    assert_eq!(export(&place.at("empty-restored")), Vec::<Value>::new());
+    // An erasure seals the segment that holds the name.
+    for count in 1..=3 {
+        let id = server.account();
+        server
+            .send(&Request::delete(&format!("/accounts/{id}/personal-data")))
+            .ok();
+        eventually("the segment is sealed", || {
+            (segments(&server.data_dir()) > count).then_some(())
+        });
+    }
+    made(&back_up_running(&server, &place.at("many")));
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(
+        restore(&place.at("many"), &place.at("many-restored")).code(),
+        Some(0)
+    );
+    let whole = export(&server.data_dir());
+    assert_eq!(export(&place.at("many-restored")), whole);
+    verify(
+        &place.at("many-restored"),
+        &text(&whole[whole.len() - 1], "hash"),
+    );
+}
+
+#[test]
+fn an_erased_name_is_in_no_byte_of_a_backup_nor_of_what_is_restored() {
+    // Recorded, and not carried out before the test is over.
+    let mut server = Server::with(&[("journal.erase_interval_seconds", "3600")]);
+    let place = Place::new();
+    let holder = |name: &str| json!({"holder_name": name, "country_code": "GB"});
+    let gone = text(
+        &server
+            .post("/accounts", &holder("Zacharias Vergessen"))
+            .with(201),
+        "id",
+    );
+    let kept = text(
+        &server
+            .post("/accounts", &holder("Nepomuk Unvergessen"))
+            .with(201),
+        "id",
+    );
+    server
+        .send(&Request::delete(&format!("/accounts/{gone}/personal-data")))
+        .ok();
+    made(&back_up_running(&server, &place.at("running")));
+    assert_eq!(server.stop().code(), Some(0));
+    let data = server.data_dir();
+    made(&back_up(&data, &place.at("stopped"), &[]));
+    assert!(
+        is_on_disk(&data, "Zacharias Vergessen"),
+        "it is carried out already"
+    );
+    // A backup that still holds the name, as from another hand: the restore leaves it out.
+    {
+        let disk = std::sync::Arc::new(FileDisk::open(&data).unwrap());
+        let opened = Journal::open(disk, Options::new([0; 16]), 0).unwrap();
+        let to = FileDisk::for_backup(place.at("careless")).unwrap();
+        write_backup(&opened.reader, &to, 0, &|| true)
+            .unwrap()
+            .unwrap();
+        assert!(is_on_disk(&place.at("careless"), "Zacharias Vergessen"));
+    }
+    for name in ["running", "stopped", "careless"] {
+        let (backup, restored) = (place.at(name), place.at(&format!("{name}-restored")));
+        assert_eq!(
+            is_on_disk(&backup, "Zacharias Vergessen"),
+            name == "careless"
+        );
+        let told = restore(&backup, &restored);
+        assert!(told.stdout.contains("erased      1\n"), "{told:?}");
+        assert!(!is_on_disk(&restored, "Zacharias Vergessen"), "{name}");
+        assert!(is_on_disk(&restored, "Nepomuk Unvergessen"), "{name}");
+        let lines = export(&restored);
+        verify(&restored, &text(&lines[lines.len() - 1], "hash"));
+        let server = Server::on(&restored).unwrap();
+        assert_eq!(server.read(&gone)["holder_name"], json!(null));
+        assert_eq!(server.read(&kept)["holder_name"], "Nepomuk Unvergessen");
+    }
+}
+
+#[test]
+fn a_backup_that_was_interrupted_is_none() {
+    let (server, place) = sample();
+    let backup = place.at("backup");
+    let cut = place.at("cut");
+    copy_folder(&backup, &cut);
+    fs::remove_file(cut.join("manifest.json")).unwrap();
+    for none in [&cut, &place.at("missing"), &server.data_dir()] {
+        let target = place.at("target");
+        let refused = restore(none, &target);
+        assert_eq!(refused.code(), Some(FAILED), "{refused:?}");
+        assert!(refused.stderr.contains("manifest.json"), "{refused:?}");
+        assert!(!target.exists(), "a folder was made for nothing");
+    }
+    // Wherever a kill comes: a whole backup, or none.
+    let mut server = server;
+    for round in 0..4 {
+        server.start_again();
+        let backup = place.at(&format!("killed-{round}"));
+        let ended = thread::scope(|scope| {
+            let running = scope.spawn(|| back_up_running(&server, &backup));
+            for _ in 0..round {
+                thread::yield_now();
+            }
+            server.signaller()(rustix::process::Signal::KILL);
+            running.join().unwrap()
+        });
+        server.ended();
+        let whole = backup.join("manifest.json").exists();
+        assert!(whole || ended.code() != Some(0), "{ended:?}");
+        let told = restore(&backup, &place.at(&format!("killed-{round}-restored")));
+        assert_eq!(
+            told.code(),
+            Some(if whole { 0 } else { FAILED }),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn anything_altered_in_a_backup_is_refused_before_anything_is_written() {
+    type Alteration<'a> = (&'a PathBuf, &'a dyn Fn(&mut Vec<u8>));
+    let (_server, place) = sample();
+    let backup = place.at("backup");
+    let segment = fs::read_dir(backup.join("segments"))
+        .unwrap()
+        .next()
+        .unwrap();
+    let segment = Path::new("segments").join(segment.unwrap().file_name());
+    let manifest = Path::new("manifest.json").to_path_buf();
+    let flip = |bytes: &mut Vec<u8>| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    };
+    let halve = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+    let behead = |bytes: &mut Vec<u8>| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let mut manifest: Value = serde_json::from_str(&text).unwrap();
+        manifest["sequence"] = json!(1);
+        *bytes = manifest.to_string().into_bytes();
+    };
+    let elsewhere = |bytes: &mut Vec<u8>| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        *bytes = text.replace("segments/", "../segments/").into_bytes();
+    };
+    let alterations: [Alteration<'_>; 6] = [
+        (&segment, &flip),
+        (&segment, &halve),
+        (&segment, &Vec::clear),
+        (&manifest, &halve),
+        (&manifest, &behead),
+        (&manifest, &elsewhere),
+    ];
+    for (number, (file, alter)) in alterations.into_iter().enumerate() {
+        let altered = place.at(&format!("altered-{number}"));
+        copy_folder(&backup, &altered);
+        let mut bytes = fs::read(altered.join(file)).unwrap();
+        alter(&mut bytes);
+        fs::write(altered.join(file), bytes).unwrap();
+        assert_damaged(&altered, &place.at(&format!("target-{number}")));
+    }
+    let altered = place.at("altered");
+    copy_folder(&backup, &altered);
+    fs::remove_file(altered.join(&segment)).unwrap();
+    assert_damaged(&altered, &place.at("target"));
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let (mut server, place) = sample();
+    let (backup, data) = (place.at("backup"), server.data_dir());
+    // Into a backup, whole or not, and into any folder with something in it.
+    let cut = place.at("cut");
+    copy_folder(&backup, &cut);
+    fs::remove_file(cut.join("manifest.json")).unwrap();
+    for used in [&backup, &cut, &data] {
+        let before = contents(used);
+        let refused = back_up(&data, used, &[]);
+        assert_eq!(refused.code(), Some(FAILED), "{refused:?}");
+        assert!(refused.stderr.contains("not empty"), "{refused:?}");
+        assert_eq!(contents(used), before);
+    }
+    let records = export(&data);
+    let refused = restore(&backup, &data);
+    assert_eq!(refused.code(), Some(FAILED), "{refused:?}");
+    assert!(refused.stderr.contains("not empty"), "{refused:?}");
+    assert_eq!(export(&data), records);
+    server.start_again();
+    let refused = back_up_running(&server, &backup);
+    assert_eq!(refused.code(), Some(FAILED), "{refused:?}");
+    assert!(refused.stderr.contains("not empty"), "{refused:?}");
+    let refused = restore(&backup, &data);
+    assert_eq!(refused.code(), Some(DATA_IN_USE), "{refused:?}");
+    assert_eq!(server.sequence(), records.len() as u64);
+    // The first backup is as good as it was.
+    assert_eq!(restore(&backup, &place.at("restored")).code(), Some(0));
+}
+
+#[test]
+fn only_the_server_of_that_data_directory_backs_it_up() {
+    let (server, other) = (Server::start(), Server::start());
+    let place = Place::new();
+    let port = other.address().port().to_string();
+    let backup = place.at("backup");
+    let refused = back_up(&server.data_dir(), &backup, &["--port", &port]);
+    assert_eq!(refused.code(), Some(FAILED), "{refused:?}");
+    assert!(
+        refused.stderr.contains("another data directory"),
+        "{refused:?}"
+    );
+    assert!(!backup.exists());
+    // Nobody listens there.
+    let refused = back_up(&server.data_dir(), &backup, &["--port", "1"]);
+    assert_eq!(refused.code(), Some(DATA_IN_USE), "{refused:?}");
+    assert!(refused.stderr.contains("--port"), "{refused:?}");
+    let refused = back_up(&place.at("missing"), &backup, &[]);
+    assert_eq!(refused.code(), Some(FAILED), "{refused:?}");
+    assert!(refused.stderr.contains("no journal"), "{refused:?}");
+    for wrong in [&["backup"][..], &["restore"], &["restore", "--to", "x"]] {
+        let refused = executable::run(wrong, &[]);
+        assert_eq!(refused.code(), Some(MISCONFIGURED), "{refused:?}");
+    }
+}
+
+#[test]
+fn the_route_says_what_was_made_and_why_nothing_was() {
+    let server = Server::start();
+    let place = Place::new();
+    server.post("/accounts", &opening()).with(201);
+    let ask = |body: &Value| server.send(&Request::post("/admin/backup", body));
+    let backup = place.at("backup");
+    let whole = ask(&json!({"directory": backup})).ok();
+    assert_eq!(whole["sequence"], server.sequence());
+    let head = text(&server.get("/health").ok()["journal"], "head");
+    assert_eq!(text(&whole, "head"), head);
+    ask(&json!({"directory": backup})).problem(409, "backup_refused");
+    ask(&json!({"directory": "backup"})).problem(400, "invalid_request");
+    ask(&json!({})).problem(400, "invalid_request");
+    ask(&json!({"directory": backup, "more": 1})).problem(400, "invalid_request");
+    let file = place.at("file");
+    fs::write(&file, "").unwrap();
+    ask(&json!({"directory": file})).problem(409, "backup_refused");
+    ask(&json!({"directory": "/\u{0}"})).problem(409, "backup_refused");
+}
+
+#[test]
+fn a_restore_that_was_interrupted_is_no_journal() {
+    let (_server, place) = sample();
+    let restored = place.at("restored");
+    assert_eq!(restore(&place.at("backup"), &restored).code(), Some(0));
+    // What lies there from the restore's beginning to its end.
+    fs::write(restored.join("journal/restoring"), "").unwrap();
+    let data = restored.to_str().unwrap();
+    for task in ["verify", "export", "serve"] {
+        let refused = executable::run(&[task, "--data-dir", data], &[("PORT", "0")]);
+        assert_eq!(refused.code(), Some(DATA_DAMAGED), "{task}: {refused:?}");
+        assert!(refused.stderr.contains("restore"), "{refused:?}");
+    }
+}
+
+/// A stopped server and a backup of it.
+fn sample() -> (Server, Place) {
+    let mut server = Server::start();
+    let (one, other) = (server.account_of(500), server.account());
+    for _ in 0..20 {
+        server.transfer(&one, &other, 3).ok();
+    }
+    let place = Place::new();
+    made(&back_up_running(&server, &place.at("backup")));
+    assert_eq!(server.stop().code(), Some(0));
+    (server, place)
+}
+
+fn back_up(data_dir: &Path, to: &Path, more: &[&str]) -> Finished {
+    let (data, to) = (data_dir.to_str().unwrap(), to.to_str().unwrap());
+    let all = [&["backup", "--data-dir", data, "--to", to][..], more].concat();
+    executable::run(&all, &[])
+}
+
+fn back_up_running(server: &Server, to: &Path) -> Finished {
+    let port = server.address().port().to_string();
+    back_up(&server.data_dir(), to, &["--port", &port])
+}
+
+fn restore(from: &Path, to: &Path) -> Finished {
+    let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
+    executable::run(&["restore", "--from", from, "--data-dir", to], &[])
+}
+
+#[track_caller]
+fn made(backup: &Finished) {
+    assert_eq!(backup.code(), Some(0), "{backup:?}");
+    assert!(
+        backup.stdout.starts_with("The backup is whole."),
+        "{backup:?}"
+    );
+}
+
+#[track_caller]
+fn assert_damaged(backup: &Path, target: &Path) {
+    let refused = restore(backup, target);
+    assert_eq!(refused.code(), Some(DATA_DAMAGED), "{refused:?}");
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused:?}");
+    assert_eq!(segments(target), 0);
+}
+
+#[track_caller]
+fn verify(data_dir: &Path, head: &str) {
+    let data = data_dir.to_str().unwrap();
+    let whole = executable::run(&["verify", "--data-dir", data, "--head", head], &[]);
+    assert_eq!(whole.code(), Some(0), "{whole:?}");
+}
+
+#[track_caller]
+fn export(data_dir: &Path) -> Vec<Value> {
+    let exported = executable::run(&["export", "--data-dir", data_dir.to_str().unwrap()], &[]);
+    assert_eq!(exported.code(), Some(0), "{}", exported.stderr);
+    let lines = exported.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// How many segments a data folder has.
+fn segments(data_dir: &Path) -> usize {
+    let names = fs::read_dir(data_dir.join("journal")).into_iter().flatten();
+    let names = names.map(|entry| entry.unwrap().path());
+    names
+        .filter(|path| path.extension().is_some_and(|end| end == "redb"))
+        .count()
+}
+
+/// The files of a folder, but for locks.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(contents(&path));
+        } else if !path.ends_with("LOCK") {
+            let bytes = fs::read(&path).unwrap();
+            all.push((path, bytes));
+        }
+    }
+    all.sort();
+    all
+}
+
+fn is_on_disk(folder: &Path, text: &str) -> bool {
+    contents(folder).iter().any(|(_, bytes)| {
+        let mut places = bytes
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == text.as_bytes()[0]);
+        places.any(|(at, _)| bytes[at..].starts_with(text.as_bytes()))
+    })
+}
