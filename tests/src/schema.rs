@@ -57,7 +57,11 @@ impl Document {
             .get(status.to_string())
             .or_else(|| answers.get("default"));
         let answer = answer.ok_or_else(|| format!("no answer {status} is described"))?;
-        let content = &self.resolve(answer)?["content"];
+        let answer = self.resolve(answer)?;
+        let content = &answer["content"];
+        if kind.is_empty() && content.is_null() {
+            return Ok(answer);
+        }
         let content = content.get(kind).or_else(|| content.get("*/*"));
         content.ok_or_else(|| format!("answer {status} is not described as {kind}"))
     }

@@ -22,7 +22,7 @@ fn a_path_that_is_none_is_no_route() {
         "/transfers/7/nothing",
         "/ledger",
         "/admin",
-        "/operations",
+        "/operators",
         "/problems/no-such-code",
         "/accounts%2f7",
         "/../etc/passwd",

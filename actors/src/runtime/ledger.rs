@@ -271,6 +271,13 @@ impl Ledger {
     /// The journal failed: whoever waits learns that the outcome is unknown.
     pub fn fail(self: &Rc<Self>) {
         self.failed.set(true);
+        let accepted = std::mem::take(&mut *self.accepted.borrow_mut());
+        for envelope in accepted.into_values().flat_map(|accepted| accepted.waiting) {
+            self.send(
+                Reply::Unavailable(Unavailable::OutcomeUnknown),
+                &envelope.reply_to,
+            );
+        }
         let held: Vec<Held> = self.waiting.borrow_mut().drain().collect();
         for held in held {
             let reply_to = match &held {

@@ -16,7 +16,7 @@ use super::seat::{Phase, Seat};
 use super::waiting::Held;
 use crate::entities::{self, Asked, Stamp, State, Stop};
 use crate::messages::{
-    Change, Code, Command, EntityId, Outcome, PersonalRow, Posting, Record, Rejection,
+    Change, Code, Command, EntityId, Execution, Outcome, PersonalRow, Posting, Record, Rejection,
 };
 
 /// How a turn went.
@@ -278,6 +278,13 @@ impl Ledger {
                 // Before anything was done: the copies are dropped with the verdict.
                 tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
                 self.queued.borrow_mut().remove(&record.operation_id);
+                if let (Some(execution), false) =
+                    (execution, matches!(record.outcome, Outcome::Refused(_)))
+                {
+                    seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
+                    self.give_up(record, execution, stamp, reply_to);
+                    return;
+                }
                 self.send(Reply::Unavailable(Unavailable::TooLarge), &reply_to);
                 seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
                 return;
@@ -314,6 +321,31 @@ impl Ledger {
         if let Some(execution) = execution {
             self.executed(execution);
         }
+    }
+
+    /// Ends a command that was accepted and whose effect makes too large a record: it failed.
+    fn give_up(
+        self: &Rc<Self>,
+        mut record: Record,
+        execution: Execution,
+        stamp: Stamp,
+        reply_to: ReplyTo,
+    ) {
+        let detail = "its record would be larger than a record may be";
+        record.outcome = Outcome::Refused(Rejection::new(Code::ActorFaulted, detail));
+        (record.changes, record.postings) = (Vec::new(), Vec::new());
+        if let Err(error) = self.append(&record, None, None) {
+            tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
+        }
+        let decided = Decided {
+            record,
+            stored: true,
+            replayed: false,
+            dry_run: false,
+            holder: None,
+        };
+        self.hold(stamp.sequence, Held::Answer(Box::new(decided), reply_to));
+        self.executed(execution);
     }
 
     /// Refuses a command that was not begun in time; its operation tells so.
