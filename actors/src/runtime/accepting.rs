@@ -12,6 +12,7 @@ use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
 use super::reply::{Operation, Page};
 use super::seat::Seat;
+use super::waiting::Held;
 use tokio::sync::oneshot;
 
 use crate::entities::{self, Stamp};
@@ -30,7 +31,7 @@ pub(super) struct Accepted {
     /// What was asked, and when it was accepted.
     pub(super) queued: Queued,
     /// Repeats of its key that wait for its outcome.
-    pub(super) waiting: Vec<Box<Envelope>>,
+    pub(super) waiting: Vec<Held>,
 }
 
 impl Ledger {
@@ -227,8 +228,10 @@ impl Ledger {
     /// Notes that a command was executed: whoever repeated it gets its answer.
     pub(super) fn executed(self: &Rc<Self>, execution: Execution) {
         let accepted = self.accepted.borrow_mut().remove(&execution.accepted);
-        for envelope in accepted.into_iter().flat_map(|accepted| accepted.waiting) {
-            self.join(envelope, execution.accepted);
+        for held in accepted.into_iter().flat_map(|accepted| accepted.waiting) {
+            if let Held::Replay(envelope, sequence) = held {
+                self.join(envelope, sequence);
+            }
         }
     }
 }

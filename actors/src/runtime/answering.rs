@@ -76,7 +76,7 @@ impl Ledger {
             && let Some(accepted) = self.accepted.borrow_mut().get_mut(&sequence)
         {
             envelope.reply_to.slot.join(accepted.operation);
-            accepted.waiting.push(envelope);
+            accepted.waiting.push(Held::Replay(envelope, sequence));
             return;
         }
         if let Some(first) = self.waiting.borrow().operation_of(sequence) {

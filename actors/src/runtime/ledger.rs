@@ -272,13 +272,9 @@ impl Ledger {
     pub fn fail(self: &Rc<Self>) {
         self.failed.set(true);
         let accepted = std::mem::take(&mut *self.accepted.borrow_mut());
-        for envelope in accepted.into_values().flat_map(|accepted| accepted.waiting) {
-            self.send(
-                Reply::Unavailable(Unavailable::OutcomeUnknown),
-                &envelope.reply_to,
-            );
-        }
-        let held: Vec<Held> = self.waiting.borrow_mut().drain().collect();
+        let accepted = accepted.into_values().flat_map(|accepted| accepted.waiting);
+        let mut held: Vec<Held> = self.waiting.borrow_mut().drain().collect();
+        held.extend(accepted);
         for held in held {
             let reply_to = match &held {
                 Held::Answer(_, reply_to) => reply_to,
