@@ -102,7 +102,7 @@ impl Socket {
     /// # Panics
     /// When it is in parts, masked, or longer than 65,535 bytes.
     #[track_caller]
-    pub fn next(&mut self) -> io::Result<Frame> {
+    pub fn frame(&mut self) -> io::Result<Frame> {
         let head = self.0.read_bytes(2)?;
         assert_eq!(head[0] & 0xf0, 0x80, "a whole frame, no extension");
         let length = match head[1] {
@@ -125,7 +125,7 @@ impl Socket {
     /// When it is anything else.
     #[track_caller]
     pub fn json(&mut self) -> Value {
-        let frame = self.next().expect("a frame");
+        let frame = self.frame().expect("a frame");
         assert_eq!(frame.kind, TEXT, "{frame:?}");
         serde_json::from_slice(&frame.payload).expect("JSON")
     }
@@ -136,11 +136,11 @@ impl Socket {
     /// When anything else comes.
     #[track_caller]
     pub fn closed(&mut self) -> u16 {
-        let frame = self.next().expect("a frame");
+        let frame = self.frame().expect("a frame");
         assert_eq!(frame.kind, CLOSE, "{frame:?}");
         // It may be gone already.
         let _ = self.send(CLOSE, &frame.payload[..2]);
-        assert!(self.next().is_err(), "something follows the close");
+        assert!(self.frame().is_err(), "something follows the close");
         u16::from_be_bytes([frame.payload[0], frame.payload[1]])
     }
 

@@ -71,7 +71,7 @@ fn what_is_pending_is_told_and_told_again_when_it_is_decided() {
         sockets[0].send(kind, b"hello").unwrap();
     }
     sockets[0].send(PING, b"there?").unwrap();
-    let pong = sockets[0].next().unwrap();
+    let pong = sockets[0].frame().unwrap();
     assert_eq!((pong.kind, &*pong.payload), (PONG, &b"there?"[..]));
     assert!(sockets.iter_mut().all(Socket::is_silent));
     // Some go, well and badly.
@@ -194,12 +194,12 @@ fn a_client_that_is_silent_is_dropped_and_one_that_answers_is_not() {
     assert_eq!(silent.json()["status"], "pending");
     assert_eq!(lively.json()["status"], "pending");
     for _ in 0..4 {
-        let frame = lively.next().unwrap();
+        let frame = lively.frame().unwrap();
         assert_eq!(frame.kind, PING);
         lively.send(PONG, &frame.payload).unwrap();
     }
-    assert_eq!(silent.next().unwrap().kind, PING);
-    assert!(silent.next().is_err(), "it was not dropped");
+    assert_eq!(silent.frame().unwrap().kind, PING);
+    assert!(silent.frame().is_err(), "it was not dropped");
     Switch::HoldJournal.off(faulty.switches());
     assert_eq!(lively.json()["status"], "completed");
     assert_eq!(lively.closed(), NORMAL);
