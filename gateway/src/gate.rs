@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use crate::headers::{self, REQUEST_ID, TRACEPARENT};
 use crate::metrics::CONNECTIONS;
 use crate::problem::{PROBLEM_TYPE, Problem};
+use crate::websocket::Talk;
 
 /// What an area's service is.
 pub trait Serve:
@@ -47,6 +48,8 @@ pub struct Answered {
     pub response: Response,
     /// Whether a part of the request's body may not have been read.
     pub unread: bool,
+    /// What follows where the answer turns the connection into a WebSocket.
+    pub talk: Option<Talk>,
 }
 
 impl<S: Serve> Gate<S> {
@@ -92,15 +95,21 @@ impl<S: Serve> Gate<S> {
         if let Some(trace) = trace {
             headers.insert(TRACEPARENT, trace);
         }
+        let is_opened = status == StatusCode::SWITCHING_PROTOCOLS;
         let unread = has_body && !status.is_success();
         let is_last =
             spare || status == StatusCode::PAYLOAD_TOO_LARGE || self.gateway.is_stopping();
-        if is_last {
+        if is_last && !is_opened {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let seconds = SystemClock.nanos().saturating_sub(began) as f64 / 1e9;
         self.gateway.metrics.answered(route, status, seconds);
-        Answered { response, unread }
+        let talk = is_opened.then(|| response.extensions_mut().remove());
+        Answered {
+            talk: talk.flatten(),
+            response,
+            unread,
+        }
     }
 
     /// Has the route's area handle a request.

@@ -1,6 +1,7 @@
 //! What all requests share: the core, the limits, the measurements and the pages made at the start.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -121,6 +122,15 @@ impl Gateway {
     /// Whether it is stopping.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Waits until the server stops.
+    pub async fn stopped(&self) {
+        let mut told = pin!(self.stop.notified());
+        told.as_mut().enable();
+        if !self.is_stopping() {
+            told.await;
+        }
     }
 
     /// Wakes whoever polled it when the server stops. Poll it before asking [`Self::is_stopping`].

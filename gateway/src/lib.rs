@@ -38,6 +38,7 @@ mod serve;
 mod server;
 mod stopping;
 mod verify;
+mod websocket;
 
 pub use cli::{Arguments, Task};
 pub use exit::Exit;

@@ -251,6 +251,16 @@ impl Connection {
         self.stream.get_mut().shutdown(Shutdown::Write)
     }
 
+    /// Reads that many bytes.
+    ///
+    /// # Errors
+    /// What the system says; `UnexpectedEof` when the server closes before.
+    pub fn read_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Whether the server has closed this connection, or sent something unasked.
     pub fn is_stale(&mut self) -> bool {
         let stream = self.stream.get_mut();
@@ -374,7 +384,8 @@ impl Client {
     pub fn try_send(&self, request: &Request) -> io::Result<Response> {
         let mut connection = self.connection()?;
         let response = connection.send(request)?;
-        if response.header("connection") != Some("close") {
+        let is_http = response.status != 101;
+        if is_http && response.header("connection") != Some("close") {
             self.idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

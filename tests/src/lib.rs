@@ -19,3 +19,4 @@ pub mod server;
 pub mod sim;
 pub mod small_disk;
 mod watchdog;
+pub mod websocket;

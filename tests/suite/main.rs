@@ -43,3 +43,4 @@ mod transfers;
 mod verify;
 mod views;
 mod wallets;
+mod websockets;

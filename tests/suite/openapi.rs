@@ -6,6 +6,7 @@ use florin_tests::bank::{UNKNOWN_ID, opening, text};
 use florin_tests::http::{Client, Request, Response};
 use florin_tests::schema::Document;
 use florin_tests::server::Shared;
+use florin_tests::websocket;
 use serde_json::json;
 
 static SERVER: Shared = Shared::new();
@@ -38,6 +39,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/accounts/{id}/async-deposit"),
     ("GET", "/operations"),
     ("GET", "/operations/{id}/events"),
+    ("GET", "/operations/{id}/ws"),
     ("POST", "/accounts/transfer"),
     ("POST", "/transfers"),
     ("GET", "/transfers/{id}"),
@@ -351,6 +353,8 @@ fn walk_many(walk: &mut Walk<'_>) {
     walk.get("/operations?status=posted", "");
     for target in [id.as_str(), UNKNOWN_ID, "7"] {
         walk.get("/operations/{id}/events", target);
+        walk.get("/operations/{id}/ws", target);
+        walk.send("GET", "/operations/{id}/ws", &websocket::request(target));
         walk.get("/operations/{id}", target);
     }
     let again = Request::get(&format!("/operations/{id}/events"));

@@ -596,6 +596,22 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         method: Method::GET,
+        path: "/operations/{id}/ws",
+        label: "GET /operations/{id}/ws",
+        area: Area::Operations,
+        name: "talkOperation",
+        summary: "Follows an operation by WebSocket: its state now, and its last one when it comes",
+        purpose: Purpose::Read,
+        answers: &[Answer {
+            status: 101,
+            when: "A WebSocket: texts, each an operation as `GET /operations/{id}` shows it, then a close: 1000 after the last state, 1001 to come again",
+            content_types: &[],
+            body: None,
+        }],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
         path: "/ledger/transactions/{id}",
         label: "GET /ledger/transactions/{id}",
         area: Area::Ledger,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use florin_actors::messages::OperationId;
-use florin_actors::runtime::within;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
+use hyper::upgrade::OnUpgrade;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
@@ -19,8 +19,9 @@ use crate::call::Call;
 use crate::cursor::Scope;
 use crate::dto::{OperationBody, PageBody};
 use crate::problem::Problem;
+use crate::websocket::{self, Message, Opening};
 
-/// How often a stream of events looks whether the server stops.
+/// When to look again at an operation that was told decided and doesn't show it.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a stream of events without any shows that it lives.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -47,7 +48,20 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = events(id, Arc::clone(&call)).await;
             call.respond(outcome)
         });
+    let talk = warp::path!("operations" / OperationSegment / "ws")
+        .and(super::call())
+        .and(warp::ext::optional())
+        .then(|id, call: Arc<Call>, upgrade| async move {
+            let outcome = talk(id, Arc::clone(&call), upgrade).await;
+            let is_refused = outcome.is_err();
+            let mut response = call.respond(outcome);
+            if is_refused {
+                websocket::name_version(&mut response);
+            }
+            response
+        });
     let routes = show.or(list).unify().or(events).unify();
+    let routes = routes.or(talk).unify();
     warp::get().and(routes).boxed()
 }
 
@@ -101,19 +115,40 @@ async fn events(id: OperationSegment, call: Arc<Call>) -> Result<Response, Probl
     Ok(streamed(changes(id, call, Some(now))))
 }
 
-fn streamed(
-    events: impl Stream<Item = Result<Event, Infallible>> + Send + Sync + 'static,
-) -> Response {
+fn streamed(operations: impl Stream<Item = OperationBody> + Send + Sync + 'static) -> Response {
     let alive = warp::sse::keep_alive().interval(ALIVE);
+    let events = operations.map(|operation| {
+        let event = Event::default().event("operation").id(operation.status());
+        // A body of texts and numbers always becomes JSON.
+        Ok::<_, Infallible>(event.json_data(&operation).unwrap_or_default())
+    });
     warp::sse::reply(alive.stream(events)).into_response()
 }
 
-/// The events of an operation: `now`, if it is to be told, and whatever follows.
+/// The same over a WebSocket.
+async fn talk(
+    id: OperationSegment,
+    call: Arc<Call>,
+    upgrade: Option<OnUpgrade>,
+) -> Result<Response, Problem> {
+    let id = id.id()?;
+    call.query()?;
+    let opening = Opening::read(&call.headers, upgrade.is_some())?;
+    let now = read(id, &call).await?;
+    let messages = changes(id, call, Some(now)).map(|operation| Message {
+        // A body of texts and numbers always becomes JSON.
+        text: serde_json::to_string(&operation).unwrap_or_default(),
+        is_last: !operation.is_pending(),
+    });
+    Ok(opening.answer(messages))
+}
+
+/// The states of an operation: `now`, if it is to be told, and the last one.
 fn changes(
     id: OperationId,
     call: Arc<Call>,
     now: Option<OperationBody>,
-) -> impl Stream<Item = Result<Event, Infallible>> + Send {
+) -> impl Stream<Item = OperationBody> + Send {
     let is_over = now.as_ref().is_some_and(|now| !now.is_pending());
     stream::unfold((now, is_over), move |(now, is_over)| {
         let call = Arc::clone(&call);
@@ -123,28 +158,25 @@ fn changes(
                 None if is_over => return None,
                 None => decided(id, &call).await?,
             };
-            let event = Event::default().event("operation").id(next.status());
-            // A body of texts and numbers always becomes JSON.
-            let event = event.json_data(&next).unwrap_or_default();
             let is_over = !next.is_pending();
-            Some((Ok(event), (None, is_over)))
+            Some((next, (None, is_over)))
         }
     })
 }
 
 /// The operation once it is decided; `None` when the server stops first.
 async fn decided(id: OperationId, call: &Call) -> Option<OperationBody> {
-    let core = &call.gateway.core;
     loop {
-        let told = within(LOOK, core.settled(id)).await;
-        if call.gateway.is_stopping() {
-            return None;
+        // Many may listen for long: each is woken once, by what it waits for or by the stop.
+        tokio::select! {
+            biased;
+            () = call.gateway.stopped() => return None,
+            () = call.gateway.core.settled(id) => {}
         }
-        if told.is_some() {
-            let operation = read(id, call).await.ok()?;
-            if !operation.is_pending() {
-                return Some(operation);
-            }
+        let operation = read(id, call).await.ok()?;
+        if !operation.is_pending() {
+            return Some(operation);
         }
+        tokio::time::sleep(LOOK).await;
     }
 }

@@ -1,6 +1,6 @@
 //! One connection: hyper's HTTP/1, watched over, ended well.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
@@ -21,8 +21,10 @@ use warp::http::Request;
 
 use super::Bounds;
 use super::census::Place;
+use super::talk;
 use super::vigil::Vigil;
 use crate::gate::{Gate, Serve};
+use crate::websocket::Talk;
 
 /// The largest head; also how much of a body is read at a time.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -33,37 +35,59 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 pub async fn serve<S: Serve>(stream: TcpStream, place: Place, gate: Rc<Gate<S>>, bounds: Bounds) {
     let vigil = Rc::new(Vigil::new());
     let socket = Rc::new(RefCell::new(TokioIo::new(stream)));
-    {
+    let opened: Cell<Option<Talk>> = Cell::new(None);
+    // What hyper keeps of a connection goes before it turns into a WebSocket.
+    let opened = {
         let io = Watched {
             socket: Rc::clone(&socket),
             vigil: Rc::clone(&vigil),
         };
-        let spare = place.spare;
+        let (spare, opened) = (place.spare, &opened);
         let service = service_fn(|request: Request<Incoming>| {
             let (gate, vigil) = (Rc::clone(&gate), Rc::clone(&vigil));
             vigil.began();
             async move {
                 let answered = gate.answer(request, spare).await;
                 vigil.answered(answered.unread);
+                if answered.talk.is_some() {
+                    opened.set(answered.talk);
+                }
                 Ok::<_, Infallible>(answered.response)
             }
         });
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             .pipeline_flush(true)
             .half_close(true)
             .header_read_timeout(None)
             .max_buf_size(BUFFER_BYTES_MAX)
             .serve_connection(io, service);
-        watch(pin!(connection), &vigil, &gate, &bounds).await;
-    }
-    if vigil.is_unread() {
+        let is_whole = watch(Pin::new(&mut connection), &vigil, &gate, &bounds).await;
+        let talk = opened.take().filter(|_| is_whole);
+        // A client that already sent more didn't wait for the answer as it must, and hyper may hold
+        // the answer back for it: nothing of that can be told apart, the connection closes.
+        talk.filter(|_| connection.into_parts().read_buf.is_empty())
+    };
+    if let Some(talk) = opened {
+        // Nothing else has the socket any more.
+        if let Some(socket) = Rc::into_inner(socket) {
+            let stream = socket.into_inner().into_inner();
+            // In a box: of all connections few become one.
+            Box::pin(talk::run(stream, talk, gate.gateway(), bounds.idle)).await;
+        }
+    } else if vigil.is_unread() {
         drain(&socket, bounds.drained_bytes_max).await;
     }
     drop(place);
 }
 
-/// Drives a connection to its end: its own, past its bounds, or with the server.
-async fn watch<C, S>(mut connection: Pin<&mut C>, vigil: &Vigil, gate: &Gate<S>, bounds: &Bounds)
+/// Drives a connection to its end: its own, past its bounds, or with the server. Whether it was its
+/// own, with nothing amiss.
+async fn watch<C, S>(
+    mut connection: Pin<&mut C>,
+    vigil: &Vigil,
+    gate: &Gate<S>,
+    bounds: &Bounds,
+) -> bool
 where
     C: Future<Output = hyper::Result<()>> + GracefulShutdown,
     S: Serve,
@@ -84,19 +108,19 @@ where
             told = true;
             connection.as_mut().shut_down();
         }
-        if connection.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            return Poll::Ready(ended.is_ok());
         }
         while alarm.is_elapsed() {
             if vigil.is_over(bounds) {
-                return Poll::Ready(());
+                return Poll::Ready(false);
             }
             alarm.as_mut().reset(Instant::now() + interval);
             let _ = alarm.as_mut().poll(context);
         }
         Poll::Pending
     })
-    .await;
+    .await
 }
 
 /// A connection that can be asked to end with its present answer.

@@ -1,0 +1,235 @@
+//! `GET /operations/{id}/ws`: an operation followed by WebSocket.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use florin_tests::bank::{UNKNOWN_ID, text};
+use florin_tests::executable::STOP_BOUND;
+use florin_tests::faulty::Switch;
+use florin_tests::http::{Client, Request};
+use florin_tests::server::{Server, Shared};
+use florin_tests::websocket::{self, CLOSE, PING, PONG, Socket};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::switched::{Faulty, deposit};
+
+static SERVER: Shared = Shared::new();
+
+/// What a close says.
+const NORMAL: u16 = 1000;
+const AWAY: u16 = 1001;
+const PROTOCOL: u16 = 1002;
+const SIZE: u16 = 1009;
+
+/// An operation that was decided.
+#[track_caller]
+fn decided(client: &Client, account: &str) -> Value {
+    let made = client.send(&deposit(account, 7)).ok();
+    let id = text(&made, "operation_id");
+    client.get(&format!("/operations/{id}")).ok()
+}
+
+/// An operation that stays pending while the journal is held up.
+#[track_caller]
+fn held(client: &Client, account: &str) -> String {
+    let request = deposit(account, 7).header("Prefer", "wait=1");
+    let problem = client.send(&request).problem(504, "confirmation_timeout");
+    text(&problem, "operation_id")
+}
+
+/// The bytes of memory that a server has.
+fn memory(server: &Server) -> u64 {
+    let path = format!("/proc/{}/status", server.pid().as_raw_nonzero());
+    let status = fs::read_to_string(path).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn what_was_decided_is_told_once_and_then_it_closes() {
+    let server = SERVER.server();
+    let operation = decided(&server, &server.account());
+    let mut socket = Socket::open(&server, &text(&operation, "operation_id"));
+    assert_eq!(socket.json(), operation);
+    assert_eq!(socket.closed(), NORMAL);
+}
+
+#[test]
+fn what_is_pending_is_told_and_told_again_when_it_is_decided() {
+    let faulty = Faulty::start(&[]);
+    let account = faulty.server.account();
+    Switch::HoldJournal.on(faulty.switches());
+    let id = held(&faulty.server, &account);
+    let mut sockets: Vec<Socket> = (0..20).map(|_| Socket::open(&faulty.server, &id)).collect();
+    for socket in &mut sockets {
+        assert_eq!(socket.json()["status"], "pending");
+    }
+    // What a client says is of no interest, but that it is there.
+    for kind in [1, 2, PONG] {
+        sockets[0].send(kind, b"hello").unwrap();
+    }
+    sockets[0].send(PING, b"there?").unwrap();
+    let pong = sockets[0].frame().unwrap();
+    assert_eq!((pong.kind, &*pong.payload), (PONG, &b"there?"[..]));
+    assert!(sockets.iter_mut().all(Socket::is_silent));
+    // Some go, well and badly.
+    let mut leaving = sockets.split_off(10);
+    leaving[0].send(CLOSE, &NORMAL.to_be_bytes()).unwrap();
+    assert_eq!(leaving[0].closed(), NORMAL);
+    drop(leaving);
+    Switch::HoldJournal.off(faulty.switches());
+    for socket in &mut sockets {
+        let told = socket.json();
+        assert_eq!(told["status"], "completed");
+        let path = format!("/operations/{id}");
+        assert_eq!(told, faulty.server.get(&path).ok());
+        assert_eq!(socket.closed(), NORMAL);
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_answer_is_hung_up_on() {
+    let server = SERVER.server();
+    let operation = decided(&server, &server.account());
+    let id = text(&operation, "operation_id");
+    let mut bytes = websocket::request(&id).bytes();
+    // A close without a reason, masked with zeros.
+    bytes.extend([0x80 | CLOSE, 0x80, 0, 0, 0, 0]);
+    let mut connection = server.connect();
+    connection.write(&bytes).unwrap();
+    let answer = connection.read();
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(server.get("/health/live").status, 200);
+}
+
+#[test]
+fn what_is_no_opening_is_refused_as_any_request() {
+    let server = SERVER.server();
+    let operation = decided(&server, &server.account());
+    let id = text(&operation, "operation_id");
+    let path = format!("/operations/{id}/ws");
+    let plain = server.get(&path);
+    let problem = plain.problem(400, "invalid_request");
+    assert_eq!(problem["field"], "Upgrade");
+    assert_eq!(plain.header("sec-websocket-version"), Some("13"));
+    let open = |version: &str, key: &str| {
+        Request::get(&path)
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", version)
+            .header("Sec-WebSocket-Key", key)
+    };
+    let key = "AAAAAAAAAAAAAAAAAAAAAA==";
+    for (request, field) in [
+        (open("8", key), "Sec-WebSocket-Version"),
+        (open("13", "short"), "Sec-WebSocket-Key"),
+        (open("13", key).body("{}"), "content-length"),
+    ] {
+        let problem = server.send(&request).problem(400, "invalid_request");
+        assert_eq!(problem["field"], field);
+    }
+    let old = String::from_utf8(websocket::request(&id).bytes()).unwrap();
+    let mut connection = server.connect();
+    let old = old.replace("HTTP/1.1", "HTTP/1.0");
+    connection.write(old.as_bytes()).unwrap();
+    let line = b"HTTP/1.0 400 Bad Request";
+    assert_eq!(connection.read_bytes(line.len()).unwrap(), line);
+    server
+        .send(&websocket::request(UNKNOWN_ID))
+        .problem(404, "not_found");
+    server
+        .send(&websocket::request("7"))
+        .problem(400, "invalid_id");
+    server
+        .post(&path, &Value::Null)
+        .problem(405, "method_not_allowed");
+}
+
+#[test]
+fn frames_that_are_too_long_or_malformed_close_it_and_take_no_memory() {
+    let faulty = Faulty::start(&[]);
+    let account = faulty.server.account();
+    Switch::HoldJournal.on(faulty.switches());
+    let id = held(&faulty.server, &account);
+    let before = memory(&faulty.server);
+    for length in [4_097, 100_000_000, u64::MAX >> 1] {
+        let mut socket = Socket::open(&faulty.server, &id);
+        socket.json();
+        socket.begin(2, length).unwrap();
+        assert_eq!(socket.closed(), SIZE, "{length}");
+    }
+    let mut flooding = Socket::open(&faulty.server, &id);
+    flooding.begin(2, 100_000_000).unwrap();
+    let some = vec![0; 1 << 20];
+    let sent = (0..100).take_while(|_| flooding.write(&some).is_ok());
+    assert!(sent.count() < 100, "all of it was read");
+    // Not masked, of no kind, with an extension, a ping that is too long.
+    let long_ping = [&[0x89, 0xfe, 0, 126][..], &[0; 130]].concat();
+    for bytes in [
+        &[0x81, 1, b'x'][..],
+        &[0x83, 0x80, 0, 0, 0, 0],
+        &[0xc1, 0x80, 0, 0, 0, 0],
+        &long_ping,
+    ] {
+        let mut socket = Socket::open(&faulty.server, &id);
+        socket.json();
+        socket.write(bytes).unwrap();
+        assert_eq!(socket.closed(), PROTOCOL, "{bytes:?}");
+    }
+    let taken = memory(&faulty.server).saturating_sub(before);
+    assert!(taken < 16 << 20, "{taken} bytes");
+    Switch::HoldJournal.off(faulty.switches());
+}
+
+#[test]
+fn a_client_that_is_silent_is_dropped_and_one_that_answers_is_not() {
+    let faulty = Faulty::start(&[("gateway.keep_alive_idle_seconds_max", "2")]);
+    let account = faulty.server.account();
+    Switch::HoldJournal.on(faulty.switches());
+    let id = held(&faulty.server, &account);
+    let mut silent = Socket::open(&faulty.server, &id);
+    let mut lively = Socket::open(&faulty.server, &id);
+    assert_eq!(silent.json()["status"], "pending");
+    assert_eq!(lively.json()["status"], "pending");
+    for _ in 0..4 {
+        let frame = lively.frame().unwrap();
+        assert_eq!(frame.kind, PING);
+        lively.send(PONG, &frame.payload).unwrap();
+    }
+    assert_eq!(silent.frame().unwrap().kind, PING);
+    assert!(silent.frame().is_err(), "it was not dropped");
+    Switch::HoldJournal.off(faulty.switches());
+    assert_eq!(lively.json()["status"], "completed");
+    assert_eq!(lively.closed(), NORMAL);
+}
+
+#[test]
+fn many_that_listen_are_cheap_and_do_not_hold_up_a_stop() {
+    let mut faulty = Faulty::start(&[]);
+    let account = faulty.server.account();
+    Switch::HoldJournal.on(faulty.switches());
+    let id = held(&faulty.server, &account);
+    let before = memory(&faulty.server);
+    let count = 700;
+    let mut sockets: Vec<Socket> = (0..count)
+        .map(|_| Socket::open(&faulty.server, &id))
+        .collect();
+    for socket in &mut sockets {
+        assert_eq!(socket.json()["status"], "pending");
+    }
+    let each = memory(&faulty.server).saturating_sub(before) / count;
+    assert!(each < 32 << 10, "{each} bytes for each");
+    assert_eq!(faulty.server.get("/health/live").status, 200);
+    faulty.server.signal(Signal::TERM);
+    let told = Instant::now();
+    for socket in &mut sockets {
+        assert_eq!(socket.closed(), AWAY);
+    }
+    assert!(told.elapsed() < Duration::from_secs(10));
+    Switch::HoldJournal.off(faulty.switches());
+    let status = faulty.server.ended_within(STOP_BOUND);
+    let status = status.expect("it ends within its bound");
+    assert_eq!(status.code(), Some(0), "{}", faulty.server.log());
+}
