@@ -1,12 +1,12 @@
-//! A thousand seeds of the simulator, on every core. `florin-sim` runs more of them, or one with
+//! Five thousand seeds of the simulator, on every core. `florin-sim` runs more of them, or one with
 //! its trace.
 
 use florin_tests::sim;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 5_000;
 
 #[test]
-fn a_thousand_seeds_keep_every_promise() {
+fn five_thousand_seeds_keep_every_promise() {
     let totals = sim::crew::run_many(0, |seed, totals| seed < SEEDS && totals.broken.is_empty());
     if let Some(failure) = totals.broken.first() {
         panic!("{failure}");
