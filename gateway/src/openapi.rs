@@ -249,7 +249,9 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
                     "If-Match",
                     "The version that the entity must have, in quotes, of a transfer its source's; \
                      or `*`: any",
-                    version.pattern(Some(r#"^("[0-9]{1,19}"|\*)$"#)),
+                    version
+                        .pattern(Some(r#"^("[0-9]{1,19}"|\*)$"#))
+                        .examples([json!("\"3\"")]),
                 ));
             }
             all.push(header(

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::values::{
     Amount, CountryCode, CurrencyCode, Id, Key, Name, OverdraftLimit, Pairs, Reference, Seconds,
-    UpTo, given,
+    UpTo, given, object,
 };
 
 /// Opens an account.
@@ -208,6 +208,7 @@ pub struct OpenWalletRequest {
     /// How far below zero it may go; 0 where not given.
     pub overdraft_limit: Option<OverdraftLimit>,
     /// What may move at a time and in a day, and gather; without limit where not given.
+    #[serde(default, deserialize_with = "object")]
     pub limits: Option<LimitsRequest>,
     /// The same as the header `Idempotency-Key`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
@@ -223,6 +224,7 @@ pub struct UpdateWalletRequest {
     /// The new overdraft limit; it may lie above what is owed already.
     pub overdraft_limit: Option<OverdraftLimit>,
     /// Changes the limits that are given.
+    #[serde(default, deserialize_with = "object")]
     pub limits: Option<LimitsRequest>,
     /// The same as the header `Idempotency-Key`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
