@@ -90,7 +90,10 @@ fn not_json(error: &serde_json::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dto::{KeyOnlyRequest, MoneyRequest, OpenAccountRequest, TransferRequest};
+    use crate::dto::{
+        BatchRequest, KeyOnlyRequest, MoneyRequest, OpenAccountRequest, OpenWalletRequest,
+        TransactionRequest, TransferRequest,
+    };
 
     fn refused<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> Problem {
         parse::<T>(body.as_bytes()).unwrap_err()
@@ -163,6 +166,30 @@ mod tests {
         }
         assert!(parse::<MoneyRequest>(b"{\"amount\":1,\"reference\":\"\xff\"}").is_err());
         assert!(parse::<KeyOnlyRequest>(b"").is_ok());
+    }
+
+    #[test]
+    fn an_array_is_no_object_anywhere_in_a_body() {
+        let id = "01901234-5678-7fff-bfff-ffffffffffa5";
+        let limits = |limits: &str| {
+            let body = format!(r#"{{"customer_id":"{id}","limits":{limits}}}"#);
+            parse::<OpenWalletRequest>(body.as_bytes())
+        };
+        assert_eq!(limits("[null,5]").unwrap_err().field(), Some("limits"));
+        let unknown = limits(r#"{"per_year":1}"#).unwrap_err();
+        assert_eq!(unknown.field(), Some("limits.per_year"));
+        assert!(limits("null").is_ok_and(|request| request.limits.is_none()));
+        assert!(limits(r#"{"per_day":5}"#).is_ok_and(|request| request.limits.is_some()));
+
+        let leg = format!(r#"{{"legs":[["{id}","{id}",5]]}}"#);
+        let problem = refused::<TransactionRequest>(&leg);
+        assert_eq!(problem.field(), Some("legs[0]"));
+        let item = format!(r#"{{"atomic":true,"transfers":[["{id}","{id}",5]]}}"#);
+        let problem = refused::<BatchRequest>(&item);
+        assert_eq!(problem.field(), Some("transfers[0]"));
+        let item = format!(r#"{{"atomic":true,"transfers":[{{"from":"{id}","amount":0}}]}}"#);
+        let problem = refused::<BatchRequest>(&item);
+        assert_eq!(problem.field(), Some("transfers[0].amount"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document: made from the table of routes and the types of the bodies.
 
+use florin_actors::messages::Kind;
 use serde_json::json;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
@@ -131,8 +132,7 @@ fn success(endpoint: &Endpoint, answer: &Answer) -> Response {
         response = response.content(*content_type, content.clone());
     }
     let is_command = matches!(endpoint.purpose, Purpose::Command { .. });
-    let is_resume = endpoint.name == "resumeActor";
-    if (is_command && !is_resume) || endpoint.name == "getAccount" {
+    if answer.status != 202 && names_a_version(endpoint) {
         response = with_header(
             response,
             "ETag",
@@ -151,10 +151,24 @@ fn success(endpoint: &Endpoint, answer: &Answer) -> Response {
             "What was applied of `Prefer`",
         );
     }
-    if answer.status == 201 {
-        response = with_header(response, "Location", "Where it is now");
+    match answer.status {
+        201 => response = with_header(response, "Location", "Where it is now"),
+        202 => response = with_header(response, "Location", "The operation to follow"),
+        _ => {}
     }
     with_common_headers(response).build()
+}
+
+/// Whether its answers are about one entity, whose version they carry.
+fn names_a_version(endpoint: &Endpoint) -> bool {
+    match endpoint.purpose {
+        Purpose::Command { .. } => {
+            !["resumeActor", "transferBatch", "transact"].contains(&endpoint.name)
+        }
+        Purpose::Read => ["getAccount", "getWallet"].contains(&endpoint.name),
+        Purpose::ReadAt => true,
+        _ => false,
+    }
 }
 
 fn refusal<'a>(endpoint: &Endpoint, codes: impl Iterator<Item = &'a ProblemCode>) -> Response {
@@ -222,14 +236,22 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
         .collect();
     match &endpoint.purpose {
         Purpose::Command { precondition, .. } => {
-            all.push(header(
+            let key = ObjectBuilder::new().schema_type(Type::String);
+            let key = key.min_length(Some(1)).max_length(Some(255));
+            all.push(header_like(
                 "Idempotency-Key",
                 "1 to 255 visible ASCII characters: the same key and request are done once",
+                key.pattern(Some("^[!-~]+$")),
             ));
             if *precondition {
-                all.push(header(
+                let version = ObjectBuilder::new().schema_type(Type::String);
+                all.push(header_like(
                     "If-Match",
-                    "The version that the entity must have, in quotes; of a transfer its source's",
+                    "The version that the entity must have, in quotes, of a transfer its source's; \
+                     or `*`: any",
+                    version
+                        .pattern(Some(r#"^("[0-9]{1,19}"|\*)$"#))
+                        .examples([json!("\"3\"")]),
                 ));
             }
             all.push(header(
@@ -253,14 +275,19 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
                 .default(Some(json!(50)));
             all.push(query("limit", "Entries of this part", limit));
             let text = || ObjectBuilder::new().schema_type(Type::String);
-            all.push(query("cursor", "`next_cursor` of the part before", text()));
+            let cursor = text().min_length(Some(1)).pattern(Some("^[A-Za-z0-9_-]+$"));
+            all.push(query("cursor", "`next_cursor` of the part before", cursor));
             for filter in *filters {
                 let schema = match (filter.values, filter.format) {
                     ([], "") => text(),
                     ([], format) => text().format(Some(SchemaFormat::Custom(format.to_owned()))),
                     (values, _) => text().enum_values(Some(values.iter().copied())),
                 };
-                all.push(query(filter.name, "Only such entries", schema));
+                let mut filtered = query(filter.name, "Only such entries", schema);
+                if filter.required {
+                    filtered.required = Required::True;
+                }
+                all.push(filtered);
             }
         }
         Purpose::ReadAt => {
@@ -268,6 +295,10 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
             let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
             let what = "A time that has come, RFC 3339 with its zone; now where not given";
             all.push(query("at", what, time));
+        }
+        Purpose::Read if endpoint.name == "followOperation" => {
+            let what = "The last event that came; the same state is not sent again";
+            all.push(header("Last-Event-ID", what));
         }
         Purpose::Task { .. } | Purpose::Read | Purpose::Page | Purpose::File => {}
     }
@@ -283,6 +314,7 @@ fn path_parameter(name: &str) -> Parameter {
     let schema = ObjectBuilder::new().schema_type(Type::String);
     let schema = match name {
         "id" => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
+        "kind" => schema.enum_values(Some(Kind::ALL.map(|kind| kind.name()))),
         _ => schema,
     };
     let parameter = ParameterBuilder::new()
@@ -305,13 +337,21 @@ fn query(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
 }
 
 fn header(name: &str, description: &str) -> Parameter {
+    header_like(
+        name,
+        description,
+        ObjectBuilder::new().schema_type(Type::String),
+    )
+}
+
+fn header_like(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
     let parameter = ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header);
     let parameter = parameter
         .required(Required::False)
         .description(Some(description));
-    parameter.schema(Some(text_schema())).build()
+    parameter.schema(Some(schema.build())).build()
 }
 
 #[cfg(test)]
@@ -389,5 +429,78 @@ mod tests {
                 assert_eq!(schema["additionalProperties"], false, "{name}");
             }
         }
+    }
+
+    /// What the document says of a parameter.
+    fn parameter(document: &Value, path: &str, method: &str, name: &str) -> Value {
+        let parameters = &document["paths"][path][method]["parameters"];
+        let mut parameters = parameters.as_array().unwrap().iter();
+        let found = parameters.find(|parameter| parameter["name"] == name);
+        found.unwrap()["schema"].clone()
+    }
+
+    #[test]
+    fn what_is_refused_by_its_form_is_described_by_it() {
+        let document = made();
+        let schemas = &document["components"]["schemas"];
+        let key =
+            json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
+        let header = parameter(
+            &document,
+            "/accounts/{id}/deposit",
+            "post",
+            "Idempotency-Key",
+        );
+        assert_eq!(header, key);
+        for endpoint in ENDPOINTS {
+            if let Purpose::Command { body, .. } = &endpoint.purpose {
+                let field = &schemas[&*(body.name)()]["properties"]["idempotency_key"];
+                assert_eq!(field["pattern"], key["pattern"], "{}", endpoint.label);
+            }
+        }
+        let version = parameter(&document, "/accounts/{id}", "patch", "If-Match");
+        assert_eq!(version["pattern"], r#"^("[0-9]{1,19}"|\*)$"#);
+        let cursor = parameter(&document, "/accounts", "get", "cursor");
+        assert_eq!(cursor["minLength"], 1);
+        let kind = parameter(
+            &document,
+            "/admin/actors/{kind}/{id}/resume",
+            "post",
+            "kind",
+        );
+        assert_eq!(kind["enum"].as_array().unwrap().len(), Kind::ALL.len());
+        let directory = &schemas["BackupRequest"]["properties"]["directory"];
+        assert_eq!(directory["pattern"], "^/");
+    }
+
+    #[test]
+    fn a_filter_that_must_be_given_is_required() {
+        let document = made();
+        let required = |path: &str| {
+            let parameters = document["paths"][path]["get"]["parameters"].as_array();
+            let needed = parameters.unwrap().iter();
+            let needed = needed.filter(|one| one["in"] == "query" && one["required"] == true);
+            let names = needed.map(|one| one["name"].as_str().unwrap().to_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(required("/wallets"), ["customer_id"]);
+        assert_eq!(required("/operations"), ["status"]);
+        assert!(required("/accounts").is_empty());
+    }
+
+    #[test]
+    fn the_headers_of_an_answer_are_described() {
+        let document = made();
+        let has = |path: &str, method: &str, status: &str, header: &str| {
+            let answer = &document["paths"][path][method]["responses"][status];
+            answer["headers"].get(header).is_some()
+        };
+        for path in ["/accounts/{id}", "/wallets/{id}", "/wallets/{id}/balance"] {
+            assert!(has(path, "get", "200", "ETag"), "{path}");
+        }
+        assert!(has("/transfers", "post", "200", "ETag"));
+        assert!(!has("/transfers/batch", "post", "200", "ETag"));
+        assert!(has("/transfers", "post", "202", "Location"));
+        assert!(!has("/transfers", "post", "202", "ETag"));
     }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
     /// Where to, on the server's machine: an absolute path. Empty, or made.
-    #[schema(example = "/var/backups/florin/monday")]
+    #[schema(pattern = "^/", example = "/var/backups/florin/monday")]
     pub directory: String,
     /// The data directory that it must be a backup of; the server's own where not given.
     pub data_dir: Option<String>,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::values::{
     Amount, CountryCode, CurrencyCode, Id, Key, Name, OverdraftLimit, Pairs, Reference, Seconds,
-    UpTo, given,
+    UpTo, given, object,
 };
 
 /// Opens an account.
@@ -32,7 +32,7 @@ pub struct OpenAccountRequest {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub metadata: Option<Pairs>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -45,7 +45,7 @@ pub struct UpdateAccountRequest {
     /// The new overdraft limit; it may lie above what is owed already.
     pub overdraft_limit: Option<OverdraftLimit>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -73,7 +73,7 @@ impl From<NewStatus> for AccountStatus {
 #[serde(deny_unknown_fields)]
 pub struct KeyOnlyRequest {
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -94,7 +94,7 @@ pub struct MoneyRequest {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub metadata: Option<Pairs>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -126,7 +126,7 @@ pub struct TransferRequest {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub metadata: Option<Pairs>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -140,7 +140,7 @@ pub struct BatchRequest {
     #[schema(value_type = Vec<TransferRequest>, min_items = 1, max_items = 10_000)]
     pub transfers: UpTo<TransferRequest, 10_000>,
     /// The same as the header `Idempotency-Key`: the whole batch's key.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -158,7 +158,7 @@ pub struct TransactionRequest {
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     pub metadata: Option<Pairs>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -188,7 +188,7 @@ pub struct PostRequest {
     #[serde(rename = "final")]
     pub is_final: Option<bool>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -208,9 +208,10 @@ pub struct OpenWalletRequest {
     /// How far below zero it may go; 0 where not given.
     pub overdraft_limit: Option<OverdraftLimit>,
     /// What may move at a time and in a day, and gather; without limit where not given.
+    #[serde(default, deserialize_with = "object")]
     pub limits: Option<LimitsRequest>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -223,9 +224,10 @@ pub struct UpdateWalletRequest {
     /// The new overdraft limit; it may lie above what is owed already.
     pub overdraft_limit: Option<OverdraftLimit>,
     /// Changes the limits that are given.
+    #[serde(default, deserialize_with = "object")]
     pub limits: Option<LimitsRequest>,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 
@@ -272,7 +274,7 @@ pub struct AliasTransferRequest {
     #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
     pub amount: Amount,
     /// The same as the header `Idempotency-Key`.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use florin_actors::messages::{
     self as core, AMOUNT_MAX, Country, Currency, EntityId, IdError, Overdraft, Timestamp,
 };
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::RefOr;
@@ -149,7 +150,39 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A list of 1 … `MAX` entries.
+/// A JSON object, read as a struct: derived, serde would also take an array, field by field.
+#[derive(Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+/// Reads a field that is an object, or `null`.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let field = Option::<Object<T>>::deserialize(deserializer)?;
+    Ok(field.map(|Object(fields)| fields))
+}
+
+/// A list of 1 … `MAX` entries, each an object.
 #[derive(Debug)]
 pub struct UpTo<T, const MAX: usize>(pub Vec<T>);
 
@@ -167,7 +200,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for UpTo<T, MA
             fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
                 let wrong = || A::Error::custom(format_args!("must have 1 to {MAX} entries"));
                 let mut entries = Vec::new();
-                while let Some(entry) = array.next_element()? {
+                while let Some(Object(entry)) = array.next_element()? {
                     if entries.len() == MAX {
                         return Err(wrong());
                     }

@@ -109,6 +109,8 @@ pub struct Filter {
     pub values: &'static [&'static str],
     /// Its form, as `uuid` or `date-time`; empty for any.
     pub format: &'static str,
+    /// Whether the list is refused without it.
+    pub required: bool,
 }
 
 /// An answer when all is well.

@@ -147,42 +147,50 @@ const STATUS: Filter = Filter {
     name: "status",
     values: &["ACTIVE", "FROZEN", "DELETED"],
     format: "",
+    required: false,
 };
 const REFERENCE: Filter = Filter {
     name: "reference",
     values: &[],
     format: "",
+    required: false,
 };
 const KIND: Filter = Filter {
     name: "kind",
     values: &["account", "external", "numbering", "wallet", "transfer"],
     format: "",
+    required: false,
 };
 const STATE: Filter = Filter {
     name: "state",
     values: &ACTOR_STATES,
     format: "",
+    required: false,
 };
 
 const PENDING_ONLY: Filter = Filter {
     name: "status",
     values: &["pending"],
     format: "",
+    required: true,
 };
 const CUSTOMER: Filter = Filter {
     name: "customer_id",
     values: &[],
     format: "uuid",
+    required: true,
 };
 const FROM: Filter = Filter {
     name: "from",
     values: &[],
     format: "date-time",
+    required: false,
 };
 const TO: Filter = Filter {
     name: "to",
     values: &[],
     format: "date-time",
+    required: false,
 };
 
 /// Every route: money first, and a literal path before a pattern that would match it too.
@@ -718,7 +726,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         summary: "Explains a problem code; `type` of every problem leads here",
         purpose: Purpose::Page,
         answers: &[page(&["text/html"])],
-        problems: &[PAGE],
+        problems: &[PAGE, &[RouteNotFound]],
     },
     Endpoint {
         method: Method::GET,
