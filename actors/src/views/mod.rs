@@ -211,6 +211,8 @@ impl Views {
         *memory = Memory::new(Arc::new(store), 0, BTreeMap::new(), BTreeMap::new());
         self.position.store(0, Ordering::Release);
         self.damaged.store(false, Ordering::Release);
+        // Where they held nothing yet, they hold all of it again.
+        self.moved.notify_waiters();
         Ok(())
     }
 
