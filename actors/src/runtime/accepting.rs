@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::confirmation::Slot;
 use super::envelope::{Envelope, Mode, ReplyTo};
 use super::ledger::{Ledger, Queued};
@@ -13,8 +15,6 @@ use super::overlay::Verdict;
 use super::reply::{Operation, Page};
 use super::seat::Seat;
 use super::waiting::Held;
-use tokio::sync::oneshot;
-
 use crate::entities::{self, Stamp};
 use crate::messages::{
     Code, Command, Context, EntityId, Execution, Kind, OperationId, Outcome, Record, Rejection,
@@ -177,7 +177,7 @@ impl Ledger {
 
     /// Tells those who listen that an operation is decided and durable.
     pub(super) fn tell_listeners(&self, id: OperationId) {
-        if self.listeners.borrow().is_empty() || self.is_accepted(id) {
+        if !self.listeners.borrow().contains_key(&id) || self.is_accepted(id) {
             return;
         }
         let listeners = self.listeners.borrow_mut().remove(&id);

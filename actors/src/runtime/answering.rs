@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::confirmation::Left;
 use super::envelope::{Envelope, FilledByLane, Mode, ReplyTo};
 use super::index::{Found, operation_entry, search, unreadable};
@@ -10,8 +12,6 @@ use super::ledger::Ledger;
 use super::reply::{Decided, Reply, Unavailable};
 use super::turn::record;
 use super::waiting::Held;
-use tokio::sync::oneshot;
-
 use crate::messages::{Code, OperationId, Outcome, PersonalRow, Record, Rejection};
 use crate::record_codec::{decode_personal, decode_record};
 

@@ -50,6 +50,16 @@ pub enum Mode {
     Execute(Execution),
 }
 
+impl Mode {
+    /// Which accepted command is executed, if one is.
+    pub const fn execution(self) -> Option<Execution> {
+        match self {
+            Self::Execute(execution) => Some(execution),
+            Self::Confirm | Self::Accept => None,
+        }
+    }
+}
+
 /// An envelope as its actor's mailbox takes it: boxed once, so that it is never copied.
 #[derive(Debug)]
 pub struct Letter(pub Box<Envelope>);

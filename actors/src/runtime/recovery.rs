@@ -58,12 +58,11 @@ pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, reco
 pub(super) fn read_tail(
     reader: &Reader,
     snapshots: u64,
-    known: Known,
+    mut known: Known,
     indexes: &mut Indexes,
     keys: &mut Index,
     operations: &mut Index,
 ) -> Result<Known, StartError> {
-    let mut known = known;
     let covered = indexes.covered();
     let mut next = snapshots.min(covered.0).min(covered.1) + 1;
     while next <= reader.durable() {

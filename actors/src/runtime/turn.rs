@@ -247,10 +247,7 @@ impl Ledger {
             rests_on,
             keep,
         } = verdict;
-        let execution = match envelope.mode {
-            Mode::Execute(execution) => Some(execution),
-            Mode::Confirm | Mode::Accept => None,
-        };
+        let execution = envelope.mode.execution();
         let keeps = keep
             || execution.is_some()
             || match &outcome {
@@ -465,10 +462,7 @@ pub(super) fn record(
         causation_id: None,
         trace: context.trace,
         command: envelope.command,
-        execution: match envelope.mode {
-            Mode::Execute(execution) => Some(execution),
-            Mode::Confirm | Mode::Accept => None,
-        },
+        execution: envelope.mode.execution(),
         outcome,
         changes,
         postings,
