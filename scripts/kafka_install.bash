@@ -28,7 +28,8 @@ need() {
             apt-get -qq install -y --no-install-recommends $packages; } </dev/null >&2 || true
     fi
     "$@" >/dev/null 2>&1 ||
-        fail "needs Java 17 or newer, Maven (once) and openssl (--sasl); here, install Debian's $packages"
+        fail "$packages is missing: Java 17 or newer, Maven (to fetch Kafka once) and openssl (for --sasl)" \
+            "are needed; on Debian: apt-get install default-jre-headless maven openssl"
 }
 
 install() {
@@ -46,8 +47,8 @@ install() {
   <version>1</version>
   <packaging>pom</packaging>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$VERSION</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$VERSION</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA_VERSION</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$KAFKA_VERSION</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
@@ -57,12 +58,12 @@ POM
         'org.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS' \
         >"$staging/broker/simplelogger.properties"
     echo org.slf4j.simpleLogger.defaultLogLevel=warn >"$staging/tool/simplelogger.properties"
-    echo "fetching Kafka $VERSION into $cache" >&2
+    echo "fetching Kafka $KAFKA_VERSION into $cache" >&2
     # In the background, as bash heeds a signal only between commands or in a wait.
     (close_descriptors && cd "$staging" && exec timeout "$INSTALL_SECONDS_MAX" mvn -q -B -Dstyle.color=never \
         dependency:copy-dependencies -DoutputDirectory=libs -DincludeScope=runtime) </dev/null >&2 &
     job=$!
-    wait "$job" || fail "Maven could not fetch Kafka $VERSION"
+    wait "$job" || fail "Maven could not fetch Kafka $KAFKA_VERSION"
     job=
     rm -rf "$installed"
     mv "$staging" "$installed"
