@@ -1,8 +1,11 @@
 //! Florin's core: pure entities, the actors that own them, and the views that follow the journal.
 
 pub mod backup;
+pub mod bus;
 pub mod entities;
 pub mod export;
+#[cfg(not(any(florin_loom, fuzzing)))]
+pub mod kafka;
 pub mod messages;
 mod record_codec;
 pub mod runtime;

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::rule::Rule;
 use crate::settings::TABLE;
 use crate::{Origin, Settings};
 
 impl Settings {
     /// All settings as TOML that `--config` would take again; a comment says where a value came
-    /// from when it is not the default. No setting is a secret yet, so none is masked.
+    /// from when it is not the default. A secret that is set is shown as `***`.
     #[must_use]
     pub fn effective(&self) -> String {
         let mut text = String::new();
@@ -20,7 +21,11 @@ impl Settings {
             // Writing to a String can't fail.
             let _ = writeln!(text, "[{}]", section.name);
             for row in section.rows {
-                let _ = write!(text, "{} = {}", row.key(), value_of(self, row.name));
+                let value = match (value_of(self, row.name), row.rule) {
+                    (value, Rule::Secret) if value != "\"\"" => "\"***\"".to_owned(),
+                    (value, _) => value,
+                };
+                let _ = write!(text, "{} = {value}", row.key());
                 match self.origin(row.name) {
                     Origin::Default => text.push('\n'),
                     origin => {

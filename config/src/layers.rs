@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 
-use crate::rule::Raw;
+use crate::rule::{Raw, Rule};
 use crate::settings::{Row, TABLE};
 use crate::{ConfigError, Origin};
 
@@ -17,8 +17,14 @@ pub const FILE_NAME: &str = "florin.toml";
 /// What starts the name of a variable that is a setting: `FLORIN__SECTION__KEY`.
 pub(crate) const ENV_PREFIX: &str = "FLORIN__";
 
-/// The platform's own variable for the port; `FLORIN__SERVER__PORT` wins over it.
-const ENV_PORT: &str = "PORT";
+/// Variables by the names that platforms and the documents use; `FLORIN__SECTION__KEY` wins over
+/// them.
+const ENV_ALIASES: &[(&str, &str, &str)] = &[
+    ("PORT", "server", "port"),
+    ("KAFKA_BROKERS", "kafka", "brokers"),
+    ("KAFKA_TOPIC", "kafka", "account_topic"),
+    ("KAFKA_GROUP_ID", "kafka", "group_id"),
+];
 
 /// What the command line says. Values are as the user typed them: they pass the same checks as
 /// those of the file and the environment.
@@ -32,6 +38,10 @@ pub struct Overrides {
     pub port: Option<String>,
     /// `--data-dir`: `server.data_dir`.
     pub data_dir: Option<PathBuf>,
+    /// `--services`: `services.run`.
+    pub services: Option<String>,
+    /// `--kafka-brokers`: `kafka.brokers`.
+    pub kafka_brokers: Option<String>,
     /// `--log-format`: `log.format`.
     pub log_format: Option<String>,
     /// `--log-level`: `log.level`.
@@ -43,6 +53,8 @@ pub(crate) const FLAGS: &[(&str, &str)] = &[
     ("server.host", "--host"),
     ("server.port", "--port"),
     ("server.data_dir", "--data-dir"),
+    ("services.run", "--services"),
+    ("kafka.brokers", "--kafka-brokers"),
     ("log.format", "--log-format"),
     ("log.level", "--log-level"),
 ];
@@ -112,7 +124,7 @@ impl Layer {
         Ok(layer)
     }
 
-    /// `PORT` and every `FLORIN__SECTION__KEY`; other variables are not ours to judge.
+    /// The aliases and every `FLORIN__SECTION__KEY`; other variables are not ours to judge.
     pub(crate) fn environment(
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
@@ -122,8 +134,9 @@ impl Layer {
             let name = name.to_string_lossy().into_owned();
             let origin = Origin::Environment(name.clone());
             let value = value.to_string_lossy();
-            if name == ENV_PORT {
-                if let Some(row) = row("server", "port") {
+            let alias = ENV_ALIASES.iter().find(|(alias, ..)| *alias == name);
+            if let Some((_, section, key)) = alias {
+                if let Some(row) = row(section, key) {
                     platform.add(row, &Raw::Text(&value), origin)?;
                 }
             } else if let Some(path) = name.strip_prefix(ENV_PREFIX) {
@@ -151,6 +164,8 @@ impl Layer {
             &overrides.host,
             &overrides.port,
             &data_dir,
+            &overrides.services,
+            &overrides.kafka_brokers,
             &overrides.log_format,
             &overrides.log_level,
         ]) {
@@ -172,7 +187,10 @@ impl Layer {
             }
             None => Err(ConfigError::Invalid {
                 name: row.name,
-                value: raw.to_string(),
+                value: match row.rule {
+                    Rule::Secret => "***".to_owned(),
+                    _ => raw.to_string(),
+                },
                 origin,
                 allowed: row.rule.to_string(),
             }),

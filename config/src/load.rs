@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use config::Config;
 
 use crate::layers::{Layer, Overrides};
-use crate::{ConfigError, Settings};
+use crate::{ConfigError, Origin, Settings};
 
 impl Settings {
     /// The settings of this process: defaults, then the file, then `environment` (`PORT` and
@@ -38,9 +38,20 @@ impl Settings {
             Layer::environment(variables)?,
             Layer::flags(overrides)?,
         ];
-        let settings = merge(&layers)?;
+        let mut settings = merge(&layers)?;
+        settings.part_data();
         settings.check_pairs()?;
         Ok(settings)
+    }
+
+    /// Processes of several services share a working directory: each has a folder of its own in the
+    /// default one.
+    fn part_data(&mut self) {
+        let is_default = |name| self.origin(name) == Origin::Default;
+        if is_default("server.data_dir") && !is_default("services.run") {
+            let folder = self.services.run.replace(',', "-");
+            self.server.data_dir.push(folder);
+        }
     }
 
     /// The rules between two settings.

@@ -78,8 +78,9 @@ Every setting has a default; Florin runs without a settings file. Later ones win
 
 1. the defaults below,
 2. `florin.toml` in the working directory when it is there, or the file that `--config` names,
-3. the environment: `PORT`, and `FLORIN__SECTION__KEY` for every setting
-   (`server.port` is `FLORIN__SERVER__PORT`, which wins over `PORT`),
+3. the environment: `PORT`, `KAFKA_BROKERS`, `KAFKA_TOPIC`, `KAFKA_GROUP_ID`, and
+   `FLORIN__SECTION__KEY` for every setting (`server.port` is `FLORIN__SERVER__PORT`, which wins
+   over `PORT`),
 4. flags.
 
 Settings are read once, at the start. An unknown setting or a value that is not allowed stops the

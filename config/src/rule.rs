@@ -21,7 +21,16 @@ pub(crate) enum Rule {
     Path,
     /// A currency's code.
     Currency,
+    /// Any text of at most so many bytes.
+    Text { max: usize },
+    /// Any text, which is never shown.
+    Secret,
+    /// Names of services, with commas between.
+    Services,
 }
+
+/// The services that there are, and the other names for them.
+const SERVICES: &[&str] = &["core", "account", "card"];
 
 /// A value as a layer brought it: text from the environment and flags, typed from a file.
 pub(crate) enum Raw<'a> {
@@ -60,6 +69,25 @@ impl Rule {
                 let code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
                 code.then(|| text.into())
             }
+            Self::Text { max } => {
+                let text = raw.text()?;
+                (text.len() <= max && !text.contains(char::is_control)).then(|| text.into())
+            }
+            Self::Secret => Self::Text { max: 4_096 }.check(raw),
+            Self::Services => {
+                let text = raw.text()?;
+                let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
+                let known = names.iter().all(|name| SERVICES.contains(name));
+                // `account` is another name of the core's.
+                for name in &mut names {
+                    if *name == "account" {
+                        *name = "core";
+                    }
+                }
+                names.sort_by_key(|name| SERVICES.iter().position(|known| known == name));
+                names.dedup();
+                known.then(|| names.join(",").into())
+            }
         }
     }
 }
@@ -78,6 +106,11 @@ impl fmt::Display for Rule {
             ),
             Self::Path => formatter.write_str("a path in UTF-8, not empty"),
             Self::Currency => formatter.write_str("an ISO 4217 code of three capital letters"),
+            Self::Text { max } => write!(formatter, "a text of at most {max} bytes, one line"),
+            Self::Secret => formatter.write_str("a text of at most 4096 bytes, one line"),
+            Self::Services => {
+                write!(formatter, "of {} those that run here", SERVICES.join(", "))
+            }
         }
     }
 }

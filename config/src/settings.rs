@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::origin::Origins;
 use crate::rule::Rule;
-use crate::values::{Lanes, LogFormat, LogLevel};
+use crate::values::{
+    Compression, Lanes, LogFormat, LogLevel, SaslMechanism, Secret, Security, Switch,
+};
 use crate::{ConfigError, Origin};
 
 /// One row of the table.
@@ -91,6 +93,10 @@ const fn integer(min: i64, max: i64) -> Rule {
     Rule::Integer { min, max }
 }
 
+const fn text(max: usize) -> Rule {
+    Rule::Text { max }
+}
+
 const KIB: i64 = 1 << 10;
 const MIB: i64 = 1 << 20;
 const GIB: i64 = 1 << 30;
@@ -107,6 +113,18 @@ settings! {
         data_dir: PathBuf = "./florin-data".into(), Rule::Path;
         /// How long a stop may take to finish what was accepted.
         shutdown_seconds_max: u64 = 30, integer(1, 600);
+    }
+    /// Which services run in this process, and where the others are.
+    services: Services {
+        /// The services of this process, with commas between: `core` (accounts, wallets, transfers,
+        /// the ledger; `account` is another name for it) and `card`. Where they are named, the data
+        /// directory is a folder of that name in `server.data_dir`'s default.
+        run: String = "core,card".into(), Rule::Services;
+        /// Where the core answers, as `http://127.0.0.1:8081`, where it isn't in this process:
+        /// requests to it are passed on. Empty: they get 503 `service_unavailable`.
+        core_url: String = String::new(), text(2_048);
+        /// The same of the card service.
+        card_url: String = String::new(), text(2_048);
     }
     /// Limits of HTTP. Past them a request is refused early, never served late.
     gateway: Gateway {
@@ -217,6 +235,62 @@ settings! {
         memory_bytes_max: u64 = 256 << 20, integer(0, 1 << 40);
         /// Days after which a key goes.
         retention_days: u64 = 7, integer(1, 3_650);
+    }
+    /// Kafka. Without brokers events travel over the embedded bus.
+    kafka: Kafka {
+        /// The brokers, as `host:port` with commas between; they turn Kafka on. `KAFKA_BROKERS` sets
+        /// it too.
+        brokers: String = String::new(), text(4_096);
+        /// The topic of accounts' events. `KAFKA_TOPIC` sets it too.
+        account_topic: String = "account-events".into(), text(249);
+        /// The consumer group of the services of this process, in place of their own (`card-service`,
+        /// `ledger-service`). `KAFKA_GROUP_ID` sets it too.
+        group_id: String = String::new(), text(249);
+        /// Which topics a type of event goes to, where not to those of the reference: `type = topic
+        /// topic; type = topic`. A type bound to nothing isn't published.
+        bindings: String = String::new(), text(16_384);
+        /// Whether commands are taken from `deposit-requests`, `withdrawal-requests` and
+        /// `transfer-requests`: who can write to them can move money. `auto`: where all brokers are
+        /// on loopback, or the connection to them is secured by SASL or by a client's certificate.
+        commands: Switch = Switch::Auto, Rule::OneOf(Switch::WORDS);
+        /// Partitions of a topic that Florin makes.
+        partitions: i32 = 3, integer(1, 10_000);
+        /// Replicas of a topic that Florin makes.
+        replication: i32 = 1, integer(1, 32);
+        /// Hours after which messages of a topic that Florin makes go.
+        retention_hours: i64 = 168, integer(1, 876_000);
+        /// How messages are compressed.
+        compression: Compression = Compression::Snappy, Rule::OneOf(Compression::WORDS);
+        /// The transactional id, which must be nobody else's; empty: `florin-` and the journal's id.
+        transactional_id: String = String::new(), text(249);
+        /// Events of one Kafka transaction at most.
+        transaction_events_max: usize = 10_000, integer(1, 1_000_000);
+        /// How long a transaction of Kafka's may last before the broker ends it.
+        transaction_timeout_ms: i32 = 15_000, integer(1_000, 900_000);
+        /// How long a consumer may be silent before its group goes on without it.
+        session_timeout_ms: i32 = 45_000, integer(1_000, 1_800_000);
+        /// How often a message is tried again before it becomes a dead letter.
+        attempts_max: u32 = 5, integer(1, 1_000);
+        /// The pause before the first further attempt; each one doubles it.
+        retry_ms_min: u64 = 100, integer(1, 60_000);
+        /// The longest pause between attempts.
+        retry_ms_max: u64 = 10_000, integer(1, 600_000);
+        /// How the connection to the brokers is secured.
+        security: Security = Security::Plaintext, Rule::OneOf(Security::WORDS);
+        /// How Florin proves who it is, with `sasl_plaintext` and `sasl_ssl`.
+        sasl_mechanism: SaslMechanism = SaslMechanism::ScramSha256, Rule::OneOf(SaslMechanism::WORDS);
+        /// The name that it proves.
+        sasl_username: String = String::new(), text(1_024);
+        /// The password of that name.
+        sasl_password: Secret = Secret::default(), Rule::Secret;
+        /// A file of certificates in PEM of who may vouch for brokers; empty: the system's.
+        tls_ca_file: String = String::new(), text(4_096);
+        /// A file with Florin's own certificate in PEM; empty: none.
+        tls_certificate_file: String = String::new(), text(4_096);
+        /// A file with its key in PEM.
+        tls_key_file: String = String::new(), text(4_096);
+        /// The password of that key.
+        tls_key_password: Secret = Secret::default(), Rule::Secret;
     }
     /// The disk under `server.data_dir`.
     disk: Disk {

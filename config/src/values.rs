@@ -124,3 +124,96 @@ impl LogLevel {
         }
     }
 }
+
+/// A text that is never shown: not by `{:?}`, not by `florin config`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_empty() { "none" } else { "***" })
+    }
+}
+
+/// An enum of words: the setting's text, and what other programs call it.
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $Name:ident { $( $(#[doc = $word_doc:literal])+ $Word:ident = $word:literal, )+ }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $Name {
+            $( $(#[doc = $word_doc])+ #[serde(rename = $word)] $Word, )+
+        }
+
+        impl $Name {
+            /// The words the setting allows.
+            pub(crate) const WORDS: &[&str] = &[$( $word ),+];
+
+            /// The setting's word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$Word => $word, )+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// On, off, or by what else is known.
+    Switch {
+        /// By what else is known.
+        Auto = "auto",
+        /// On.
+        On = "on",
+        /// Off.
+        Off = "off",
+    }
+}
+
+words! {
+    /// How messages are compressed.
+    Compression {
+        /// Not at all.
+        None = "none",
+        /// Snappy.
+        Snappy = "snappy",
+        /// LZ4.
+        Lz4 = "lz4",
+        /// Zstandard.
+        Zstd = "zstd",
+    }
+}
+
+words! {
+    /// How the connection to the brokers is secured, as Kafka calls it in capitals.
+    Security {
+        /// Not at all.
+        Plaintext = "plaintext",
+        /// By TLS.
+        Ssl = "ssl",
+        /// A password proves the client; what is sent can be read on the way.
+        SaslPlaintext = "sasl_plaintext",
+        /// By TLS, and a password proves the client.
+        SaslSsl = "sasl_ssl",
+    }
+}
+
+words! {
+    /// How a password is proved.
+    SaslMechanism {
+        /// By sending it.
+        Plain = "PLAIN",
+        /// By SCRAM with SHA-256.
+        ScramSha256 = "SCRAM-SHA-256",
+        /// By SCRAM with SHA-512.
+        ScramSha512 = "SCRAM-SHA-512",
+    }
+}

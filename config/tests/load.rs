@@ -103,6 +103,8 @@ fn every_flag_sets_its_setting() {
         host: Some("::1".into()),
         port: Some("0".into()),
         data_dir: Some("/tmp/a b".into()),
+        services: Some("card".into()),
+        kafka_brokers: Some("127.0.0.1:9092".into()),
         log_format: Some("json".into()),
         log_level: Some("debug".into()),
     };
@@ -110,8 +112,57 @@ fn every_flag_sets_its_setting() {
     assert_eq!(settings.server.host.to_string(), "::1");
     assert_eq!(settings.server.port, 0);
     assert_eq!(settings.server.data_dir, Path::new("/tmp/a b"));
+    assert_eq!(settings.services.run, "card");
+    assert_eq!(settings.kafka.brokers, "127.0.0.1:9092");
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.log.level.as_str(), "debug");
+}
+
+#[test]
+fn the_documents_variables_set_their_settings() {
+    let environment = [
+        ("KAFKA_BROKERS", "localhost:9092"),
+        ("KAFKA_TOPIC", "accounts"),
+        ("KAFKA_GROUP_ID", "cards"),
+        ("FLORIN__KAFKA__GROUP_ID", "other"),
+    ];
+    let kafka = Settings::load(&Overrides::default(), environment)
+        .unwrap()
+        .kafka;
+    assert_eq!(kafka.brokers, "localhost:9092");
+    assert_eq!(kafka.account_topic, "accounts");
+    assert_eq!(kafka.group_id, "other");
+}
+
+#[test]
+fn services_are_named_once_each_and_have_a_folder_of_their_own() {
+    let load = |services: &str| {
+        let overrides = Overrides {
+            services: Some(services.to_owned()),
+            ..Overrides::default()
+        };
+        Settings::load(&overrides, NO_ENVIRONMENT)
+    };
+    let settings = load("card, account,core").unwrap();
+    assert_eq!(settings.services.run, "core,card");
+    assert_eq!(
+        settings.server.data_dir,
+        Path::new("./florin-data/core-card")
+    );
+    let error = load("cards").unwrap_err().to_string();
+    assert!(error.contains("core, account, card"), "{error}");
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    let environment = [("FLORIN__KAFKA__SASL_PASSWORD", "hunter2")];
+    let settings = Settings::load(&Overrides::default(), environment).unwrap();
+    assert_eq!(settings.kafka.sasl_password.reveal(), "hunter2");
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    let shown = settings.effective();
+    assert!(shown.contains("sasl_password = \"***\""), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(shown.contains("tls_key_password = \"\"\n"), "{shown}");
 }
 
 #[test]
@@ -185,7 +236,11 @@ fn a_wrong_value_is_one_line_with_its_name_its_origin_and_what_is_allowed() {
             "99999999999999999999",
             "🦀",
         ] {
-            if doc.name == "server.data_dir" && !value.is_empty() {
+            let may_be = match doc.name {
+                "server.data_dir" => !value.is_empty(),
+                _ => doc.bounds.starts_with("a text") && value != "no\nsense",
+            };
+            if may_be {
                 continue;
             }
             let line = refusal(Settings::load(
@@ -282,18 +337,18 @@ fn an_unknown_key_in_the_file_is_refused_with_the_names_there_are() {
         ),
         (
             "section",
-            "[kafka]\nbrokers = \"x\"",
-            ["`kafka.brokers`", "the sections server, gateway"],
+            "[kafak]\nbrokers = \"x\"",
+            ["`kafak.brokers`", "the sections server, services, gateway"],
         ),
         (
             "empty-section",
             "[sever]",
-            ["`sever`", "the sections server, gateway"],
+            ["`sever`", "the sections server, services, gateway"],
         ),
         (
             "top",
             "port = 1",
-            ["`port`", "the sections server, gateway"],
+            ["`port`", "the sections server, services, gateway"],
         ),
         (
             "quoted",
@@ -317,7 +372,7 @@ fn an_unknown_key_in_the_file_is_refused_with_the_names_there_are() {
 fn an_unknown_variable_of_ours_is_refused_and_others_are_left_alone() {
     for name in [
         "FLORIN__SERVER__PROT",
-        "FLORIN__KAFKA__BROKERS",
+        "FLORIN__KAFAK__BROKERS",
         "FLORIN__",
         "FLORIN__PORT",
     ] {

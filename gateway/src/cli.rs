@@ -47,6 +47,12 @@ pub struct Serve {
     /// The port to listen on; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     port: Option<String>,
+    /// The services of this process, with commas between: core, card
+    #[arg(long, value_name = "NAMES")]
+    services: Option<String>,
+    /// Kafka's brokers, with commas between; without them events travel inside the process
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka_brokers: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -127,19 +133,21 @@ impl Arguments {
 impl Task {
     /// The settings that the command line gives.
     pub fn overrides(&self) -> Overrides {
-        let (host, port, common) = match self {
+        let (serve, common) = match self {
             Self::Serve(serve) | Self::Config(serve) | Self::Backup(Backup { serve, .. }) => {
-                (serve.host.clone(), serve.port.clone(), &serve.common)
+                (Some(serve), &serve.common)
             }
-            Self::Verify(verify) => (None, None, &verify.common),
-            Self::Export(export) => (None, None, &export.common),
-            Self::Restore(restore) => (None, None, &restore.common),
+            Self::Verify(verify) => (None, &verify.common),
+            Self::Export(export) => (None, &export.common),
+            Self::Restore(restore) => (None, &restore.common),
         };
         Overrides {
             config_file: common.config.clone(),
-            host,
-            port,
+            host: serve.and_then(|serve| serve.host.clone()),
+            port: serve.and_then(|serve| serve.port.clone()),
             data_dir: common.data_dir.clone(),
+            services: serve.and_then(|serve| serve.services.clone()),
+            kafka_brokers: serve.and_then(|serve| serve.kafka_brokers.clone()),
             log_format: common.log_format.clone(),
             log_level: common.log_level.clone(),
         }

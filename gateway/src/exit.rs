@@ -19,6 +19,9 @@ pub enum Exit {
     DataInUse = 4,
     /// The data is not what it was: recovery or `florin verify` found a difference.
     DataDamaged = 5,
+    /// Events can't be published, and an operator has to decide: another instance has this one's
+    /// identity, this journal is an older copy, or a topic is not as the settings want it.
+    EventsHalted = 6,
 }
 
 impl Termination for Exit {

@@ -23,6 +23,7 @@ mod gate;
 mod gateway;
 mod headers;
 mod json;
+mod kafka;
 mod log;
 mod metrics;
 mod node;

@@ -117,6 +117,9 @@ pub enum RunError {
         "the journal failed, nothing can become durable any more: {0}; what was under way is unknown until the next start"
     )]
     Journal(String),
+    /// The bridge to Kafka ended for good.
+    #[error("events can't be published: {0}")]
+    Events(#[from] florin_actors::kafka::Halt),
     /// Something of the system's.
     #[error("{what}: {source}")]
     System {
@@ -133,6 +136,7 @@ impl RunError {
         match self {
             Self::Settings(_) | Self::Head | Self::Range { .. } => Exit::Misconfigured,
             Self::Journal(_) => Exit::JournalFailed,
+            Self::Events(_) => Exit::EventsHalted,
             Self::Data { source, .. }
             | Self::Start {
                 source: StartError::Storage(source),

@@ -2,21 +2,26 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::{Actor as _, Addr};
+use florin_actors::bus::{BusState, Telemetry};
+use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt};
 use florin_actors::runtime::{Intercept, Node};
 use florin_config::{LogFormat, Settings};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::backups::Backups;
 use crate::gateway::{Gateway, Limits};
 use crate::metrics::Metrics;
-use crate::node;
 use crate::run::{OpenDisk, RunError, tell};
 use crate::server::{Bounds, Server, Serving};
 use crate::stopping::{Start, Stop};
+use crate::{kafka, node};
 
 /// Threads of the runtime beside the ledger's: lists, documents, large bodies.
 const BESIDE_THREADS: usize = 2;
@@ -24,6 +29,8 @@ const BESIDE_THREADS: usize = 2;
 const BLOCKING_THREADS_MAX: usize = 16;
 /// What answers on their way may take after the journal failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// What the transaction of events that is open may take at a stop.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// How much of a stop's time is kept for the journal and the views.
 const NODE_SHARE: u32 = 3;
 
@@ -37,6 +44,7 @@ pub fn run(
     intercept: Arc<dyn Intercept>,
 ) -> Result<(), RunError> {
     let limits = Limits::new(settings)?;
+    kafka::options(settings, "")?;
     let beside = beside()?;
     let system = actix_rt::System::new();
     let ended = system.block_on(serve(settings, open_disk, intercept, limits, &beside));
@@ -92,6 +100,7 @@ async fn serve(
     if !start.done() {
         return Ok(());
     }
+    let bridge = bridge(settings, &node)?;
     let core = node.core().clone();
     let backups = Backups::new(settings);
     let gateway = Gateway::new(core, limits, metrics, backups, beside.handle().clone());
@@ -99,25 +108,72 @@ async fn serve(
     beside.spawn(Arc::clone(&gateway).sample());
     let serving = server.start(gateway);
     greet(settings, address, &directory);
-    let failure = tokio::select! {
-        failure = node.failed() => Some(failure),
-        () = told_to_stop.told() => None,
+    let ended = tokio::select! {
+        failure = node.failed() => Err(RunError::Journal(failure)),
+        halt = bridge.halted => Err(RunError::Events(halt)),
+        () = told_to_stop.told() => Ok(()),
     };
-    match failure {
-        Some(reason) => {
+    match ended {
+        Err(RunError::Journal(reason)) => {
             serving.stop(LAST_ANSWERS).await;
             Err(RunError::Journal(reason))
         }
-        None => stop(settings, serving, node).await,
+        // The journal is well: what was accepted is finished.
+        ended => {
+            stop(settings, serving, node, bridge.address).await?;
+            ended
+        }
     }
 }
 
-async fn stop(settings: &Settings, serving: Serving, node: Node) -> Result<(), RunError> {
+/// The bridge to Kafka, where there is one.
+struct Bridged {
+    address: Option<Addr<Bridge>>,
+    /// Never, where there is none.
+    halted: Pin<Box<dyn Future<Output = Halt>>>,
+}
+
+fn bridge(settings: &Settings, node: &Node) -> Result<Bridged, RunError> {
+    if !kafka::is_on(settings) {
+        return Ok(Bridged {
+            address: None,
+            halted: Box::pin(std::future::pending()),
+        });
+    }
+    let outbox = node.outbox();
+    let options = kafka::options(settings, &outbox.journal_id())?;
+    let telemetry = Arc::new(Telemetry::new(BusState::Connecting));
+    let (halted, told) = oneshot::channel();
+    let bridge = Bridge::new(options, outbox, telemetry, halted);
+    Ok(Bridged {
+        address: Some(bridge.start()),
+        halted: Box::pin(async move {
+            match told.await {
+                Ok(halt) => halt,
+                // The bridge stopped as it was told to.
+                Err(_) => std::future::pending().await,
+            }
+        }),
+    })
+}
+
+async fn stop(
+    settings: &Settings,
+    serving: Serving,
+    node: Node,
+    bridge: Option<Addr<Bridge>>,
+) -> Result<(), RunError> {
     let limit = Duration::from_secs(settings.server.shutdown_seconds_max);
     let deadline = Instant::now() + limit - limit / 20;
     tracing::info!("stopping: what was accepted is finished");
     node.drain();
     serving.stop(limit - limit / NODE_SHARE).await;
+    if let Some(bridge) = bridge {
+        let (stopped, told) = oneshot::channel();
+        bridge.do_send(kafka_bridge::Stop(stopped));
+        // A transaction that the brokers don't end is aborted by the next start.
+        let _ = tokio::time::timeout(LAST_EVENTS, told).await;
+    }
     match tokio::time::timeout_at(deadline, node.shutdown()).await {
         Ok(Ok(())) => tracing::info!("stopped"),
         Ok(Err(error)) => return Err(RunError::Journal(error.to_string())),

@@ -138,6 +138,11 @@ impl Currency {
         std::str::from_utf8(&self.0[..end]).unwrap_or_default()
     }
 
+    /// TEMP
+    pub fn decimal(self, minor: u64) -> String {
+        format!("{}.{:02}", minor / 100, minor % 100)
+    }
+
     fn packed(code: &str) -> Result<Self, MoneyError> {
         let fits = (3..=8).contains(&code.len())
             && code

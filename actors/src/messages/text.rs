@@ -103,6 +103,15 @@ pub struct TraceParent {
     pub flags: u8,
 }
 
+impl fmt::Display for TraceParent {
+    /// As W3C Trace Context writes it, in version 00.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trace = u128::from_be_bytes(self.trace_id);
+        let parent = u64::from_be_bytes(self.parent_id);
+        write!(f, "00-{trace:032x}-{parent:016x}-{:02x}", self.flags)
+    }
+}
+
 /// Checks a name: 1 … 255 characters.
 pub fn name(text: &str) -> Result<(), TextError> {
     if text.is_empty() || text.chars().count() > 255 {

@@ -25,6 +25,7 @@ use super::permits::Permits;
 use super::random::Random;
 use super::recovery::{Known, check_views, read_tail};
 use super::sequencing::Sequencer;
+use crate::bus::Outbox;
 use crate::entities::Stamp;
 use crate::messages::{Record, Timestamp};
 use crate::views::{Crew, Eraser, EraserOptions, Indexes, Projector, Views};
@@ -46,6 +47,7 @@ pub struct Node {
     eraser: Option<Erasing>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     failure: watch::Receiver<Option<String>>,
+    journal_id: [u8; 16],
 }
 
 /// What follows the journal or writes it.
@@ -206,6 +208,7 @@ impl Node {
             eraser: None,
             tasks: Vec::new(),
             failure,
+            journal_id: journal.journal_id,
         };
         node.task(deadline::sweep());
         node.task(Rc::clone(&ledger).flush_chunks());
@@ -242,6 +245,15 @@ impl Node {
     /// The journal, to read.
     pub fn reader(&self) -> &Reader {
         &self.core.0.reader
+    }
+
+    /// The journal as the bus reads it.
+    pub fn outbox(&self) -> Outbox {
+        Outbox {
+            reader: self.reader().clone(),
+            watermark: Arc::clone(&self.core.0.watermark),
+            id: self.journal_id,
+        }
     }
 
     /// Waits until the journal fails, and says how. From then on nothing can become durable: the

@@ -1,0 +1,146 @@
+//! The table of event types. A row is: its name in CloudEvents, its name in the documents, the
+//! service that publishes it, the topics it goes to where the settings name no others.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! event_types {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $cloud:literal v $version:literal, $document:literal, $service:ident, [$($topic:literal),*]; )+) => {
+        /// A type of event, in its present version.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventType {
+            $( $(#[doc = $doc])+ $name, )+
+        }
+
+        impl EventType {
+            /// Every type, in the order of the table.
+            pub const ALL: &[Self] = &[$( Self::$name ),+];
+
+            /// The name without prefix and version, as `wallet.created`: how settings name it.
+            pub const fn short(self) -> &'static str {
+                match self { $( Self::$name => $cloud, )+ }
+            }
+
+            /// `ce_type`, which alone tells types and versions apart: `florin.wallet.created.v1`.
+            pub const fn cloud(self) -> &'static str {
+                match self { $( Self::$name => concat!("florin.", $cloud, ".v", $version), )+ }
+            }
+
+            /// The present version, from 1.
+            pub const fn version(self) -> u32 {
+                match self { $( Self::$name => $version, )+ }
+            }
+
+            /// The document's name, as `WALLET_CREATED`: the header `event-type`.
+            pub const fn document(self) -> &'static str {
+                match self { $( Self::$name => $document, )+ }
+            }
+
+            /// Who publishes it.
+            pub const fn service(self) -> Service {
+                match self { $( Self::$name => Service::$service, )+ }
+            }
+
+            /// The topics it goes to by default.
+            pub const fn default_topics(self) -> &'static [&'static str] {
+                match self { $( Self::$name => &[$( $topic ),*], )+ }
+            }
+        }
+    };
+}
+
+/// A service of the mesh, as the source of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Accounts, wallets, transfers and the ledger.
+    Core,
+}
+
+impl Service {
+    /// The service's name, as `core`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+        }
+    }
+
+    /// `ce_source`, as `/florin/core`.
+    pub const fn source(self) -> &'static str {
+        match self {
+            Self::Core => "/florin/core",
+        }
+    }
+}
+
+event_types! {
+    /// An account was opened.
+    AccountCreated = "account.created" v 1, "account.created", Core, ["account-events"];
+    /// An account was frozen, unfrozen or deleted.
+    AccountStatusChanged = "account.status-changed" v 1, "account.status_changed", Core, ["account-events"];
+    /// A wallet was opened.
+    WalletCreated = "wallet.created" v 1, "WALLET_CREATED", Core, ["wallet-events"];
+    /// The same, as the wallet hub names it.
+    WalletCreatedEvent = "wallet.created-event" v 1, "WalletCreatedEvent", Core, ["wallet-created-events"];
+    /// A deposit reached a wallet.
+    FundsAdded = "wallet.funds-added" v 1, "FundsAddedEvent", Core, ["funds-added-events"];
+    /// A movement was begun.
+    TransactionInitiated = "transaction.initiated" v 1, "TRANSACTION_INITIATED", Core, ["transaction-events"];
+    /// A movement was made.
+    TransactionCompleted = "transaction.completed" v 1, "TRANSACTION_COMPLETED", Core, ["transaction-events"];
+    /// A movement was refused, or its hold ended without it.
+    TransactionFailed = "transaction.failed" v 1, "TRANSACTION_FAILED", Core, ["transaction-events"];
+    /// A deposit was accepted, to be made afterwards.
+    DepositRequested = "account.deposit-requested" v 1, "DepositRequested", Core, ["deposit-requests"];
+    /// A deposit was made.
+    DepositCompleted = "account.deposit-completed" v 1, "DepositCompleted", Core, ["deposit-completed"];
+    /// A deposit was refused.
+    DepositFailed = "account.deposit-failed" v 1, "DepositFailed", Core, ["deposit-failed"];
+    /// A withdrawal was accepted, to be made afterwards.
+    WithdrawalRequested = "account.withdrawal-requested" v 1, "WithdrawalRequested", Core, ["withdrawal-requests"];
+    /// A withdrawal was made.
+    WithdrawalCompleted = "account.withdrawal-completed" v 1, "WithdrawalCompleted", Core, ["withdrawal-responses"];
+    /// A withdrawal was refused.
+    WithdrawalFailed = "account.withdrawal-failed" v 1, "WithdrawalFailed", Core, ["withdrawal-responses"];
+    /// A transfer was accepted, to be made afterwards.
+    TransferRequested = "account.transfer-requested" v 1, "TransferRequested", Core, ["transfer-requests"];
+    /// A transfer was made.
+    TransferCompleted = "account.transfer-completed" v 1, "TransferCompleted", Core, ["transfer-responses"];
+    /// A transfer was refused.
+    TransferFailed = "account.transfer-failed" v 1, "TransferFailed", Core, ["transfer-responses"];
+}
+
+/// A name that no event type has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no event type {0}")]
+pub struct NoSuchType(pub String);
+
+impl FromStr for EventType {
+    type Err = NoSuchType;
+
+    /// Reads the short name, as `wallet.created`, or `ce_type`'s.
+    fn from_str(text: &str) -> Result<Self, NoSuchType> {
+        let all = Self::ALL.iter().copied();
+        let mut found = all.filter(|known| known.short() == text || known.cloud() == text);
+        found.next().ok_or_else(|| NoSuchType(text.to_owned()))
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.cloud())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_has_a_name_of_its_own() {
+        for event_type in EventType::ALL {
+            assert_eq!(event_type.cloud().parse(), Ok(*event_type));
+            assert_eq!(event_type.short().parse(), Ok(*event_type));
+        }
+        assert!("account".parse::<EventType>().is_err());
+    }
+}

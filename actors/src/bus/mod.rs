@@ -1,0 +1,22 @@
+//! Events: what leaves Florin because of a record, and what comes in. Events are a pure function of
+//! a record ([`events_of`]), made where they are published and stored nowhere else.
+
+mod bindings;
+mod consumer;
+mod event;
+mod event_type;
+mod mapping;
+mod message;
+mod outbox;
+mod telemetry;
+mod values;
+
+pub use bindings::{Bindings, BindingsError};
+pub use consumer::{Consumer, Failure, Handling, Reads};
+pub use event::{BusEvent, EventId};
+pub use event_type::EventType;
+pub use mapping::events_of;
+pub use message::{Headers, Message};
+pub use outbox::Outbox;
+pub use telemetry::{BusState, Counted, LATENCY_BOUNDS, Telemetry};
+pub use values::Value;

@@ -1,0 +1,95 @@
+//! How Kafka is reached, and what clients of it are made with.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use crate::bus::Bindings;
+
+/// What the bridge to Kafka starts with; each is a setting.
+#[derive(Debug, Clone)]
+pub struct KafkaOptions {
+    /// `host:port` with commas between.
+    pub brokers: String,
+    /// What secures the connection, by librdkafka's names.
+    pub security: Vec<(&'static str, String)>,
+    /// Which events go where.
+    pub bindings: Bindings,
+    /// Partitions of topics that are made.
+    pub partitions: i32,
+    /// Replicas of topics that are made.
+    pub replication: i32,
+    /// How long their messages are kept.
+    pub retention: Duration,
+    /// `none`, `snappy`, `lz4` or `zstd`.
+    pub compression: &'static str,
+    /// The transactional id; nobody else's.
+    pub transactional_id: String,
+    /// Events of a transaction at most.
+    pub transaction_events_max: usize,
+    /// How long the broker lets a transaction last.
+    pub transaction_timeout: Duration,
+    /// How long a consumer may be silent.
+    pub session_timeout: Duration,
+}
+
+impl KafkaOptions {
+    /// What every client has.
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("client.id", "florin");
+        // The default waits up to 10 s for a broker that is back already.
+        config.set("reconnect.backoff.max.ms", "1000");
+        config.set("socket.keepalive.enable", "true");
+        for (name, value) in &self.security {
+            config.set(*name, value);
+        }
+        config
+    }
+
+    /// A producer of transactions.
+    pub(super) fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        let timeout = self.transaction_timeout.as_millis();
+        config.set("transactional.id", &self.transactional_id);
+        config.set("transaction.timeout.ms", timeout.to_string());
+        // Below the transaction's: a message that is late must fail before the broker gives up.
+        config.set("message.timeout.ms", (timeout * 4 / 5).to_string());
+        config.set("enable.idempotence", "true");
+        config.set("acks", "all");
+        config.set("compression.type", self.compression);
+        config.set("linger.ms", "2");
+        // Where Java's clients would put a key.
+        config.set("partitioner", "murmur2_random");
+        config.set("queue.buffering.max.messages", "1000000");
+        config
+    }
+
+    /// A consumer that is told its partitions.
+    pub(super) fn reader(&self, committed: bool) -> ClientConfig {
+        let mut config = self.client();
+        let isolation = if committed {
+            "read_committed"
+        } else {
+            "read_uncommitted"
+        };
+        config.set("isolation.level", isolation);
+        config.set("enable.auto.commit", "false");
+        config.set("enable.partition.eof", "true");
+        // It needs a name, though it joins no group.
+        config.set("group.id", format!("{}-reader", self.transactional_id));
+        config
+    }
+
+    /// A client that asks for and makes topics.
+    pub(super) fn admin(&self) -> ClientConfig {
+        self.client()
+    }
+
+    /// The topic that holds how far this identity has published: one partition, so that no other's
+    /// open transaction holds it back.
+    pub(super) fn cursor_topic(&self) -> String {
+        format!("{}.cursor", self.transactional_id)
+    }
+}

@@ -1,0 +1,168 @@
+//! A transactional producer that counts what was not delivered.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+
+use super::options::KafkaOptions;
+
+/// How long one look at the queue may rest.
+const REST: Duration = Duration::from_micros(200);
+
+/// Why a transaction, or the session that it belongs to, ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// Another producer has this identity, or the broker gave up waiting for this one.
+    #[error("fenced: {0}")]
+    Fenced(String),
+    /// To be tried again with a new producer.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl From<KafkaError> for Fault {
+    fn from(error: KafkaError) -> Self {
+        let code = match &error {
+            KafkaError::Transaction(error) => error.code(),
+            other => other
+                .rdkafka_error_code()
+                .unwrap_or(RDKafkaErrorCode::Unknown),
+        };
+        match code {
+            RDKafkaErrorCode::Fenced
+            | RDKafkaErrorCode::ProducerFenced
+            | RDKafkaErrorCode::InvalidProducerEpoch => Self::Fenced(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// What was not delivered.
+#[derive(Debug, Default)]
+struct Undelivered {
+    count: AtomicUsize,
+    first: Mutex<Option<KafkaError>>,
+}
+
+impl ClientContext for Undelivered {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka");
+    }
+}
+
+impl ProducerContext for Undelivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.count.fetch_add(1, Ordering::AcqRel);
+            let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+/// A message on its way out.
+#[derive(Debug)]
+pub(super) struct Outgoing<'a> {
+    pub(super) topic: &'a str,
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    pub(super) timestamp_millis: Option<i64>,
+    pub(super) headers: &'a [(&'static str, String)],
+}
+
+/// A producer that has its transactional id to itself, until it is fenced.
+pub(super) struct Producer {
+    inner: BaseProducer<Undelivered>,
+    timeout: Duration,
+}
+
+impl Producer {
+    /// Takes the transactional id over: whoever had it is fenced, what it left open is aborted.
+    /// Tries for as long as `go_on` says so.
+    pub(super) fn start(options: &KafkaOptions, go_on: impl Fn() -> bool) -> Result<Self, Fault> {
+        let config = options.producer();
+        let inner: BaseProducer<Undelivered> = config.create_with_context(Undelivered::default())?;
+        loop {
+            match inner.init_transactions(Duration::from_secs(2)) {
+                Ok(()) => break,
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && go_on() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Self {
+            inner,
+            timeout: options.transaction_timeout,
+        })
+    }
+
+    pub(super) fn begin(&self) -> Result<(), Fault> {
+        self.inner.begin_transaction().map_err(Fault::from)
+    }
+
+    /// Puts a message into the open transaction; waits while the queue is full.
+    pub(super) fn send(&self, message: &Outgoing<'_>) -> Result<(), Fault> {
+        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
+        for (key, value) in message.headers {
+            headers = headers.insert(Header {
+                key,
+                value: Some(value.as_bytes()),
+            });
+        }
+        let mut record = BaseRecord::to(message.topic)
+            .key(message.key)
+            .payload(message.value)
+            .headers(headers);
+        record.timestamp = message.timestamp_millis;
+        let began = Instant::now();
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    if began.elapsed() > self.timeout {
+                        return Err(Fault::Broken("the queue to the broker stays full".into()));
+                    }
+                    record = back;
+                    self.inner.poll(Duration::from_millis(1));
+                    self.delivered()?;
+                }
+                Err((error, _)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends the open transaction: everything in it is delivered, or nothing ever shows.
+    pub(super) fn commit(&self) -> Result<(), Fault> {
+        // The commit's own flush polls in steps of 100 ms: drained before, it takes one.
+        while self.inner.in_flight_count() > 0 {
+            self.inner.poll(Duration::ZERO);
+            self.delivered()?;
+            std::thread::sleep(REST);
+        }
+        self.inner.poll(Duration::ZERO);
+        self.delivered()?;
+        self.inner
+            .commit_transaction(self.timeout * 2)
+            .map_err(Fault::from)
+    }
+
+    fn delivered(&self) -> Result<(), Fault> {
+        let context = self.inner.context();
+        if let Some((code, reason)) = self.inner.client().fatal_error() {
+            return Err(Fault::Fenced(format!("{code}: {reason}")));
+        }
+        if context.count.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        let first = context.first.lock().unwrap_or_else(PoisonError::into_inner);
+        Err(first
+            .clone()
+            .map_or_else(|| Fault::Broken("not delivered".into()), Fault::from))
+    }
+}

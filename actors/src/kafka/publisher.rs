@@ -1,0 +1,403 @@
+//! The outbox: the journal's events in order, each once. A transaction of Kafka's holds the events
+//! of some frames and the cursor behind them; whatever is unclear is settled by reading the cursor
+//! anew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use florin_storage::Frame;
+
+use super::bridge::Ending;
+use super::cursor::{self, Cursor};
+use super::options::KafkaOptions;
+use super::producer::{Fault, Outgoing, Producer};
+use super::topics::{self, TopicFault, Wanted};
+use crate::bus::{BusState, Counted, Outbox, Telemetry, events_of};
+use crate::record_codec::decode_record;
+
+/// The pause before the brokers are tried again; it doubles up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How much of the journal is read at a time.
+const SCAN_BYTES: usize = 1 << 20;
+/// How long a look at the watermark rests.
+const LOOK: Duration = Duration::from_millis(200);
+/// A transaction costs several milliseconds, however small: while there is much to send, each waits
+/// until this much time has brought more.
+const GATHER: Duration = Duration::from_millis(50);
+/// So many events are much.
+const MANY: usize = 200;
+/// How long a fenced instance looks whether another one took its place.
+const SUCCESSOR_WAIT: Duration = Duration::from_secs(5);
+
+/// Why the publisher ended for good; an operator has to decide.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// A topic is not as the settings want it.
+    #[error("{0}")]
+    Topic(String),
+    /// The identity's cursor is of another journal.
+    #[error(
+        "the transactional id {id} published another journal, {theirs}; this one is {ours}: give it a transactional id of its own (kafka.transactional_id)"
+    )]
+    Foreign {
+        /// The identity.
+        id: String,
+        /// The cursor's journal.
+        theirs: String,
+        /// This journal.
+        ours: String,
+    },
+    /// The identity has published more than this journal holds, or something else.
+    #[error(
+        "the transactional id {id} published this journal up to record {published}, and it ends at {durable}, or differs there: it is an older copy; use the newest one, or a transactional id of its own (kafka.transactional_id), by which everything is published again"
+    )]
+    Older {
+        /// The identity.
+        id: String,
+        /// The cursor's record.
+        published: u64,
+        /// The journal's last.
+        durable: u64,
+    },
+    /// Another instance has the identity now.
+    #[error("another instance took over the transactional id {0}: this one is fenced")]
+    Fenced(String),
+    /// A record can't be read.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+/// Why a session ended.
+enum End {
+    /// It was told to.
+    Stopped,
+    /// For good.
+    Halt(Halt),
+    /// To be begun again.
+    Fault(Fault),
+}
+
+impl From<Fault> for End {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Publishes a journal's events.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    options: KafkaOptions,
+    outbox: Outbox,
+    journal_id: String,
+    telemetry: Arc<Telemetry>,
+    stop: Arc<AtomicBool>,
+    /// The highest epoch that this instance claimed.
+    claimed: Option<u64>,
+}
+
+impl Publisher {
+    /// One that publishes what leaves a journal.
+    pub(super) fn new(
+        options: KafkaOptions,
+        outbox: &Outbox,
+        telemetry: Arc<Telemetry>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            options,
+            outbox: outbox.clone(),
+            journal_id: outbox.journal_id(),
+            telemetry,
+            stop,
+            claimed: None,
+        }
+    }
+
+    /// Publishes until it is told to stop. Blocks: for a thread of its own.
+    ///
+    /// # Errors
+    /// What an operator has to decide; trouble with the brokers is waited out.
+    pub(super) fn run(mut self) -> Result<(), Ending> {
+        let mut pause = PAUSE_MIN;
+        while !self.stop.load(Ordering::Acquire) {
+            let before = self.telemetry.published();
+            let fault = match self.session() {
+                End::Stopped => break,
+                End::Halt(halt) => {
+                    self.telemetry.set_state(BusState::Halted(halt.to_string()));
+                    return Err(Ending::Halted(halt));
+                }
+                End::Fault(fault) => fault,
+            };
+            if let Fault::Fenced(_) = &fault
+                && self.has_successor()
+            {
+                let halt = Halt::Fenced(self.options.transactional_id.clone());
+                self.telemetry.set_state(BusState::Halted(halt.to_string()));
+                return Err(Ending::Halted(halt));
+            }
+            if self.telemetry.published() > before {
+                pause = PAUSE_MIN;
+            }
+            let reason = fault.to_string();
+            tracing::warn!(
+                reason,
+                pause_ms = pause.as_millis() as u64,
+                "events wait: Kafka can't take them"
+            );
+            self.telemetry.set_state(BusState::Away(reason));
+            self.rest(pause);
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        Ok(())
+    }
+
+    /// Takes the identity over, and publishes until something goes wrong.
+    fn session(&mut self) -> End {
+        let (producer, mut cursor) = match self.take_over() {
+            Ok(taken) => taken,
+            Err(end) => return end,
+        };
+        self.telemetry.set_published(cursor.sequence);
+        self.telemetry.set_state(BusState::Connected);
+        tracing::info!(
+            transactional_id = self.options.transactional_id,
+            epoch = cursor.epoch,
+            sequence = cursor.sequence,
+            "events are published to Kafka"
+        );
+        loop {
+            if self.stop.load(Ordering::Acquire) {
+                return End::Stopped;
+            }
+            let began = Instant::now();
+            let durable = self.outbox.watermark.wait_past(cursor.sequence, LOOK);
+            if durable <= cursor.sequence {
+                continue;
+            }
+            match self.publish(&producer, &cursor) {
+                Ok((next, events)) => {
+                    cursor = next;
+                    self.telemetry.set_published(cursor.sequence);
+                    if (MANY..self.options.transaction_events_max).contains(&events) {
+                        self.rest(GATHER.saturating_sub(began.elapsed()));
+                    }
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Starts a producer, by which an older instance is fenced, and claims the cursor.
+    fn take_over(&mut self) -> Result<(Producer, Cursor), End> {
+        topics::ensure(&self.options, &self.topics()).map_err(|fault| match fault {
+            TopicFault::Wrong(reason) => End::Halt(Halt::Topic(reason)),
+            TopicFault::Broken(fault) => End::Fault(fault),
+        })?;
+        let stop = Arc::clone(&self.stop);
+        let producer = Producer::start(&self.options, || !stop.load(Ordering::Acquire))?;
+        let known = cursor::read(&self.options)?;
+        if let Some(known) = &known {
+            self.check(known)?;
+        }
+        let known = known.unwrap_or_else(|| Cursor {
+            journal_id: self.journal_id.clone(),
+            epoch: 0,
+            sequence: 0,
+            link: None,
+        });
+        if self.claimed.is_some_and(|claimed| known.epoch > claimed) {
+            return Err(End::Halt(Halt::Fenced(
+                self.options.transactional_id.clone(),
+            )));
+        }
+        let claim = Cursor {
+            epoch: known.epoch + 1,
+            ..known
+        };
+        // Whoever had the identity finds this, and knows that it was taken over.
+        producer.begin()?;
+        self.put(&producer, &claim)?;
+        self.claimed = Some(claim.epoch);
+        producer.commit()?;
+        Ok((producer, claim))
+    }
+
+    /// Whether the cursor is of this journal, and not ahead of it.
+    fn check(&self, known: &Cursor) -> Result<(), End> {
+        let id = self.options.transactional_id.clone();
+        if known.journal_id != self.journal_id {
+            return Err(End::Halt(Halt::Foreign {
+                id,
+                theirs: known.journal_id.clone(),
+                ours: self.journal_id.clone(),
+            }));
+        }
+        let older = End::Halt(Halt::Older {
+            id,
+            published: known.sequence,
+            durable: self.outbox.reader.durable(),
+        });
+        if known.sequence > self.outbox.reader.durable() {
+            return Err(older);
+        }
+        if known.sequence > 0 {
+            let frames = self
+                .outbox
+                .reader
+                .scan(known.sequence, 1)
+                .map_err(damaged)?;
+            let link = frames.first().map(|frame| hex(&frame.link));
+            let ends = frames.first().map(|frame| frame.last_sequence);
+            if ends != Some(known.sequence) || link != known.link {
+                return Err(older);
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes the events of the frames after the cursor in one transaction; the cursor behind
+    /// them, and how many events there were.
+    fn publish(&self, producer: &Producer, cursor: &Cursor) -> Result<(Cursor, usize), End> {
+        let mut next = cursor.clone();
+        let mut events = 0;
+        let mut by_topic = HashMap::new();
+        while events < self.options.transaction_events_max {
+            let from = next.sequence + 1;
+            if from > self.outbox.reader.durable() {
+                break;
+            }
+            let frames = self.outbox.reader.scan(from, SCAN_BYTES).map_err(damaged)?;
+            for frame in frames {
+                events += self.send(producer, &frame, events == 0, &mut by_topic)?;
+                next.sequence = frame.last_sequence;
+                next.link = Some(hex(&frame.link));
+                if events >= self.options.transaction_events_max {
+                    break;
+                }
+            }
+        }
+        if events == 0 {
+            // Nothing is bound: the next transaction takes the cursor along.
+            return Ok((next, 0));
+        }
+        self.put(producer, &next)?;
+        producer.commit()?;
+        for (topic, more) in by_topic {
+            let topic = topic.to_owned();
+            self.telemetry.count(Counted::Published { topic }, more);
+        }
+        Ok((next, events))
+    }
+
+    /// Puts a frame's events into the transaction; the first one begins it.
+    fn send<'a>(
+        &'a self,
+        producer: &Producer,
+        frame: &Frame,
+        begin: bool,
+        by_topic: &mut HashMap<&'a str, u64>,
+    ) -> Result<usize, End> {
+        let mut sent = 0;
+        for (sequence, bytes) in frame.iter() {
+            let record = decode_record(bytes)
+                .map_err(|error| End::Halt(Halt::Damaged(format!("record {sequence}: {error}"))))?;
+            for event in events_of(&record) {
+                let topics = self.options.bindings.topics(event.event_type);
+                if topics.is_empty() {
+                    continue;
+                }
+                let (key, value, headers) = (event.key.to_string(), event.json(), event.headers());
+                for topic in topics {
+                    if begin && sent == 0 {
+                        producer.begin()?;
+                    }
+                    producer.send(&Outgoing {
+                        topic,
+                        key: key.as_bytes(),
+                        value: &value,
+                        timestamp_millis: Some(event.time.as_micros() / 1_000),
+                        headers: &headers,
+                    })?;
+                    *by_topic.entry(topic).or_default() += 1;
+                    sent += 1;
+                }
+            }
+        }
+        Ok(sent)
+    }
+
+    fn put(&self, producer: &Producer, cursor: &Cursor) -> Result<(), Fault> {
+        // Texts and numbers alone: it can't fail.
+        let value = serde_json::to_vec(cursor).unwrap_or_default();
+        producer.send(&Outgoing {
+            topic: &self.options.cursor_topic(),
+            key: self.options.transactional_id.as_bytes(),
+            value: &value,
+            timestamp_millis: None,
+            headers: &[],
+        })
+    }
+
+    /// Whether another instance claimed the cursor. Being fenced alone doesn't tell: the broker does
+    /// the same to one that was too slow.
+    fn has_successor(&self) -> bool {
+        let Some(claimed) = self.claimed else {
+            return false;
+        };
+        let deadline = Instant::now() + SUCCESSOR_WAIT;
+        while Instant::now() < deadline && !self.stop.load(Ordering::Acquire) {
+            if let Ok(Some(cursor)) = cursor::read(&self.options)
+                && cursor.epoch > claimed
+            {
+                return true;
+            }
+            self.rest(Duration::from_millis(200));
+        }
+        false
+    }
+
+    fn topics(&self) -> Vec<Wanted> {
+        let options = &self.options;
+        let events = options
+            .bindings
+            .all_topics()
+            .into_iter()
+            .map(|name| Wanted {
+                name: name.to_owned(),
+                partitions: options.partitions,
+                replication: options.replication,
+                retention: Some(options.retention),
+            });
+        let cursor = Wanted {
+            name: options.cursor_topic(),
+            partitions: 1,
+            replication: options.replication,
+            retention: None,
+        };
+        events.chain([cursor]).collect()
+    }
+
+    /// Sleeps, unless it is told to stop.
+    fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.stop.load(Ordering::Acquire) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+    }
+}
+
+fn damaged(error: florin_storage::Error) -> End {
+    End::Halt(Halt::Damaged(error.to_string()))
+}
+
+fn hex(link: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*link).to_hex().to_string()
+}
