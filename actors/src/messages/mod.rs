@@ -6,6 +6,7 @@ mod commands;
 mod events;
 mod ids;
 mod iso;
+mod made;
 mod money;
 mod personal;
 mod record;
@@ -28,6 +29,7 @@ pub use events::{
 };
 pub use ids::{EntityId, IdError, OperationId, SHARDS};
 pub use iso::Country;
+pub use made::NewTransfer;
 pub use money::{
     AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft, WalletLimits, WalletLimitsChange,
 };

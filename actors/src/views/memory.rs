@@ -143,6 +143,8 @@ impl Memory {
         if let Some(execution) = record.execution {
             self.rows.insert(lists::accepted(execution.accepted), false);
         }
+        let listed = lists::of_record(record).into_iter();
+        self.rows.extend(listed.map(|row| (row, true)));
         self.sequence = record.sequence;
         Ok(())
     }
