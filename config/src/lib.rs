@@ -19,4 +19,4 @@ pub use layers::{FILE_NAME, Overrides};
 pub use origin::Origin;
 pub use reference::{SettingDoc, reference, reference_markdown};
 pub use settings::{Disk, Gateway, Idempotency, Journal, Ledger, Log, Server, Settings, Views};
-pub use values::{Lanes, LogFormat, LogLevel};
+pub use values::{Lanes, LogFormat, LogLevel, assets};

@@ -79,7 +79,9 @@ async fn serve(
         source,
     })?;
     let observer = Arc::clone(&metrics);
-    let options = node::options(settings, disk, observer, intercept, beside.handle().clone())
+    let assets = limits.assets.clone();
+    let handle = beside.handle().clone();
+    let options = node::options(settings, assets, disk, observer, intercept, handle)
         .map_err(|error| RunError::System {
             what: "randomness",
             source: io::Error::other(error),

@@ -2,6 +2,7 @@
 //! Everything here is plain data; the rules live in `entities/`, the machinery in `runtime/`.
 
 mod answers;
+mod assets;
 mod commands;
 mod events;
 mod ids;
@@ -18,6 +19,7 @@ pub use answers::{
     AccountView, Balances, ItemResult, Movement, Shown, TransferEnds, TransferStatus, TransferView,
     WalletView,
 };
+pub use assets::Assets;
 pub use commands::{
     Batch, BatchItem, Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, Expire,
     Hold, Leg, OpenAccount, OpenWallet, Post, Quarantine, Resume, Reverse, Transact, Transfer,
@@ -31,7 +33,8 @@ pub use ids::{EntityId, IdError, OperationId, SHARDS};
 pub use iso::Country;
 pub use made::NewTransfer;
 pub use money::{
-    AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft, WalletLimits, WalletLimitsChange,
+    AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft, SCALE_MAX, WalletLimits,
+    WalletLimitsChange, currency_code,
 };
 pub use personal::{Personal, PersonalRow};
 pub use record::{Change, Execution, FORMAT, Input, Outcome, Posting, Record};

@@ -290,6 +290,7 @@ impl World {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             seed,
             limits: self.settings.limits,
+            assets: Assets::default(),
             observer: Arc::new(()),
             intercept: Arc::clone(&self.intruder) as Arc<dyn Intercept>,
             threads: Threads::Simulated {
