@@ -253,7 +253,11 @@ fn a_wrong_value_in_the_file_names_the_file() {
         (
             "expiry",
             "ledger.hold_expiry_seconds = 315360001",
-            ["ledger.hold_expiry_seconds", "315360001", "from 0 to 315360000"],
+            [
+                "ledger.hold_expiry_seconds",
+                "315360001",
+                "from 0 to 315360000",
+            ],
         ),
     ] {
         let file = Toml::new(name, text);

@@ -113,7 +113,8 @@ impl Limits {
 /// The assets that the settings declare.
 fn assets(settings: &Settings) -> Result<Assets, ConfigError> {
     let (name, text) = ("ledger.assets", &settings.ledger.assets);
-    let declared = florin_config::assets(text).ok_or_else(|| settings.refuse(name, text, ASSETS))?;
+    let declared =
+        florin_config::assets(text).ok_or_else(|| settings.refuse(name, text, ASSETS))?;
     Assets::new(declared).map_err(|(code, error)| {
         let allowed = format!("{ASSETS}: {code} {error}");
         settings.refuse(name, text, &allowed)

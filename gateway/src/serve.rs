@@ -81,10 +81,12 @@ async fn serve(
     let observer = Arc::clone(&metrics);
     let assets = limits.assets.clone();
     let handle = beside.handle().clone();
-    let options = node::options(settings, assets, disk, observer, intercept, handle)
-        .map_err(|error| RunError::System {
-            what: "randomness",
-            source: io::Error::other(error),
+    let options =
+        node::options(settings, assets, disk, observer, intercept, handle).map_err(|error| {
+            RunError::System {
+                what: "randomness",
+                source: io::Error::other(error),
+            }
         })?;
     tracing::info!(data_dir = directory, "recovery begins");
     let node = Node::start(options).map_err(|source| RunError::Start {

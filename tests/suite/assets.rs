@@ -21,12 +21,14 @@ fn an_asset_is_used_everywhere_a_currency_is() {
     let wallet = server.post("/wallets", &wallet).with(201);
     assert_eq!(wallet["currency"], "BTC8");
     let deposit = json!({"amount": 1_500_000, "currency": "USDC"});
-    server.post(&format!("/accounts/{one}/deposit"), &deposit).ok();
+    server
+        .post(&format!("/accounts/{one}/deposit"), &deposit)
+        .ok();
     let wallet = text(&wallet, "id");
-    server.post(&format!("/wallets/{wallet}/deposit"), &json!({"amount": 7})).ok();
-    let named = |from: &str, to: &str, currency: &str| {
-        json!({"from": from, "to": to, "amount": 10, "currency": currency})
-    };
+    server
+        .post(&format!("/wallets/{wallet}/deposit"), &json!({"amount": 7}))
+        .ok();
+    let named = |from: &str, to: &str, currency: &str| json!({"from": from, "to": to, "amount": 10, "currency": currency});
     server.post("/transfers", &named(&one, &other, "USDC")).ok();
     let batch = json!({"atomic": true, "transfers": [named(&one, &other, "USDC")]});
     server.post("/transfers/batch", &batch).ok();
@@ -138,13 +140,19 @@ fn an_asset_no_longer_declared_stays_readable_and_moves_no_more() {
             (format!("/accounts/{one}/deposit"), body.clone()),
             (format!("/accounts/{one}/withdraw"), body),
             ("/transfers".to_owned(), between.clone()),
-            ("/transfers".to_owned(), with(between.clone(), &json!({"pending": true}))),
+            (
+                "/transfers".to_owned(),
+                with(between.clone(), &json!({"pending": true})),
+            ),
             ("/transactions".to_owned(), json!({"legs": [between]})),
             (format!("/transfers/{posted}/post"), json!({})),
         ] {
             let refused = server.post(&path, &body);
             let code = text(&refused.with(422), "code");
-            assert!(["currency_mismatch", "batch_rejected"].contains(&code.as_str()), "{path}");
+            assert!(
+                ["currency_mismatch", "batch_rejected"].contains(&code.as_str()),
+                "{path}"
+            );
         }
         assert_eq!(shown(&server), before);
         server.verified();
@@ -154,7 +162,10 @@ fn an_asset_no_longer_declared_stays_readable_and_moves_no_more() {
     server.settle(&voided, "void", &json!({})).ok();
     let finer = text(&server.open(&json!({"currency": "USDC"})), "id");
     server.deposit(&finer, 3).ok();
-    let crossed = Request::post("/transfers", &json!({"from": finer, "to": one, "amount": 1}));
+    let crossed = Request::post(
+        "/transfers",
+        &json!({"from": finer, "to": one, "amount": 1}),
+    );
     server.refused(&crossed, 422, "currency_mismatch");
     let totals = server.get("/ledger/trial-balance").ok()["currencies"].clone();
     assert_eq!(totals["USDC"]["credits"], "110");
@@ -178,6 +189,9 @@ fn assets_that_can_not_be_are_named_at_the_start() {
         let run = executable::run(&["serve", "--port", "0"], &[(VARIABLE, assets)]);
         assert_ne!(run.code(), Some(0), "{assets}");
         let said = run.output();
-        assert!(said.contains("ledger.assets") && said.contains(says), "{assets}: {said}");
+        assert!(
+            said.contains("ledger.assets") && said.contains(says),
+            "{assets}: {said}"
+        );
     }
 }

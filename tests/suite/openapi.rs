@@ -263,6 +263,7 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     }
     walk.holds();
     walk.wallets();
+    walk.lists_of_transfers();
     walk.get("/admin/actors", "");
     for kind in ["account", "wallet", "transfer", "external", "numbering"] {
         walk.get(&format!("/admin/actors?kind={kind}&limit=1"), "");

@@ -33,7 +33,10 @@ pub(super) fn is_currency(code: &str) -> bool {
 
 /// How many decimal places ISO 4217 gives a currency where they are not two.
 const SCALES: [(u8, &str); 3] = [
-    (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+    (
+        0,
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    ),
     (3, "BHD IQD JOD KWD LYD OMR TND"),
     (4, "CLF UYW"),
 ];

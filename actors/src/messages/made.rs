@@ -58,7 +58,9 @@ impl Record {
         self.changes
             .iter()
             .filter_map(|change| match change.events.first() {
-                Some(Event::Transfer(TransferEvent::Pending(made))) => Some((change.entity, &**made)),
+                Some(Event::Transfer(TransferEvent::Pending(made))) => {
+                    Some((change.entity, &**made))
+                }
                 _ => None,
             })
     }

@@ -162,7 +162,9 @@ impl Currency {
     pub fn of_record(text: &str) -> Result<Self, MoneyError> {
         match text.split_once(':') {
             None => Self::packed(text, OF_ISO),
-            Some((code, scale)) => Self::packed(code, scale.parse().map_err(|_| MoneyError::Scale)?),
+            Some((code, scale)) => {
+                Self::packed(code, scale.parse().map_err(|_| MoneyError::Scale)?)
+            }
         }
     }
 
@@ -224,7 +226,11 @@ pub fn currency_code(code: &str) -> Result<(), MoneyError> {
     let mut bytes = code.bytes();
     let is_code = (3..=8).contains(&code.len())
         && bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    if is_code { Ok(()) } else { Err(MoneyError::Code) }
+    if is_code {
+        Ok(())
+    } else {
+        Err(MoneyError::Code)
+    }
 }
 
 impl FromStr for Currency {
@@ -295,7 +301,10 @@ mod tests {
             assert_eq!(Currency::of_record(text), Ok(currency));
             let mut bytes = Vec::new();
             florin_storage::encode(&currency, &mut bytes).unwrap();
-            assert_eq!(florin_storage::decode::<Currency>(&bytes).unwrap(), currency);
+            assert_eq!(
+                florin_storage::decode::<Currency>(&bytes).unwrap(),
+                currency
+            );
         }
         assert_eq!(usdc.to_string(), "USDC");
         for wrong in ["USDC:", "USDC:x", ":6", "usdc:6", ""] {
@@ -320,7 +329,11 @@ mod tests {
             (asset(0), 12, "12"),
             (asset(6), 1_500_000, "1.500000"),
             (asset(18), 1, "0.000000000000000001"),
-            (asset(18), i128::MIN, "-170141183460469231731.687303715884105728"),
+            (
+                asset(18),
+                i128::MIN,
+                "-170141183460469231731.687303715884105728",
+            ),
         ] {
             assert_eq!(currency.decimal(minor_units), text, "{currency:?}");
         }

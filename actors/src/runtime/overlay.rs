@@ -9,7 +9,8 @@ use super::ledger::Ledger;
 use super::seat::{Phase, Seat};
 use crate::entities::{Lookup, Original, Part, Stamp, State, States, Step};
 use crate::messages::{
-    Balances, Change, Command, Currency, EntityId, Event, Outcome, Posting, Rejection, Shown, TransferEnds,
+    Balances, Change, Command, Currency, EntityId, Event, Outcome, Posting, Rejection, Shown,
+    TransferEnds,
 };
 
 /// What was decided, before anything is done.

@@ -112,7 +112,10 @@ fn notes_of(
     record: &Record,
     transfer: EntityId,
 ) -> Result<(Option<String>, Metadata), String> {
-    let own = record.changes.iter().find(|change| change.entity == transfer);
+    let own = record
+        .changes
+        .iter()
+        .find(|change| change.entity == transfer);
     let mut at = own.map_or(0, |change| change.previous);
     while at > 0 {
         let (earlier, place) = read_change(reader, transfer, at)?;

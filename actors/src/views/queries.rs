@@ -236,9 +236,7 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         match (self.left.peek(), self.right.peek()) {
-            (Some(Ok(left)), Some(Ok(right))) if (self.is_before)(right, left) => {
-                self.right.next()
-            }
+            (Some(Ok(left)), Some(Ok(right))) if (self.is_before)(right, left) => self.right.next(),
             (Some(_), _) => self.left.next(),
             (None, _) => self.right.next(),
         }

@@ -89,7 +89,9 @@ impl TransferFilter {
     fn prefix(&self) -> Vec<u8> {
         match (&self.reference, self.entity) {
             (Some(reference), _) => lists::transfers_by_reference(reference),
-            (None, entity) => lists::holds_by_target(entity.unwrap_or(EntityId::from_bytes([0; 16]))),
+            (None, entity) => {
+                lists::holds_by_target(entity.unwrap_or(EntityId::from_bytes([0; 16])))
+            }
         }
     }
 }
@@ -203,9 +205,8 @@ impl Views {
             made,
             is_pending,
         } = new;
-        if let Some(State::Transfer(transfer)) = self
-            .snapshot(id)?
-            .and_then(|present| present.state)
+        if let Some(State::Transfer(transfer)) =
+            self.snapshot(id)?.and_then(|present| present.state)
         {
             return Ok(transfer.view(id));
         }
@@ -336,8 +337,7 @@ impl Walk {
         let at = record.sequence;
         if let Some(entity) = self.entity.filter(|_| self.chain == at) {
             let change = record.changes.iter().find(|change| change.entity == entity);
-            let change =
-                change.ok_or_else(|| format!("record {at} doesn't change {entity}"))?;
+            let change = change.ok_or_else(|| format!("record {at} doesn't change {entity}"))?;
             self.chain = change.previous;
         }
         if self.rows.front() == Some(&at) {

@@ -185,8 +185,8 @@ async fn list(call: Arc<Call>) -> Result<Response, Problem> {
     let limit = query.limit(limits.page_default, limits.page_max)?;
     let status = query.one_of("status", &TransferStatus::ALL, TransferStatus::name)?;
     let entity = query.get("entity").map(str::parse::<EntityId>).transpose();
-    let entity = entity
-        .map_err(|_| Problem::of_field(ProblemCode::InvalidId, "entity", "is not a UUID"))?;
+    let entity =
+        entity.map_err(|_| Problem::of_field(ProblemCode::InvalidId, "entity", "is not a UUID"))?;
     let filter = TransferFilter {
         entity,
         status,
