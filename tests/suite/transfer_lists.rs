@@ -60,7 +60,7 @@ fn an_entitys_list_shows_the_transfers_at_either_end_and_the_newest_first() {
 
 #[test]
 fn the_filters_of_a_list_work_together() {
-    let server = SERVER.alone();
+    let server = Server::start();
     let (one, two, three) = (
         server.account_of(1_000),
         server.account_of(1_000),
@@ -157,7 +157,7 @@ fn the_transfers_of_a_batch_are_listed_one_by_one() {
 
 #[test]
 fn what_needs_a_look_at_every_transfer_is_refused_by_name() {
-    let server = SERVER.server();
+    let server = SERVER.alone();
     for query in ["", "?status=posted", "?status=expired&limit=5"] {
         let refused = Request::get(&format!("/transfers{query}"));
         let problem = server.refused(&refused, 400, "invalid_request");
@@ -177,7 +177,7 @@ fn what_needs_a_look_at_every_transfer_is_refused_by_name() {
 
 #[test]
 fn a_cursor_of_transfers_keeps_its_place_while_more_are_made_and_others_end() {
-    let server = SERVER.alone();
+    let server = Server::start();
     let (id, other) = (server.account_of(100), server.account_of(100));
     let before: Vec<String> = (0..6)
         .map(|n| match n % 2 {
@@ -218,7 +218,7 @@ fn a_cursor_of_transfers_keeps_its_place_while_more_are_made_and_others_end() {
 
 #[test]
 fn a_cursor_of_transfers_cut_or_of_another_list_is_refused() {
-    let server = SERVER.server();
+    let server = SERVER.alone();
     let (id, other) = (server.account_of(10), server.account());
     for _ in 0..3 {
         made(&server, &id, &other, &json!({"reference": "cut"}));
