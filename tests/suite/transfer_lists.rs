@@ -219,7 +219,7 @@ fn a_cursor_of_transfers_keeps_its_place_while_more_are_made_and_others_end() {
 #[test]
 fn a_cursor_of_transfers_cut_or_of_another_list_is_refused() {
     let server = SERVER.alone();
-    let (id, other) = (server.account_of(10), server.account());
+    let (id, other) = (server.account_of(100), server.account());
     for _ in 0..3 {
         made(&server, &id, &other, &json!({"reference": "cut"}));
     }
