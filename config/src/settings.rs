@@ -164,6 +164,12 @@ settings! {
     ledger: Ledger {
         /// The currency of an account that is created without one.
         default_currency: String = "USD".into(), Rule::Currency;
+        /// What may be used beside the currencies of ISO 4217, each with the number of decimal places
+        /// of its unit: `USDC = 6, BTC8 = 8`. An asset that is taken out, or gets another scale, stays
+        /// readable; commands that would move it are refused.
+        assets: String = String::new(), Rule::Assets;
+        /// After how many seconds a pending transfer expires whose request doesn't say; 0: never.
+        hold_expiry_seconds: u32 = 0, integer(0, 315_360_000);
         /// The largest record one command may make.
         record_bytes_max: usize = 16 << 20, integer(64 * KIB, 64 * MIB);
     }

@@ -285,6 +285,35 @@ fn a_wrong_value_in_the_file_names_the_file() {
             "ledger.default_currency = \"usd\"",
             ["ledger.default_currency", "usd", "ISO 4217"],
         ),
+        (
+            "asset",
+            "ledger.assets = \"usdc = 6\"",
+            ["ledger.assets", "usdc = 6", "USDC = 6, BTC8 = 8"],
+        ),
+        (
+            "scale",
+            "ledger.assets = \"USDC = 19\"",
+            ["ledger.assets", "USDC = 19", "from 0 to 18"],
+        ),
+        (
+            "sign",
+            "ledger.assets = \"USDC = +6\"",
+            ["ledger.assets", "USDC = +6", "from 0 to 18"],
+        ),
+        (
+            "twice",
+            "ledger.assets = \"USDC = 6, USDC = 6\"",
+            ["ledger.assets", "USDC = 6, USDC = 6", "each once"],
+        ),
+        (
+            "expiry",
+            "ledger.hold_expiry_seconds = 315360001",
+            [
+                "ledger.hold_expiry_seconds",
+                "315360001",
+                "from 0 to 315360000",
+            ],
+        ),
     ] {
         let file = Toml::new(name, text);
         let line = refusal(Settings::load(&file.overrides(), NO_ENVIRONMENT));

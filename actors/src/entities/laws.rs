@@ -35,6 +35,10 @@ impl States for World {
     fn fresh(&mut self, _: EntityId) -> bool {
         true
     }
+
+    fn trades(&self, _: Currency) -> bool {
+        true
+    }
 }
 
 impl World {

@@ -30,7 +30,7 @@ use super::seat::{Phase, Seat};
 use super::sequencing::Sequencer;
 use super::supervision::SupervisionOptions;
 use super::waiting::{Held, Waiting};
-use crate::messages::{CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
+use crate::messages::{Assets, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
 use crate::views::Views;
 
 /// How often it is looked whether an index will soon need its next generation.
@@ -61,6 +61,8 @@ pub struct Ledger {
     pub(super) quarantined: RefCell<BTreeMap<EntityId, String>>,
     pub(super) supervision: SupervisionOptions,
     pub(super) passivation: PassivationOptions,
+    /// The assets that may move, beside the currencies of ISO 4217.
+    pub(super) assets: Assets,
     pub(super) intercept: Arc<dyn Intercept>,
     /// The entity whose code was asked last: whose fault a panic is.
     pub(super) asked: Cell<Option<EntityId>>,
@@ -99,6 +101,8 @@ pub struct Parts {
     pub supervision: SupervisionOptions,
     /// When entities leave memory.
     pub passivation: PassivationOptions,
+    /// The assets that may move, beside the currencies of ISO 4217.
+    pub assets: Assets,
     /// What makes entities fail, in tests.
     pub intercept: Arc<dyn Intercept>,
     /// The index of idempotency keys.
@@ -131,6 +135,7 @@ impl Ledger {
             quarantined: RefCell::new(parts.known.quarantined),
             supervision: parts.supervision,
             passivation: parts.passivation,
+            assets: parts.assets,
             intercept: parts.intercept,
             asked: Cell::new(None),
             keys: RefCell::new(parts.keys),

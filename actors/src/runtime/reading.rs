@@ -17,7 +17,9 @@ use crate::messages::{
     Balances, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp, TransferStatus,
     TransferView, WalletView,
 };
-use crate::views::{AccountFilter, Mark, Period, Standing, as_of, read_movements};
+use crate::views::{
+    AccountFilter, Mark, Period, Standing, TransferFilter, TransferMark, as_of, read_movements,
+};
 
 impl Core {
     /// An account as it is now. `None`: no such account.
@@ -96,6 +98,34 @@ impl Core {
             posted_amount: made.amount.get(),
             made,
         }))
+    }
+
+    /// A page of transfers, the newest first; shows everything that was durable when the call came.
+    /// A page may be short and yet not the last one.
+    ///
+    /// # Errors
+    /// The views or the entity can't be read, or the views didn't get there in time.
+    pub async fn transfers(
+        &self,
+        filter: TransferFilter,
+        after: Option<TransferMark>,
+        limit: usize,
+    ) -> Result<Page<TransferView, TransferMark>, Unavailable> {
+        let head = match filter.walks().filter(|_| after.is_none()) {
+            Some(entity) => self
+                .seated(entity, |seat| {
+                    let present = seat.present.borrow();
+                    let moves = present.state.as_ref()?.money().is_some();
+                    moves.then_some(present.last)
+                })
+                .await?
+                .unwrap_or(0),
+            None => 0,
+        };
+        self.views_reach().await?;
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || views.transfers(&reader, &filter, head, after, limit))
+            .await
     }
 
     /// An account's or wallet's money as it is now, and its currency. `None`: no such entity of

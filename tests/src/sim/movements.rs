@@ -5,6 +5,7 @@ use florin_actors::runtime::Page;
 
 use super::history::Request;
 use super::judge::Judge;
+use super::model::What;
 use super::observed::equal;
 
 impl Judge {
@@ -15,7 +16,21 @@ impl Judge {
         request: &Request,
         (from, to): (Option<EntityId>, Option<EntityId>),
     ) {
-        let (reference, metadata) = request.command.notes();
+        // A post carries the notes of the transfer that was made earlier.
+        let posted =
+            match &request.command {
+                Command::Post(post) => self.states.last().and_then(|ledger| {
+                    match &ledger.entity(post.transfer)?.what {
+                        What::Transfer(transfer) => Some(transfer.made.clone()),
+                        _ => None,
+                    }
+                }),
+                _ => None,
+            };
+        let (reference, metadata) = match &posted {
+            Some(made) => (made.reference.as_deref(), Some(&made.metadata)),
+            None => request.command.notes(),
+        };
         for posting in &record.postings {
             let change = &record.changes[posting.change as usize];
             let other = if from == Some(change.entity) {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use florin_actors::messages::Assets;
 use florin_actors::runtime::{Clock, Core, Intercept, Node, NodeOptions, StartError, Threads};
 use florin_storage::{CrashMode, Disk, SimulatedDisk};
 use rand::rngs::SmallRng;
@@ -290,6 +291,7 @@ impl World {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             seed,
             limits: self.settings.limits,
+            assets: Assets::default(),
             observer: Arc::new(()),
             intercept: Arc::clone(&self.intruder) as Arc<dyn Intercept>,
             threads: Threads::Simulated {

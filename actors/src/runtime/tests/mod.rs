@@ -109,6 +109,7 @@ fn options(disk: &SimulatedDisk, project: bool, clock: Arc<TestClock>) -> NodeOp
         clock,
         seed: [7; 32],
         limits: limits(),
+        assets: Assets::default(),
         observer: Arc::new(()),
         intercept: Arc::new(()),
         threads: Threads::Simulated {
