@@ -76,7 +76,7 @@ impl ItemBody {
     pub fn new(record: &Record, index: u32, dry_run: bool) -> Option<Self> {
         let (item, other) = record.item(index)?;
         Some(match other {
-            Some(ItemResult::Refused(rejection)) => Self::Refused {
+            Some(ItemResult::Refused(rejection) | ItemResult::RefusedBefore(rejection)) => Self::Refused {
                 code: Code::name(rejection.code),
                 detail: rejection.detail.to_string(),
             },

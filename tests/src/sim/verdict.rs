@@ -153,7 +153,8 @@ fn check_items(record: &Record, right: &Shows) -> Result<(), String> {
     let is_right = |(place, result): &(u32, ItemResult), (right, became): &(u32, Became)| {
         place == right
             && match (result, became) {
-                (ItemResult::Refused(rejection), Became::Refused(code) | Became::RefusedBefore(code)) => {
+                (ItemResult::Refused(rejection), Became::Refused(code))
+                | (ItemResult::RefusedBefore(rejection), Became::RefusedBefore(code)) => {
                     rejection.code == *code
                 }
                 (ItemResult::Replayed(id, status), Became::Made(right, as_what)) => {
