@@ -276,8 +276,7 @@ impl Ledger {
             }
             Ok(found)
         });
-        let mut found: HashMap<_, _, IdHasher> =
-            found.await.ok_or(Unavailable::ShuttingDown)??;
+        let mut found: HashMap<_, _, IdHasher> = found.await.ok_or(Unavailable::ShuttingDown)??;
         for known in found.values_mut().flatten() {
             if known.record.outcome == Outcome::Accepted
                 && let Some(executed) = self.execution_of(known.record.operation_id).await?

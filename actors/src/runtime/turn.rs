@@ -156,7 +156,9 @@ impl Ledger {
                 match obstacle {
                     Obstacle::Need(need) => return Turn::Needs(envelope, need),
                     Obstacle::Unavailable(unavailable) => self.out_of_reach(envelope, unavailable),
-                    Obstacle::Execution(sequence) => return self.await_execution(envelope, sequence),
+                    Obstacle::Execution(sequence) => {
+                        return self.await_execution(envelope, sequence);
+                    }
                 }
             }
             Err(panic) => self.conclude_fault(seat, envelope, stamp, &panic, row, claim),

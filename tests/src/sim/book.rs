@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use florin_actors::messages::{Balances, BatchItem, Command, Currency, EntityId, Outcome, Transfer,
-    WalletLimits,
+use florin_actors::messages::{
+    Balances, BatchItem, Command, Currency, EntityId, Outcome, Transfer, WalletLimits,
 };
 use florin_actors::runtime::Decided;
 

@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use florin_actors::messages::{Code, Command, Context, Outcome, RequestId};
-use florin_actors::runtime::{Clock, Confirmation, Core, Decided, Operation, Reply, SLACK, Unavailable};
+use florin_actors::runtime::{
+    Clock, Confirmation, Core, Decided, Operation, Reply, SLACK, Unavailable,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 

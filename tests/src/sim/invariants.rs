@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
     AccountEvent, AccountStatus, Amount, Currency, EntityId, Event, ExternalEvent, MoneyEvent,
-    NumberingEvent, OperationId, Outcome, Overdraft, Posting, Record, Timestamp, WalletEvent, WalletLimits,
+    NumberingEvent, OperationId, Outcome, Overdraft, Posting, Record, Timestamp, WalletEvent,
+    WalletLimits,
 };
 
 use super::holds::Holds;

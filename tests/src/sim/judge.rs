@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome, PersonalRow, Record,
-    TransferStatus,
+use florin_actors::messages::{
+    Code, Command, EntityId, Movement, Outcome, PersonalRow, Record, TransferStatus,
 };
 use florin_actors::{decode_personal, decode_record, encode_record};
 use florin_storage::{Reader, verify_chain};

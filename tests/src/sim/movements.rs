@@ -46,7 +46,9 @@ impl Judge {
     fn note_parts(&mut self, sequence: u64, movement: &Movement, effect: &Effect) {
         let (from, to) = effect.ends;
         for touch in &effect.touched {
-            let [post] = &touch.postings[..] else { continue };
+            let [post] = &touch.postings[..] else {
+                continue;
+            };
             let is_end = from == Some(touch.entity) || to == Some(touch.entity);
             let counterparty = match &effect.touched[..] {
                 _ if is_end => {

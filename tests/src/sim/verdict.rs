@@ -64,11 +64,25 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
     let mut changed: Vec<Changed> = record
         .changes
         .iter()
-        .map(|change| (change.entity, change.version, change.raised, change.previous))
+        .map(|change| {
+            (
+                change.entity,
+                change.version,
+                change.raised,
+                change.previous,
+            )
+        })
         .collect();
     let mut right: Vec<Changed> = touched
         .iter()
-        .map(|touch| (touch.entity, touch.after.version, touch.raised, touch.previous))
+        .map(|touch| {
+            (
+                touch.entity,
+                touch.after.version,
+                touch.raised,
+                touch.previous,
+            )
+        })
         .collect();
     changed.sort_unstable();
     right.sort_unstable();
@@ -174,5 +188,7 @@ fn check_items(record: &Record, right: &Shows) -> Result<(), String> {
     if fits {
         return Ok(());
     }
-    Err(format!("of its items it says {shown:?}, the model {right:?}"))
+    Err(format!(
+        "of its items it says {shown:?}, the model {right:?}"
+    ))
 }

@@ -70,12 +70,7 @@ fn status(item: &BatchItem) -> TransferStatus {
 }
 
 impl Ledger {
-    pub(super) fn transact(
-        &self,
-        transact: &Transact,
-        request: &Request,
-        place: Place,
-    ) -> Verdict {
+    pub(super) fn transact(&self, transact: &Transact, request: &Request, place: Place) -> Verdict {
         let mut ledger = self.clone();
         let mut touched: Vec<Touch> = Vec::new();
         for (index, leg) in transact.legs.iter().enumerate() {
@@ -96,7 +91,10 @@ impl Ledger {
             };
             ledger.apply(&effect, place);
             for touch in effect.touched {
-                match touched.iter_mut().find(|known| known.entity == touch.entity) {
+                match touched
+                    .iter_mut()
+                    .find(|known| known.entity == touch.entity)
+                {
                     None => touched.push(touch),
                     // One posting an entity, whatever moved it how often.
                     Some(known) => {
@@ -135,9 +133,10 @@ impl Ledger {
                 Some((first, became)) => Some((first, became)),
                 None => match key.and_then(|key| before.find(request, key)) {
                     None => None,
-                    Some(settled) if settled.command != command => {
-                        Some((&settled.command, &Became::Refused(Code::IdempotencyKeyReused)))
-                    }
+                    Some(settled) if settled.command != command => Some((
+                        &settled.command,
+                        &Became::Refused(Code::IdempotencyKeyReused),
+                    )),
                     Some(settled) => match &settled.became {
                         Some((known, became)) if *known <= before.up_to => {
                             Some((&settled.command, became))

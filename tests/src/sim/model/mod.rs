@@ -89,7 +89,10 @@ pub struct Effect {
 pub enum Verdict {
     Refused(Code),
     /// Refused whole for one of its items or legs.
-    Rejected { index: u32, code: Code },
+    Rejected {
+        index: u32,
+        code: Code,
+    },
     /// Accepted; it is executed afterwards.
     Accepted,
     /// Nobody can tell yet: an item's key is that of a command that is still to be executed.
@@ -289,8 +292,7 @@ impl Ledger {
             }
             Command::Transfer(transfer) => self.transfer_at_once(transfer, request, place),
             Command::Hold(hold) => self.hold(hold, request, place),
-            Command::Post(messages::Post { transfer, .. })
-            | Command::Void(Void { transfer })
+            Command::Post(messages::Post { transfer, .. }) | Command::Void(Void { transfer })
                 if self.many_legs.contains(transfer) =>
             {
                 Err(Code::NotPending)
