@@ -74,6 +74,21 @@ fn what_can_t_be_accepted_is_refused_at_once() {
     server
         .send(&async_deposit(&account, 1).if_match(7))
         .problem(412, "version_mismatch");
+    let post = |transfer: &str| {
+        let post = Request::post(&format!("/transfers/{transfer}/post"), &json!({}));
+        post.header("Prefer", "respond-async")
+    };
+    server.send(&post(unknown)).problem(404, "not_found");
+    let source = server.account_of(5);
+    let hold = json!({"from": source, "to": account, "amount": 5, "pending": true});
+    let transfer = text(&server.post("/transfers", &hold).ok(), "transfer_id");
+    server
+        .send(&post(&transfer).if_match(7))
+        .problem(412, "version_mismatch");
+    assert_eq!(
+        server.get(&format!("/transfers/{transfer}")).ok()["status"],
+        "pending"
+    );
     let pending = server.get("/operations?status=pending").ok();
     assert_eq!(pending["data"], json!([]));
     server

@@ -30,23 +30,31 @@ pub(super) struct Accepted {
     pub(super) operation: OperationId,
     /// What was asked, and when it was accepted.
     pub(super) queued: Queued,
-    /// Repeats of its key that wait for its outcome.
+    /// Repeats of its key that wait for its outcome, and batches with such an item.
     pub(super) waiting: Vec<Held>,
 }
 
 impl Ledger {
     /// Accepts a command that is to be executed afterwards, or refuses it at once: one about an
-    /// entity that isn't there, or that has another version.
+    /// entity that isn't there, or that has another version. `verdict`: what it came to now, of one
+    /// about a transfer, whose source's version counts.
     pub(super) fn take_on(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
         envelope: Box<Envelope>,
         stamp: Stamp,
+        verdict: Option<Verdict>,
         claim: Option<u128>,
     ) {
-        if let Err(rejection) = may_be_taken_on(seat, &envelope) {
-            let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
-            verdict.rests_on = seat.present.borrow().last;
+        let refused = match verdict {
+            Some(verdict) => self.told_at_once(verdict),
+            None => may_be_taken_on(seat, &envelope).err().map(|rejection| {
+                let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
+                verdict.rests_on = seat.present.borrow().last;
+                verdict
+            }),
+        };
+        if let Some(verdict) = refused {
             self.conclude(envelope, stamp, verdict, None, claim);
             return;
         }
@@ -78,6 +86,21 @@ impl Ledger {
         }
         self.accepted.borrow_mut().insert(stamp.sequence, accepted);
         self.accept(execute);
+    }
+
+    /// A verdict that is told at once; any other one is left to the execution.
+    fn told_at_once(&self, verdict: Verdict) -> Option<Verdict> {
+        for touched in &verdict.touched {
+            self.forget_vacant(&touched.seat);
+        }
+        match &verdict.outcome {
+            Outcome::Refused(rejection)
+                if matches!(rejection.code, Code::NotFound | Code::VersionMismatch) =>
+            {
+                Some(verdict)
+            }
+            _ => None,
+        }
     }
 
     /// Executes what was accepted before the node ended, in order.
@@ -229,8 +252,10 @@ impl Ledger {
     pub(super) fn executed(self: &Rc<Self>, execution: Execution) {
         let accepted = self.accepted.borrow_mut().remove(&execution.accepted);
         for held in accepted.into_iter().flat_map(|accepted| accepted.waiting) {
-            if let Held::Replay(envelope, sequence) = held {
-                self.join(envelope, sequence);
+            match held {
+                Held::Replay(envelope, sequence) => self.join(envelope, sequence),
+                Held::Again(envelope) => self.accept(envelope),
+                Held::Answer(..) | Held::Then(_) => {}
             }
         }
     }

@@ -265,6 +265,7 @@ impl Ledger {
                 Some(Held::Replay(envelope, sequence)) => {
                     actix_rt::spawn(Rc::clone(self).replay(envelope, sequence));
                 }
+                Some(Held::Again(envelope)) => self.accept(envelope),
                 Some(Held::Answer(decided, reply_to)) => self.answer(decided, reply_to, &mut lanes),
             }
         }
@@ -283,7 +284,7 @@ impl Ledger {
         for held in held {
             let reply_to = match &held {
                 Held::Answer(_, reply_to) => reply_to,
-                Held::Replay(envelope, _) => &envelope.reply_to,
+                Held::Replay(envelope, _) | Held::Again(envelope) => &envelope.reply_to,
                 Held::Then(_) => continue,
             };
             self.send(Reply::Unavailable(Unavailable::OutcomeUnknown), reply_to);

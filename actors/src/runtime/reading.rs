@@ -242,6 +242,8 @@ impl Core {
             return Ok(Some(Operation::Decided(decided)));
         }
         // Accepted first: another record tells what became of it.
+        // A repeat that was told 504 leads to the first one's.
+        let id = decided.record.operation_id;
         let execution = operation_entry(id.execution());
         match self.looked_up(id, execution).await? {
             Some(Operation::Decided(executed)) => Ok(Some(Operation::Decided(executed))),

@@ -49,6 +49,8 @@ pub enum Need {
 pub(super) enum Obstacle {
     Need(Need),
     Unavailable(Unavailable),
+    /// An item's key is that of a command, accepted by this record, that is still to be executed.
+    Execution(u64),
 }
 
 impl Ledger {
@@ -124,8 +126,12 @@ impl Ledger {
             self.out_of_reach(envelope, Unavailable::Quarantined);
             return Turn::Ended;
         }
-        if envelope.mode == Mode::Accept {
-            self.take_on(seat, envelope, stamp, claim);
+        let is_about_transfer = matches!(
+            envelope.command,
+            Command::Post(_) | Command::Void(_) | Command::Reverse(_)
+        );
+        if envelope.mode == Mode::Accept && !is_about_transfer {
+            self.take_on(seat, envelope, stamp, None, claim);
             self.forget_vacant(seat);
             return Turn::Ended;
         }
@@ -139,6 +145,9 @@ impl Ledger {
         self.asked.set(None);
         let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(seat, &envelope, stamp)));
         match verdict {
+            Ok(Ok(verdict)) if envelope.mode == Mode::Accept => {
+                self.take_on(seat, envelope, stamp, Some(verdict), claim);
+            }
             Ok(Ok(verdict)) => self.conclude(envelope, stamp, verdict, row, claim),
             Ok(Err(obstacle)) => {
                 if let Some(row) = &row {
@@ -147,6 +156,9 @@ impl Ledger {
                 match obstacle {
                     Obstacle::Need(need) => return Turn::Needs(envelope, need),
                     Obstacle::Unavailable(unavailable) => self.out_of_reach(envelope, unavailable),
+                    Obstacle::Execution(sequence) => {
+                        return self.await_execution(envelope, sequence);
+                    }
                 }
             }
             Err(panic) => self.conclude_fault(seat, envelope, stamp, &panic, row, claim),

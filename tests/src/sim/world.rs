@@ -95,6 +95,8 @@ impl World {
             number: 0,
             is_up: false,
         };
+        let mut history = History::default();
+        history.disk_faults = settings.disk_faults;
         let world = Self {
             seed,
             settings,
@@ -105,7 +107,7 @@ impl World {
             life: Cell::new(first),
             turned: Notify::new(),
             circumstances: RefCell::default(),
-            history: RefCell::default(),
+            history: RefCell::new(history),
             intruder: Arc::new(Intruder::new(seed, panics)),
             judge: RefCell::new(Judge::new(panics > 0)),
             book: RefCell::default(),
