@@ -3,6 +3,8 @@
 pub mod backup;
 pub mod entities;
 pub mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod messages;
 mod record_codec;
 pub mod runtime;
