@@ -6,6 +6,8 @@
 
 mod effective;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod layers;
 mod load;
 mod origin;

@@ -147,6 +147,9 @@ settings! {
         body_bytes_drained_max: usize = 8 << 20, integer(0, 64 * MIB);
         /// Commands between admission and answer; past it 503 `overloaded`.
         in_flight_commands_max: usize = 8_192, integer(1, 1_000_000);
+        /// Commands accepted (202) and not yet executed; past it a further one that is to be
+        /// accepted first is answered 503 `overloaded`.
+        accepted_commands_max: usize = 65_536, integer(1, 10_000_000);
         /// How long a connection may idle between requests.
         keep_alive_idle_seconds_max: u64 = 75, integer(1, 3_600);
         /// How long a command may take to be confirmed before it is answered 504, unless the

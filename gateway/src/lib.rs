@@ -19,6 +19,8 @@ mod dto;
 mod endpoints;
 mod exit;
 mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod gateway;
 mod headers;

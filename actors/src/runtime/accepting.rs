@@ -12,6 +12,7 @@ use super::confirmation::Slot;
 use super::envelope::{Envelope, Mode, ReplyTo};
 use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
+use super::permits::{Permit, Permits};
 use super::reply::{Operation, Page};
 use super::seat::Seat;
 use super::waiting::Held;
@@ -32,6 +33,9 @@ pub(super) struct Accepted {
     pub(super) queued: Queued,
     /// Repeats of its key that wait for its outcome, and batches with such an item.
     pub(super) waiting: Vec<Held>,
+    /// Given back when it is executed.
+    #[allow(dead_code, reason = "held, not read")]
+    pub(super) place: Option<Permit>,
 }
 
 impl Ledger {
@@ -41,7 +45,7 @@ impl Ledger {
     pub(super) fn take_on(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
-        envelope: Box<Envelope>,
+        mut envelope: Box<Envelope>,
         stamp: Stamp,
         verdict: Option<Verdict>,
         claim: Option<u128>,
@@ -78,6 +82,7 @@ impl Ledger {
                 created_at: stamp.time,
             },
             waiting: Vec::new(),
+            place: envelope.place.take(),
         };
         self.conclude(envelope, stamp, verdict, None, claim);
         if self.sequencer.borrow().stamp(stamp.time).sequence == stamp.sequence {
@@ -103,8 +108,9 @@ impl Ledger {
         }
     }
 
-    /// Executes what was accepted before the node ended, in order.
-    pub fn resume_accepted(self: &Rc<Self>, records: Vec<Record>) {
+    /// Executes what was accepted before the node ended, in order. It takes its `places` also when
+    /// there are fewer by now: what was accepted is never refused.
+    pub(super) fn resume_accepted(self: &Rc<Self>, records: Vec<Record>, places: &Arc<Permits>) {
         for record in records {
             let Some(subject) = record.command.routing_entity() else {
                 continue;
@@ -116,6 +122,7 @@ impl Ledger {
                     created_at: record.time,
                 },
                 waiting: Vec::new(),
+                place: Some(places.occupy()),
             };
             self.accepted.borrow_mut().insert(record.sequence, accepted);
             let context = Context {
@@ -164,6 +171,7 @@ impl Ledger {
             original: None,
             item_keys: None,
             read_again: false,
+            place: None,
             reply_to: ReplyTo {
                 slot: Arc::new(Slot::new()),
                 lane: None,

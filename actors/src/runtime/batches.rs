@@ -61,6 +61,15 @@ impl Command {
             _ => Vec::new(),
         }
     }
+
+    /// How many parts it has; `None` for one that has no parts.
+    pub(super) fn items(&self) -> Option<usize> {
+        match self {
+            Self::Transact(transact) => Some(transact.legs.len()),
+            Self::Batch(batch) => Some(batch.items.len()),
+            _ => None,
+        }
+    }
 }
 
 impl Ledger {

@@ -38,6 +38,8 @@ pub enum StartError {
 pub struct Limits {
     /// Commands under way.
     pub in_flight_max: usize,
+    /// Commands accepted and not yet executed.
+    pub accepted_max: usize,
     /// Bytes waiting for the journal.
     pub queue_bytes_max: u64,
     /// Bytes of one record.

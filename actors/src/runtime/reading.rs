@@ -379,6 +379,11 @@ impl Core {
         .await
     }
 
+    /// Erasures of personal data that are durable and not yet carried out on the disk.
+    pub fn erasures_pending(&self) -> usize {
+        self.0.reader.withheld_rows()
+    }
+
     /// How the node is.
     pub fn health(&self) -> Health {
         let shared = &self.0;

@@ -143,6 +143,8 @@ impl Ledger {
         }
         let row = envelope.command.seal(|| self.random.salt());
         self.asked.set(None);
+        let (kind, items) = (envelope.command.kind(), envelope.command.items());
+        let began = items.map(|_| self.clock.nanos());
         let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(seat, &envelope, stamp)));
         match verdict {
             Ok(Ok(verdict)) if envelope.mode == Mode::Accept => {
@@ -162,6 +164,10 @@ impl Ledger {
                 }
             }
             Err(panic) => self.conclude_fault(seat, envelope, stamp, &panic, row, claim),
+        }
+        if let (Some(items), Some(began)) = (items, began) {
+            let nanos = self.clock.nanos().saturating_sub(began);
+            self.observer.batched(kind, items, nanos as f64 / 1e9);
         }
         self.forget_vacant(seat);
         Turn::Ended

@@ -62,6 +62,12 @@ const TOTALS: &str = "totals";
 const ERASURES: &str = "erasures";
 const QUARANTINED: &str = "quarantined";
 
+/// See [`crate::fuzzing::is_snapshot`].
+#[cfg(fuzzing)]
+pub(crate) fn is_snapshot(bytes: &[u8]) -> bool {
+    memory::decode_snapshot(bytes).is_ok()
+}
+
 /// The views as queries and loads see them.
 #[derive(Debug)]
 pub struct Views {

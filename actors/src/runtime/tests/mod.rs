@@ -47,6 +47,7 @@ impl Clock for TestClock {
 fn limits() -> Limits {
     Limits {
         in_flight_max: 1_000,
+        accepted_max: 1_000,
         queue_bytes_max: 1 << 20,
         record_bytes_max: 1 << 20,
         segment_bytes_max: 1 << 20,
