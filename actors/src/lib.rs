@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod messages;
 mod record_codec;
 pub mod runtime;
+pub mod services;
 mod sync;
 pub mod verify;
 pub mod views;

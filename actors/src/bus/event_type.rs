@@ -54,6 +54,8 @@ macro_rules! event_types {
 pub enum Service {
     /// Accounts, wallets, transfers and the ledger.
     Core,
+    /// Cards.
+    Card,
 }
 
 impl Service {
@@ -61,6 +63,7 @@ impl Service {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Core => "core",
+            Self::Card => "card",
         }
     }
 
@@ -68,6 +71,7 @@ impl Service {
     pub const fn source(self) -> &'static str {
         match self {
             Self::Core => "/florin/core",
+            Self::Card => "/florin/card",
         }
     }
 }
@@ -107,6 +111,10 @@ event_types! {
     TransferCompleted = "account.transfer-completed" v 1, "TransferCompleted", Core, ["transfer-responses"];
     /// A transfer was refused.
     TransferFailed = "account.transfer-failed" v 1, "TransferFailed", Core, ["transfer-responses"];
+    /// A card was made.
+    CardCreated = "card.created" v 1, "card.created", Card, ["card-events"];
+    /// A card was deleted.
+    CardDeleted = "card.deleted" v 1, "card.deleted", Card, ["card-events"];
 }
 
 /// A name that no event type has.

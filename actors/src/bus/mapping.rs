@@ -3,11 +3,11 @@
 use super::event::{BusEvent, EventId};
 use super::event_type::EventType;
 use super::values::{
-    AccountChanged, End, FundsAdded, MovementTold, Part, Source, TransactionTold, TransferTold,
+    AccountChanged, CardTold, End, FundsAdded, MovementTold, Part, Source, TransactionTold, TransferTold,
     Value, WalletOpened,
 };
 use crate::messages::{
-    AccountEvent, AccountStatus, Change, Code, Command, Currency, EntityId, Event, Kind,
+    AccountEvent, AccountStatus, CardEvent, Change, Code, Command, Currency, EntityId, Event, Kind,
     MoneyEvent, OperationId, Outcome, Posting, Record, Rejection, Transfer, WalletEvent,
 };
 
@@ -28,6 +28,7 @@ const WALLETS: Source = Source {
 /// |---|---|
 /// | an account opened, given another status | `account.created`, `account.status_changed` |
 /// | a wallet opened | `WALLET_CREATED`, `WalletCreatedEvent` |
+/// | a card made, deleted | `card.created`, `card.deleted` |
 /// | a deposit | `TRANSACTION_INITIATED`, `TRANSACTION_COMPLETED`, `DepositCompleted`; of a wallet `FundsAddedEvent` |
 /// | a withdrawal | `TRANSACTION_INITIATED`, `TRANSACTION_COMPLETED`, `WithdrawalCompleted` |
 /// | a transfer or reversal, a batch's item | `TRANSACTION_INITIATED`, `TRANSACTION_COMPLETED`, `TransferCompleted` |
@@ -102,6 +103,7 @@ impl<'a> Telling<'a> {
             | Command::UpdateAccount(_)
             | Command::DeleteAccount(_)
             | Command::OpenWallet(_) => self.entities(),
+            Command::OpenCard(_) | Command::DeleteCard(_) => self.card(),
             Command::Deposit(deposit) => {
                 let mut moved = self.moved("DEPOSIT", 0);
                 moved.to = Some(self.end(deposit.to, 0));
@@ -235,6 +237,33 @@ impl<'a> Telling<'a> {
             timestamp: self.record.time,
         });
         self.tell(event_type, 0, change.entity, value);
+    }
+
+    /// A card that came into being or was deleted.
+    fn card(&mut self) {
+        let Some(view) = self.record.card() else {
+            return;
+        };
+        let mut changes = self.record.changes.iter();
+        let own = changes.find(|change| change.entity == view.id);
+        for event in own.into_iter().flat_map(|change| &change.events) {
+            let event_type = match event {
+                Event::Card(CardEvent::Opened(_)) => EventType::CardCreated,
+                Event::Card(CardEvent::Deleted) => EventType::CardDeleted,
+                _ => continue,
+            };
+            let value = Value::Card(CardTold {
+                event_type: event_type.document(),
+                card_id: view.id,
+                card_number: view.opened.card_number(),
+                account_id: view.opened.account,
+                country: view.opened.country,
+                deleted: view.deleted,
+                creation_timestamp: view.created_at,
+                timestamp: self.record.time,
+            });
+            self.tell(event_type, 0, view.id, value);
+        }
     }
 
     /// A transfer that was made at once.

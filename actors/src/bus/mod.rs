@@ -3,6 +3,10 @@
 
 mod bindings;
 mod consumer;
+mod dead_letters;
+mod embedded;
+mod embedded_feed;
+mod embedded_store;
 mod event;
 mod event_type;
 mod mapping;
@@ -13,6 +17,12 @@ mod values;
 
 pub use bindings::{Bindings, BindingsError};
 pub use consumer::{Consumer, Failure, Handling, Reads};
+pub use dead_letters::{
+    Asked, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetterIdError, DeadLetters,
+    DeadLettersError, Redriven,
+};
+pub use embedded::{EmbeddedBus, EmbeddedOptions};
+pub use embedded_store::BusStore;
 pub use event::{BusEvent, EventId};
 pub use event_type::EventType;
 pub use mapping::events_of;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::event::EventId;
-use crate::messages::{AccountStatus, Currency, EntityId, OperationId, Timestamp};
+use crate::messages::{AccountStatus, Country, Currency, EntityId, OperationId, Timestamp};
 
 /// What an event tells.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -11,6 +11,8 @@ use crate::messages::{AccountStatus, Currency, EntityId, OperationId, Timestamp}
 pub enum Value {
     /// Of an account itself.
     Account(AccountChanged),
+    /// Of a card.
+    Card(CardTold),
     /// Of a wallet that was opened.
     Wallet(WalletOpened),
     /// Of a wallet that money was brought into.
@@ -46,6 +48,31 @@ pub struct AccountChanged {
     /// The account's version: a consumer keeps the status of the highest.
     pub version: u64,
     /// When it happened.
+    #[serde(serialize_with = "text")]
+    pub timestamp: Timestamp,
+}
+
+/// A card was made or deleted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CardTold {
+    /// `card.created` or `card.deleted`.
+    #[serde(rename = "type")]
+    pub event_type: &'static str,
+    /// The card.
+    pub card_id: EntityId,
+    /// Its number with the country, as `US-7c9e6679`.
+    pub card_number: String,
+    /// The account that it belongs to.
+    pub account_id: EntityId,
+    /// The country that it is for.
+    #[serde(serialize_with = "country_code")]
+    pub country: Country,
+    /// Whether it is deleted from now on.
+    pub deleted: bool,
+    /// When the card was made.
+    #[serde(serialize_with = "text")]
+    pub creation_timestamp: Timestamp,
+    /// When this happened.
     #[serde(serialize_with = "text")]
     pub timestamp: Timestamp,
 }
@@ -263,4 +290,9 @@ fn status_name<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(status.name())
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+fn country_code<S: serde::Serializer>(country: &Country, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(country.code())
 }

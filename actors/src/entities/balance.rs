@@ -303,6 +303,7 @@ pub fn no_such(name: &str) -> Rejection {
     let detail = match name {
         "wallet" => "Wallet not found",
         "transfer" => "Transfer not found",
+        "card" => "Card not found",
         _ => "Account not found",
     };
     Rejection::new(Code::NotFound, detail)

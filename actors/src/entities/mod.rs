@@ -4,6 +4,8 @@
 
 pub mod account;
 pub mod balance;
+pub mod card;
+pub mod card_number;
 pub mod external;
 pub mod numbering;
 mod plan;
@@ -13,8 +15,8 @@ pub mod wallet;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{
-    AccountStatus, Amount, Currency, Event, Kind, OpenAccount, OpenWallet, Overdraft, Rejection,
-    Timestamp, TransferMade, WalletLimitsChange,
+    AccountStatus, Amount, CardCopy, Currency, EntityId, Event, Kind, OpenAccount, OpenCard, OpenWallet,
+    Overdraft, Rejection, Timestamp, TransferMade, WalletLimitsChange,
 };
 pub use balance::Balance;
 pub use transfer::Taken;
@@ -78,6 +80,12 @@ pub enum Step {
     Expire,
     /// A transfer: be reversed.
     Reverse,
+    /// A card: come into being, with this number.
+    OpenCard(OpenCard, u32),
+    /// A card: end; of one made elsewhere what is known of it.
+    DeleteCard(Option<Box<CardCopy>>),
+    /// A card's number: be given to this card.
+    Take(EntityId),
 }
 
 impl Step {
@@ -208,6 +216,8 @@ entities! {
     Numbering(numbering::Numbering),
     Wallet(wallet::Wallet),
     Transfer(transfer::Transfer),
+    Card(card::Card),
+    CardNumber(card_number::CardNumber),
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! told when several say no.
 
 use super::balance::no_such;
+use super::card::may_have_one;
+use super::card_number;
 use super::numbering::Numbering;
 use super::transfer::{Transfer, never_pending};
 use super::{State, Step};
@@ -289,6 +291,33 @@ pub fn plan(command: &Command, asked: Asked, states: &mut impl States) -> Result
                 step: Step::UpdateWallet(update.status, update.overdraft, update.limits),
             }]
         }
+        Command::OpenCard(open) => {
+            // Without this a number would be looked for that nobody gets.
+            may_have_one(open.told).map_err(Stop::Refuse)?;
+            let number = free_number(states, open.draw, subject.shard())?;
+            vec![
+                Part {
+                    entity: card_number::entity(number),
+                    kind: Kind::CardNumber,
+                    step: Step::Take(subject),
+                },
+                Part {
+                    entity: subject,
+                    kind: Kind::Card,
+                    step: Step::OpenCard(*open, number),
+                },
+            ]
+        }
+        Command::DeleteCard(delete) => {
+            if let Lookup::Unloaded = states.look(delete.card) {
+                return Err(Stop::Load(delete.card));
+            }
+            vec![Part {
+                entity: delete.card,
+                kind: Kind::Card,
+                step: Step::DeleteCard(delete.copy.clone()),
+            }]
+        }
         // About the actor, not the entity: nothing of it changes. What has many parts is planned
         // part by part.
         Command::Quarantine(_) | Command::Resume(_) | Command::Transact(_) | Command::Batch(_) => {
@@ -296,6 +325,20 @@ pub fn plan(command: &Command, asked: Asked, states: &mut impl States) -> Result
         }
     };
     Ok(parts)
+}
+
+/// A card's number that no card has.
+fn free_number(states: &mut impl States, draw: u32, shard: u8) -> Result<u32, Stop> {
+    for number in card_number::draws(draw, shard) {
+        let entity = card_number::entity(number);
+        match states.look(entity) {
+            Lookup::Unloaded => return Err(Stop::Load(entity)),
+            Lookup::Absent => return Ok(number),
+            Lookup::Here(_) => {}
+        }
+    }
+    let detail = "no card number is free: too many are taken";
+    Err(Stop::Refuse(Rejection::new(Code::LimitExceeded, detail)))
 }
 
 /// What each part's entity makes of it, in the order of the parts; of several refusals the one of

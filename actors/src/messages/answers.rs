@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::events::{AccountStatus, TransferMade};
+use super::events::{AccountStatus, CardOpened, TransferMade};
 use super::ids::{EntityId, OperationId};
 use super::iso::Country;
 use super::money::{Currency, Overdraft, WalletLimits};
@@ -80,6 +80,28 @@ pub struct WalletView {
     pub created_at: Timestamp,
 }
 
+/// A card as its owner sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardView {
+    /// The card.
+    pub id: EntityId,
+    /// What it is from its first day.
+    pub opened: CardOpened,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// Its version.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl CardOpened {
+    /// The card's number as it is shown: `US-7c9e6679`.
+    pub fn card_number(&self) -> String {
+        format!("{}-{:08x}", self.country.code(), self.number)
+    }
+}
+
 /// How far a transfer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TransferStatus {
@@ -154,6 +176,8 @@ pub enum Shown {
     Transfer(TransferEnds),
     /// The items of a batch that were not simply done, with their places, in order.
     Batch(Vec<(u32, ItemResult)>),
+    /// A card as it was afterwards.
+    Card(CardView),
 }
 
 /// What became of an item that was not simply done.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::events::{AccountStatus, Kind};
+use super::events::{AccountStatus, CardCopy, Kind};
 use super::ids::EntityId;
 use super::iso::Country;
 use super::money::{Amount, Currency, Overdraft, WalletLimits, WalletLimitsChange};
@@ -51,6 +51,10 @@ pub enum Command {
     Transact(Box<Transact>),
     /// Makes many transfers, each a command of its own.
     Batch(Box<Batch>),
+    /// Makes a card.
+    OpenCard(OpenCard),
+    /// Ends a card; it stays readable.
+    DeleteCard(DeleteCard),
 }
 
 /// Opens an account under an id that the caller of the core has drawn.
@@ -268,6 +272,28 @@ pub struct UpdateWallet {
     pub limits: WalletLimitsChange,
 }
 
+/// Makes a card for an account, as far as the account is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OpenCard {
+    /// The account.
+    pub account: EntityId,
+    /// The country that the card is for.
+    pub country: Country,
+    /// A random draw for its number; where that is taken, further ones are made from it.
+    pub draw: u32,
+    /// What the account's events told of its status when the command came; `None`: none came.
+    pub told: Option<AccountStatus>,
+}
+
+/// Ends a card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeleteCard {
+    /// The card.
+    pub card: EntityId,
+    /// What its events told of it, where another instance of the service made it.
+    pub copy: Option<Box<CardCopy>>,
+}
+
 /// Takes an entity's actor out of service; it outlives a restart. The entity itself doesn't change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quarantine {
@@ -325,11 +351,15 @@ pub enum CommandKind {
     Transact,
     /// Makes many transfers.
     Batch,
+    /// Makes a card.
+    OpenCard,
+    /// Ends a card.
+    DeleteCard,
 }
 
 impl CommandKind {
     /// Every kind, in the order of the commands.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::OpenAccount,
         Self::UpdateAccount,
         Self::DeleteAccount,
@@ -348,6 +378,8 @@ impl CommandKind {
         Self::UpdateWallet,
         Self::Transact,
         Self::Batch,
+        Self::OpenCard,
+        Self::DeleteCard,
     ];
 
     /// The kind's name outside, as `transfer`.
@@ -371,6 +403,8 @@ impl CommandKind {
             Self::UpdateWallet => "update_wallet",
             Self::Transact => "transaction",
             Self::Batch => "batch",
+            Self::OpenCard => "open_card",
+            Self::DeleteCard => "delete_card",
         }
     }
 }
@@ -397,6 +431,8 @@ impl Command {
             Self::UpdateWallet(_) => CommandKind::UpdateWallet,
             Self::Transact(_) => CommandKind::Transact,
             Self::Batch(_) => CommandKind::Batch,
+            Self::OpenCard(_) => CommandKind::OpenCard,
+            Self::DeleteCard(_) => CommandKind::DeleteCard,
         }
     }
 
@@ -404,7 +440,8 @@ impl Command {
     /// one's. `None` for a command that makes a new entity.
     pub fn routing_entity(&self) -> Option<EntityId> {
         match self {
-            Self::OpenAccount(_) | Self::OpenWallet(_) => None,
+            Self::OpenAccount(_) | Self::OpenWallet(_) | Self::OpenCard(_) => None,
+            Self::DeleteCard(command) => Some(command.card),
             Self::UpdateAccount(command) => Some(command.account),
             Self::DeleteAccount(command) => Some(command.account),
             Self::Deposit(command) => Some(command.to),
@@ -444,7 +481,9 @@ impl Command {
             | Self::Reverse(_)
             | Self::OpenWallet(_)
             | Self::UpdateWallet(_)
-            | Self::Batch(_) => return (None, None),
+            | Self::Batch(_)
+            | Self::OpenCard(_)
+            | Self::DeleteCard(_) => return (None, None),
         };
         (reference.as_deref(), Some(metadata))
     }
@@ -509,6 +548,16 @@ impl Command {
                 let mut sealed = self.clone();
                 sealed.seal(|| row.salt());
                 sealed == *recorded
+            }
+            // What is known of the account or the card meanwhile, and the draw, are no part of what was
+            // asked.
+            (Self::OpenCard(command), _) => matches!(
+                recorded,
+                Self::OpenCard(known)
+                    if (known.account, known.country) == (command.account, command.country)
+            ),
+            (Self::DeleteCard(command), _) => {
+                matches!(recorded, Self::DeleteCard(known) if known.card == command.card)
             }
             _ => self == recorded,
         }

@@ -25,16 +25,22 @@ pub enum Kind {
     Wallet,
     /// A transfer that was pending, or was reversed.
     Transfer,
+    /// A card of an account.
+    Card,
+    /// A card's number that is taken.
+    CardNumber,
 }
 
 impl Kind {
     /// Every kind, for metrics and lists.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Account,
         Self::External,
         Self::Numbering,
         Self::Wallet,
         Self::Transfer,
+        Self::Card,
+        Self::CardNumber,
     ];
 
     /// The kind's name outside, as `account`.
@@ -45,6 +51,8 @@ impl Kind {
             Self::Numbering => "numbering",
             Self::Wallet => "wallet",
             Self::Transfer => "transfer",
+            Self::Card => "card",
+            Self::CardNumber => "card_number",
         }
     }
 
@@ -76,6 +84,10 @@ pub enum Event {
     Wallet(WalletEvent),
     /// Of a transfer.
     Transfer(TransferEvent),
+    /// Of a card.
+    Card(CardEvent),
+    /// Of a card's number.
+    CardNumber(CardNumberEvent),
 }
 
 impl Event {
@@ -87,6 +99,8 @@ impl Event {
             Self::Numbering(_) => Kind::Numbering,
             Self::Wallet(_) => Kind::Wallet,
             Self::Transfer(_) => Kind::Transfer,
+            Self::Card(_) => Kind::Card,
+            Self::CardNumber(_) => Kind::CardNumber,
         }
     }
 
@@ -300,4 +314,42 @@ pub enum TransferEvent {
     Immediate(Box<TransferMade>),
     /// Its opposite was made.
     Reversed,
+}
+
+/// What a card is from its first day.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardOpened {
+    /// The account that it belongs to.
+    pub account: EntityId,
+    /// The country that it is for.
+    pub country: Country,
+    /// Its number without the country: eight hexadecimal digits.
+    pub number: u32,
+}
+
+/// A card that another instance of the card service made, as its events tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardCopy {
+    /// What it is.
+    pub opened: CardOpened,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A fact about a card.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum CardEvent {
+    /// It was made.
+    Opened(CardOpened),
+    /// It was made elsewhere, and something is done with it here.
+    Adopted(CardCopy),
+    /// It was deleted.
+    Deleted,
+}
+
+/// A fact about a card's number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum CardNumberEvent {
+    /// It was given to this card.
+    Taken(EntityId),
 }

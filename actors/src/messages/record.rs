@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{AccountView, Balances, ItemResult, Shown, TransferEnds, WalletView};
+use super::answers::{AccountView, Balances, CardView, ItemResult, Shown, TransferEnds, WalletView};
 use super::commands::{BatchItem, Command, CommandKind};
 use super::events::{AccountEvent, AccountStatus, Event, Kind, TransferMade};
 use super::ids::{EntityId, OperationId};
@@ -312,6 +312,17 @@ impl Record {
         match &self.outcome {
             Outcome::Done(Some(shown)) => match &**shown {
                 Shown::Wallet(view) => Some(view),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The card as it was right after, if the command's answer shows one.
+    pub fn card(&self) -> Option<&CardView> {
+        match &self.outcome {
+            Outcome::Done(Some(shown)) => match &**shown {
+                Shown::Card(view) => Some(view),
                 _ => None,
             },
             _ => None,

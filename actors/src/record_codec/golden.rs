@@ -186,6 +186,7 @@ fn records() -> Vec<Record> {
     records.extend(of_transfers());
     records.extend(of_wallets());
     records.extend(of_many());
+    records.extend(of_cards());
     records
 }
 
@@ -377,6 +378,53 @@ fn of_wallets() -> Vec<Record> {
                 Event::Wallet(WalletEvent::OverdraftChanged(Overdraft::Unlimited)),
                 Event::Wallet(WalletEvent::LimitsChanged(limits)),
                 Event::Wallet(WalletEvent::Money(MoneyEvent::Credited(limit))),
+            ],
+        ),
+    ]
+}
+
+fn of_cards() -> Vec<Record> {
+    let opened = CardOpened {
+        account: id(2),
+        country: "US".parse().unwrap(),
+        number: 0x7c9e_6679,
+    };
+    let copy = CardCopy {
+        opened,
+        created_at: Timestamp::from_micros(5),
+    };
+    let view = CardView {
+        id: id(1),
+        opened,
+        deleted: false,
+        version: 1,
+        created_at: Timestamp::from_micros(5),
+    };
+    let open = OpenCard {
+        account: id(2),
+        country: opened.country,
+        draw: 9,
+        told: Some(AccountStatus::Active),
+    };
+    let delete = DeleteCard {
+        card: id(1),
+        copy: Some(Box::new(copy)),
+    };
+    vec![
+        record(
+            Command::OpenCard(open),
+            Outcome::Done(Some(Box::new(Shown::Card(view)))),
+            vec![
+                Event::Card(CardEvent::Opened(opened)),
+                Event::CardNumber(CardNumberEvent::Taken(id(1))),
+            ],
+        ),
+        record(
+            Command::DeleteCard(delete),
+            Outcome::Done(None),
+            vec![
+                Event::Card(CardEvent::Adopted(copy)),
+                Event::Card(CardEvent::Deleted),
             ],
         ),
     ]

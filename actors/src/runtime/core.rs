@@ -199,6 +199,12 @@ impl Core {
         RequestId::Made(self.0.random.operation_id(self.now(), 0))
     }
 
+    /// A random draw for a card's number.
+    pub fn card_draw(&self) -> u32 {
+        let bytes = self.0.random.salt();
+        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    }
+
     /// Makes this thread a lane: to be called on each arbiter that serves connections beside the
     /// ledger's own.
     pub fn enter_lane(&self) {

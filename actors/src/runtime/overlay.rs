@@ -307,7 +307,9 @@ impl<'l> Overlay<'l> {
             | Command::DeleteAccount(_)
             | Command::EraseAccount(_)
             | Command::OpenWallet(_)
-            | Command::UpdateWallet(_) => {
+            | Command::UpdateWallet(_)
+            | Command::OpenCard(_)
+            | Command::DeleteCard(_) => {
                 let seen = seen(subject)?;
                 match seen.state.as_ref()? {
                     State::Account(account) => {
@@ -316,6 +318,7 @@ impl<'l> Overlay<'l> {
                     State::Wallet(wallet) => {
                         Some(Shown::Wallet(wallet.view(subject, seen.version)))
                     }
+                    State::Card(card) => Some(Shown::Card(card.view(subject, seen.version))),
                     _ => None,
                 }
             }

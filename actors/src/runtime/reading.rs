@@ -14,7 +14,7 @@ use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
 use super::seat::Seat;
 use crate::entities::State;
 use crate::messages::{
-    Balances, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp, TransferStatus,
+    Balances, CardView, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp, TransferStatus,
     TransferView, WalletView,
 };
 use crate::views::{
@@ -53,6 +53,38 @@ impl Core {
             }
         })
         .await
+    }
+
+    /// A card of this journal as it is now. `None`: no such card.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn card(&self, id: EntityId) -> Result<Option<CardView>, Unavailable> {
+        self.seated(id, move |seat| {
+            let present = seat.present.borrow();
+            match &present.state {
+                Some(State::Card(card)) => Some(card.view(id, present.version)),
+                _ => None,
+            }
+        })
+        .await
+    }
+
+    /// A page of an account's cards of this journal, in the order of their creation; shows
+    /// everything that was durable when the call came.
+    ///
+    /// # Errors
+    /// The views can't be read, or didn't get there in time.
+    pub async fn cards(
+        &self,
+        account: EntityId,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<CardView, EntityId>, Unavailable> {
+        self.views_reach().await?;
+        let views = self.0.views.clone();
+        self.blocking(move || views.cards(account, after, limit))
+            .await
     }
 
     /// A page of a customer's wallets, in the order of their creation; shows everything that was

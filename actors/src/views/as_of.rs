@@ -108,6 +108,8 @@ fn apply(standing: &mut Standing, event: &Event) {
             WalletEvent::StatusChanged(_) | WalletEvent::LimitsChanged(_) | WalletEvent::Money(_),
         )
         | Event::Numbering(_)
-        | Event::Transfer(_) => {}
+        | Event::Transfer(_)
+        | Event::Card(_)
+        | Event::CardNumber(_) => {}
     }
 }

@@ -28,6 +28,7 @@ const ACCEPTED: u8 = 6;
 const TRANSFERS_PENDING: u8 = 7;
 const TRANSFERS_BY_REFERENCE: u8 = 8;
 const HOLDS_BY_TARGET: u8 = 9;
+const CARDS_BY_ACCOUNT: u8 = 10;
 
 /// The rows of an entity.
 pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
@@ -51,7 +52,11 @@ pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
             rows.extend(made.expires_at.map(|at| row(due(at), entity)));
             rows
         }
-        Some(State::Transfer(_) | State::External(_) | State::Numbering(_)) | None => Vec::new(),
+        Some(State::Card(card)) => vec![row(cards_of(card.account()), entity)],
+        Some(
+            State::Transfer(_) | State::External(_) | State::Numbering(_) | State::CardNumber(_),
+        )
+        | None => Vec::new(),
     }
 }
 
@@ -165,6 +170,11 @@ fn in_order(time: Timestamp) -> [u8; 8] {
 /// What the rows of a customer's wallets start with.
 pub(super) fn by_customer(customer: EntityId) -> Vec<u8> {
     row(vec![WALLETS_BY_CUSTOMER], customer)
+}
+
+/// What the rows of an account's cards start with.
+pub(super) fn cards_of(account: EntityId) -> Vec<u8> {
+    row(vec![CARDS_BY_ACCOUNT], account)
 }
 
 /// The row of a command that was accepted by this record and isn't executed.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::milestones::Milestones;
 use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
-use crate::messages::{AccountEvent, Currency, EntityId, Event, Outcome, Record, WalletEvent};
+use crate::messages::{AccountEvent, CardEvent, Currency, EntityId, Event, Outcome, Record, WalletEvent};
 use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
 
 /// The projector's unwritten work, over what the store holds.
@@ -237,7 +237,8 @@ const fn moves_rows(event: &Event) -> bool {
         }
         Event::Wallet(event) => matches!(event, WalletEvent::Opened(_)),
         Event::Transfer(_) => true,
-        Event::External(_) | Event::Numbering(_) => false,
+        Event::Card(event) => !matches!(event, CardEvent::Deleted),
+        Event::External(_) | Event::Numbering(_) | Event::CardNumber(_) => false,
     }
 }
 

@@ -10,7 +10,7 @@ use super::lists::{self, AccountFilter};
 use super::memory::{self, Memory};
 use super::{ROWS, Views};
 use crate::entities::State;
-use crate::messages::{EntityId, Timestamp, WalletView};
+use crate::messages::{CardView, EntityId, Timestamp, WalletView};
 use crate::runtime::{Account, Page, Present, TrialBalance, read_holder};
 
 impl Views {
@@ -66,6 +66,31 @@ impl Views {
             .into_iter()
             .filter_map(|(entity, present)| match &present.state {
                 Some(State::Wallet(wallet)) => Some(wallet.view(entity, present.version)),
+                _ => None,
+            })
+            .collect();
+        entries.truncate(limit);
+        let next = entries.last().map(|last| last.id).filter(|_| has_more);
+        Ok(Page { entries, next })
+    }
+
+    /// A page of an account's cards in the order of their ids.
+    ///
+    /// # Errors
+    /// What can't be read, as a sentence.
+    pub fn cards(
+        &self,
+        account: EntityId,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<CardView, EntityId>, String> {
+        let prefix = lists::cards_of(account);
+        let found = self.page(prefix, |_| true, after, limit + 1)?;
+        let has_more = found.len() > limit;
+        let mut entries: Vec<CardView> = found
+            .into_iter()
+            .filter_map(|(entity, present)| match &present.state {
+                Some(State::Card(card)) => Some(card.view(entity, present.version)),
                 _ => None,
             })
             .collect();

@@ -248,7 +248,7 @@ impl Line {
             Event::Account(AccountEvent::Money(money))
             | Event::Wallet(WalletEvent::Money(money)) => self.money(money, time)?,
             // What they hold is counted beside.
-            Event::Transfer(_) => {}
+            Event::Transfer(_) | Event::Card(_) | Event::CardNumber(_) => {}
             Event::External(ExternalEvent::Opened(currency)) => {
                 ensure(self.version == 1, || "opened twice".to_owned())?;
                 self.currency = Some(*currency);

@@ -313,6 +313,8 @@ impl Ledger {
             }
             // Nobody may ask for them.
             Command::Quarantine(_) | Command::Expire(_) => Err(Code::NotFound),
+            // Nobody asks for them here.
+            Command::OpenCard(_) | Command::DeleteCard(_) => Err(Code::NotFound),
             // They are decided part by part.
             Command::Transact(_) | Command::Batch(_) => Err(Code::NotFound),
         }
