@@ -125,6 +125,9 @@ settings! {
         core_url: String = String::new(), text(2_048);
         /// The same of the card service.
         card_url: String = String::new(), text(2_048);
+        /// How long an answer of another process may take before a request that was passed on to it is
+        /// answered 503 `service_unavailable`. Commands may wait there for 30 seconds.
+        peer_wait_ms_max: u64 = 35_000, integer(1, 600_000);
     }
     /// Limits of HTTP. Past them a request is refused early, never served late.
     gateway: Gateway {
@@ -284,6 +287,8 @@ settings! {
         retry_ms_min: u64 = 100, integer(1, 60_000);
         /// The longest pause between attempts.
         retry_ms_max: u64 = 10_000, integer(1, 600_000);
+        /// How often a dead letter may be redriven.
+        redrives_max: u32 = 10, integer(1, 1_000);
         /// How the connection to the brokers is secured.
         security: Security = Security::Plaintext, Rule::OneOf(Security::WORDS);
         /// How Florin proves who it is, with `sasl_plaintext` and `sasl_ssl`.

@@ -10,8 +10,8 @@ use warp::reply::Response;
 
 use crate::codes::ProblemCode;
 use crate::dto::{
-    AcceptedBody, AccountBody, BatchDoneBody, EndBody, MoneyBody, OperationStatus, ResultBody,
-    ResumedBody, TransactionDoneBody, TransferDoneBody, WalletBody,
+    AcceptedBody, AccountBody, BatchDoneBody, CardBody, EndBody, MoneyBody, OperationStatus,
+    ResultBody, ResumedBody, TransactionDoneBody, TransferDoneBody, WalletBody,
 };
 use crate::headers::IDEMPOTENT_REPLAYED;
 use crate::problem::Problem;
@@ -102,6 +102,14 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
             }
             Some(ResultBody::Wallet(Box::new(wallet)))
         }
+        Command::OpenCard(_) | Command::DeleteCard(_) => {
+            let mut card = CardBody::from(*record.card()?);
+            card.dry_run = decided.dry_run;
+            if decided.dry_run && matches!(record.command, Command::OpenCard(_)) {
+                (card.id, card.card_number) = (None, None);
+            }
+            Some(ResultBody::Card(card))
+        }
         Command::Transact(_) => Some(ResultBody::Transaction(TransactionDoneBody::new(
             operation, record,
         ))),
@@ -142,10 +150,30 @@ fn mark_replayed(response: &mut Response, decided: &Decided) {
 
 /// A command's answer.
 pub fn command(decided: &Decided, request_id: &RequestId) -> Response {
+    answered(decided, request_id, |_| {})
+}
+
+/// The same, where an account also has its holder under the documents' name.
+pub fn command_of_documents(decided: &Decided, request_id: &RequestId) -> Response {
+    answered(decided, request_id, |body| {
+        if let ResultBody::Account(account) = body {
+            account.beholder_name = Some(account.holder_name.clone());
+        }
+    })
+}
+
+fn answered(
+    decided: &Decided,
+    request_id: &RequestId,
+    also: impl FnOnce(&mut ResultBody),
+) -> Response {
     let mut response = match &decided.record.outcome {
         Outcome::Refused(_) => refusal(decided).into_response(request_id),
         Outcome::Done(_) | Outcome::Accepted => match result(decided) {
-            Some(body) => done(decided, &body),
+            Some(mut body) => {
+                also(&mut body);
+                done(decided, &body)
+            }
             None => Problem::not_confirmed(decided.record.operation_id).into_response(request_id),
         },
     };
@@ -160,6 +188,9 @@ fn done(decided: &Decided, body: &ResultBody) -> Response {
         }
         (Command::OpenWallet(_), ResultBody::Wallet(wallet)) if !decided.dry_run => {
             wallet.id.map(|id| format!("/wallets/{id}"))
+        }
+        (Command::OpenCard(_), ResultBody::Card(card)) if !decided.dry_run => {
+            card.id.map(|id| format!("/cards/{id}"))
         }
         _ => None,
     };

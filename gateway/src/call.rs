@@ -33,7 +33,9 @@ impl Call {
     pub fn query(&self) -> Result<Query, Problem> {
         let purpose = &self.endpoint.purpose;
         Query::read(self.raw_query.as_deref(), |name| match purpose {
-            Purpose::Command { .. } => name == "dry_run",
+            Purpose::Command { .. } => {
+                name == "dry_run" || name == "id" && self.endpoint.names_entity_in_query()
+            }
             Purpose::Task { .. } | Purpose::Read => false,
             Purpose::ReadAt => name == "at",
             Purpose::List { filters } => {

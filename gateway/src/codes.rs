@@ -156,6 +156,9 @@ codes! {
     ShuttingDown, "shutting_down", "shutting-down", 503, "The server is stopping",
         "yes, once it runs again",
         "The server finishes what was accepted and accepts nothing new.";
+    ServiceUnavailable, "service_unavailable", "service-unavailable", 503, "Another service is not there",
+        "yes, after `Retry-After` seconds; what changes something with its idempotency key",
+        "The route belongs to a service that doesn't run in this process, and that one is not configured, can't be reached or didn't answer in time. `detail` names the setting. Where it didn't answer in time, the request may have been done all the same.";
     OutcomeUnknown, "outcome_unknown", "outcome-unknown", 503, "The outcome is unknown",
         "yes, with the same idempotency key",
         "The journal failed while the command was under way. After the restart `/operations/{operation_id}` tells what became of it; 404 there means: nothing, ever.";

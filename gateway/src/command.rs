@@ -27,7 +27,12 @@ pub async fn run(
         accept(call, command, body_key, asked.then_some(wait)).await
     } else {
         let decided = submit(call, command, body_key, false, wait).await;
-        decided.map(|decided| answer::command(&decided, &call.request_id))
+        let render = if call.endpoint.is_of_documents() {
+            answer::command_of_documents
+        } else {
+            answer::command
+        };
+        decided.map(|decided| render(&decided, &call.request_id))
     };
     let applied = match (asynchronous, asked) {
         (false, false) => return response,

@@ -118,6 +118,12 @@ impl<S: Serve> Gate<S> {
         let Some(area) = self.areas.get(endpoint.area as usize) else {
             return route_not_found().into_response(id);
         };
+        if let Some(elsewhere) = self.gateway.services.elsewhere(endpoint) {
+            return match elsewhere.forward(request, id).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(id),
+            };
+        }
         let (mut parts, body) = request.into_parts();
         let call = Call {
             gateway: Arc::clone(&self.gateway),

@@ -17,6 +17,7 @@ use crate::dto::CurrencyCode;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
+use crate::services::Services;
 
 /// How often the views' lag is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// The pages made at the start.
     pub pages: Pages,
+    /// The services of this process, and where the others are.
+    pub services: Services,
     /// What makes backups.
     pub backups: Backups,
     /// Where what would hold up the ledger's thread runs.
@@ -127,6 +130,7 @@ impl Gateway {
         core: Core,
         limits: Limits,
         metrics: Arc<Metrics>,
+        services: Services,
         backups: Backups,
         beside: Handle,
     ) -> Self {
@@ -136,6 +140,7 @@ impl Gateway {
             limits,
             metrics,
             pages: Pages::new(),
+            services,
             backups,
             beside,
             stopping,

@@ -165,7 +165,7 @@ fn names_a_version(endpoint: &Endpoint) -> bool {
         Purpose::Command { .. } => {
             !["resumeActor", "transferBatch", "transact"].contains(&endpoint.name)
         }
-        Purpose::Read => ["getAccount", "getWallet"].contains(&endpoint.name),
+        Purpose::Read => ["getAccount", "getWallet", "getCard"].contains(&endpoint.name),
         Purpose::ReadAt => true,
         _ => false,
     }
@@ -262,6 +262,13 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
                 "X-Correlation-Id",
                 "What this request belongs to; kept in the record",
             ));
+            if endpoint.names_entity_in_query() {
+                let id = ObjectBuilder::new().schema_type(Type::String);
+                let id = id.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+                let mut named = query("id", "The entity", id);
+                named.required = Required::True;
+                all.push(named);
+            }
             let flag = ObjectBuilder::new()
                 .schema_type(Type::Boolean)
                 .default(Some(json!(false)));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr};
-use florin_actors::bus::{BusState, Telemetry};
+use florin_actors::bus::{BusState, EmbeddedBus, Telemetry};
 use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt};
 use florin_actors::runtime::{Intercept, Node};
 use florin_config::{LogFormat, Settings};
@@ -20,6 +20,7 @@ use crate::gateway::{Gateway, Limits};
 use crate::metrics::Metrics;
 use crate::run::{OpenDisk, RunError, tell};
 use crate::server::{Bounds, Server, Serving};
+use crate::services::{Services, embedded_bus};
 use crate::stopping::{Start, Stop};
 use crate::{kafka, node};
 
@@ -45,9 +46,12 @@ pub fn run(
 ) -> Result<(), RunError> {
     let limits = Limits::new(settings)?;
     kafka::options(settings, "")?;
+    let services = Services::new(settings)?;
     let beside = beside()?;
     let system = actix_rt::System::new();
-    let ended = system.block_on(serve(settings, open_disk, intercept, limits, &beside));
+    let ended = system.block_on(serve(
+        settings, open_disk, intercept, limits, services, &beside,
+    ));
     // What still runs there reads for callers who are gone.
     beside.shutdown_background();
     ended
@@ -71,6 +75,7 @@ async fn serve(
     open_disk: impl OpenDisk,
     intercept: Arc<dyn Intercept>,
     limits: Limits,
+    mut services: Services,
     beside: &Runtime,
 ) -> Result<(), RunError> {
     let directory = settings.server.data_dir.display().to_string();
@@ -81,11 +86,17 @@ async fn serve(
     let address = server.address().map_err(listen)?;
     let mut told_to_stop = Stop::listen()?;
     let start = Start::watched(beside)?;
+    let telemetry = Arc::new(Telemetry::new(if kafka::is_on(settings) {
+        BusState::Connecting
+    } else {
+        BusState::Embedded
+    }));
     let metrics = Arc::new(Metrics::new());
     let disk = open_disk(settings).map_err(|source| RunError::Data {
         directory: directory.clone(),
         source,
     })?;
+    let own_disk = Arc::clone(&disk);
     let observer = Arc::clone(&metrics);
     let assets = limits.assets.clone();
     let handle = beside.handle().clone();
@@ -104,10 +115,25 @@ async fn serve(
     if !start.done() {
         return Ok(());
     }
-    let bridge = bridge(settings, &node)?;
+    let consumers = services.start(settings, &own_disk, node.core())?;
+    let bridge = bridge(settings, &node, &telemetry)?;
+    let bus = if kafka::is_on(settings) {
+        None
+    } else {
+        Some(embedded_bus(
+            settings, &own_disk, &node, &telemetry, consumers,
+        )?)
+    };
     let core = node.core().clone();
     let backups = Backups::new(settings);
-    let gateway = Gateway::new(core, limits, metrics, backups, beside.handle().clone());
+    let gateway = Gateway::new(
+        core,
+        limits,
+        metrics,
+        services,
+        backups,
+        beside.handle().clone(),
+    );
     let gateway = Arc::new(gateway);
     beside.spawn(Arc::clone(&gateway).sample());
     let serving = server.start(gateway);
@@ -124,7 +150,7 @@ async fn serve(
         }
         // The journal is well: what was accepted is finished.
         ended => {
-            stop(settings, serving, node, bridge.address).await?;
+            stop(settings, serving, node, bridge.address, bus).await?;
             ended
         }
     }
@@ -137,7 +163,11 @@ struct Bridged {
     halted: Pin<Box<dyn Future<Output = Halt>>>,
 }
 
-fn bridge(settings: &Settings, node: &Node) -> Result<Bridged, RunError> {
+fn bridge(
+    settings: &Settings,
+    node: &Node,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Bridged, RunError> {
     if !kafka::is_on(settings) {
         return Ok(Bridged {
             address: None,
@@ -146,9 +176,8 @@ fn bridge(settings: &Settings, node: &Node) -> Result<Bridged, RunError> {
     }
     let outbox = node.outbox();
     let options = kafka::options(settings, &outbox.journal_id())?;
-    let telemetry = Arc::new(Telemetry::new(BusState::Connecting));
     let (halted, told) = oneshot::channel();
-    let bridge = Bridge::new(options, outbox, telemetry, halted);
+    let bridge = Bridge::new(options, outbox, Arc::clone(telemetry), halted);
     Ok(Bridged {
         address: Some(bridge.start()),
         halted: Box::pin(async move {
@@ -166,12 +195,18 @@ async fn stop(
     serving: Serving,
     node: Node,
     bridge: Option<Addr<Bridge>>,
+    bus: Option<EmbeddedBus>,
 ) -> Result<(), RunError> {
     let limit = Duration::from_secs(settings.server.shutdown_seconds_max);
     let deadline = Instant::now() + limit - limit / 20;
     tracing::info!("stopping: what was accepted is finished");
     node.drain();
     serving.stop(limit - limit / NODE_SHARE).await;
+    if let Some(bus) = bus {
+        bus.stop();
+        // It has a bound of its own.
+        bus.stopped().await;
+    }
     if let Some(bridge) = bridge {
         let (stopped, told) = oneshot::channel();
         bridge.do_send(kafka_bridge::Stop(stopped));

@@ -162,7 +162,10 @@ fn run(shared: &Arc<Shared>, outbox: Outbox, bindings: Bindings) -> std::io::Res
         for topic in consumer.topics() {
             let (topic, group) = (topic.clone(), consumer.group().to_owned());
             tracing::info!(topic, group, "a consumer started on the embedded bus");
-            let none = Counted::Consumed { topic: topic.clone(), group: group.clone() };
+            let none = Counted::Consumed {
+                topic: topic.clone(),
+                group: group.clone(),
+            };
             shared.telemetry.count(none, 0);
             let lane = Lane {
                 shared: Arc::clone(shared),
@@ -308,7 +311,9 @@ impl Lane {
     /// Where the lane goes on: where its consumer is, if that keeps it itself, or where the group is.
     fn begin(&self) -> Result<Cursor, String> {
         let stored = self.shared.store.cursor(&self.group, &self.topic);
-        let stored = stored.map_err(|error| error.to_string())?.unwrap_or_default();
+        let stored = stored
+            .map_err(|error| error.to_string())?
+            .unwrap_or_default();
         Ok(match self.consumer.position(&self.topic, 0) {
             // It stands where it stood when the group's place was noted: that one says more, for the
             // consumer doesn't know of dead letters, nor of records that had nothing for it.
@@ -407,7 +412,14 @@ impl Lane {
         );
         let telemetry = &self.shared.telemetry;
         let (topic, group) = (self.topic.clone(), self.group.clone());
-        telemetry.count(Counted::Failed { topic, group, reason }, 1);
+        telemetry.count(
+            Counted::Failed {
+                topic,
+                group,
+                reason,
+            },
+            1,
+        );
         for (topic, letters) in self.shared.store.waiting() {
             telemetry.set_dead_letters(&topic, letters);
         }

@@ -101,7 +101,8 @@ impl BusStore {
 
     /// Notes how far a group is.
     pub(super) fn save(&self, group: &str, topic: &str, cursor: Cursor) -> Result<(), ViewError> {
-        self.store.write(|write| put_cursor(write, group, topic, cursor))
+        self.store
+            .write(|write| put_cursor(write, group, topic, cursor))
     }
 
     /// Keeps a message that its consumer could not handle, and notes that the group is past it, in
@@ -190,7 +191,8 @@ impl BusStore {
 
     /// It was handled after all.
     pub(super) fn remove(&self, id: &DeadLetterId) -> Result<(), ViewError> {
-        self.store.write(|write| write.remove(LETTERS, &letter_key(id)))?;
+        self.store
+            .write(|write| write.remove(LETTERS, &letter_key(id)))?;
         self.wait(id.source_topic(), -1);
         Ok(())
     }
@@ -216,7 +218,8 @@ impl BusStore {
         };
         let mut row = Vec::new();
         encode(&kept, &mut row)?;
-        self.store.write(|write| write.put(LETTERS, &letter_key(&letter.id), &row))
+        self.store
+            .write(|write| write.put(LETTERS, &letter_key(&letter.id), &row))
     }
 
     /// How many letters wait, by the topic that they came from.

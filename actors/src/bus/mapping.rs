@@ -3,8 +3,8 @@
 use super::event::{BusEvent, EventId};
 use super::event_type::EventType;
 use super::values::{
-    AccountChanged, CardTold, End, FundsAdded, MovementTold, Part, Source, TransactionTold, TransferTold,
-    Value, WalletOpened,
+    AccountChanged, CardTold, End, FundsAdded, MovementTold, Part, Source, TransactionTold,
+    TransferTold, Value, WalletOpened,
 };
 use crate::messages::{
     AccountEvent, AccountStatus, CardEvent, Change, Code, Command, Currency, EntityId, Event, Kind,

@@ -30,3 +30,6 @@ pub use message::{Headers, Message};
 pub use outbox::Outbox;
 pub use telemetry::{BusState, Counted, LATENCY_BOUNDS, Telemetry};
 pub use values::Value;
+
+#[cfg(test)]
+mod embedded_tests;

@@ -15,8 +15,8 @@ pub mod wallet;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{
-    AccountStatus, Amount, CardCopy, Currency, EntityId, Event, Kind, OpenAccount, OpenCard, OpenWallet,
-    Overdraft, Rejection, Timestamp, TransferMade, WalletLimitsChange,
+    AccountStatus, Amount, CardCopy, Currency, EntityId, Event, Kind, OpenAccount, OpenCard,
+    OpenWallet, Overdraft, Rejection, Timestamp, TransferMade, WalletLimitsChange,
 };
 pub use balance::Balance;
 pub use transfer::Taken;

@@ -16,18 +16,19 @@ mod text;
 mod time;
 
 pub use answers::{
-    AccountView, Balances, CardView, ItemResult, Movement, Shown, TransferEnds, TransferStatus, TransferView,
-    WalletView,
+    AccountView, Balances, CardView, ItemResult, Movement, Shown, TransferEnds, TransferStatus,
+    TransferView, WalletView,
 };
 pub use assets::Assets;
 pub use commands::{
-    Batch, BatchItem, Command, CommandKind, Context, DeleteAccount, DeleteCard, Deposit, EraseAccount, Expire,
-    Hold, Leg, OpenAccount, OpenCard, OpenWallet, Post, Quarantine, Resume, Reverse, Transact, Transfer,
-    UpdateAccount, UpdateWallet, Void, Withdraw,
+    Batch, BatchItem, Command, CommandKind, Context, DeleteAccount, DeleteCard, Deposit,
+    EraseAccount, Expire, Hold, Leg, OpenAccount, OpenCard, OpenWallet, Post, Quarantine, Resume,
+    Reverse, Transact, Transfer, UpdateAccount, UpdateWallet, Void, Withdraw,
 };
 pub use events::{
-    AccountEvent, AccountStatus, CardCopy, CardEvent, CardNumberEvent, CardOpened, Event, ExternalEvent, Kind, MoneyEvent, NumberingEvent, Opened,
-    TransferEvent, TransferMade, WalletEvent, WalletOpened,
+    AccountEvent, AccountStatus, CardCopy, CardEvent, CardNumberEvent, CardOpened, Event,
+    ExternalEvent, Kind, MoneyEvent, NumberingEvent, Opened, TransferEvent, TransferMade,
+    WalletEvent, WalletOpened,
 };
 pub use ids::{EntityId, IdError, OperationId, SHARDS};
 pub use iso::Country;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::answers::{AccountView, Balances, CardView, ItemResult, Shown, TransferEnds, WalletView};
+use super::answers::{
+    AccountView, Balances, CardView, ItemResult, Shown, TransferEnds, WalletView,
+};
 use super::commands::{BatchItem, Command, CommandKind};
 use super::events::{AccountEvent, AccountStatus, Event, Kind, TransferMade};
 use super::ids::{EntityId, OperationId};

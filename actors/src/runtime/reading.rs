@@ -14,8 +14,8 @@ use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
 use super::seat::Seat;
 use crate::entities::State;
 use crate::messages::{
-    Balances, CardView, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp, TransferStatus,
-    TransferView, WalletView,
+    Balances, CardView, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp,
+    TransferStatus, TransferView, WalletView,
 };
 use crate::views::{
     AccountFilter, Mark, Period, Standing, TransferFilter, TransferMark, as_of, read_movements,

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::milestones::Milestones;
 use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
 use crate::entities::State;
-use crate::messages::{AccountEvent, CardEvent, Currency, EntityId, Event, Outcome, Record, WalletEvent};
+use crate::messages::{
+    AccountEvent, CardEvent, Currency, EntityId, Event, Outcome, Record, WalletEvent,
+};
 use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
 
 /// The projector's unwritten work, over what the store holds.

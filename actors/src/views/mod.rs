@@ -48,7 +48,7 @@ mod as_of_tests;
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 /// The file of the entities' view.
 const FILE: &str = "views/entities.redb";

@@ -20,13 +20,13 @@ struct Line {
 
 /// Records, and the entities as they left them.
 #[derive(Debug, Default)]
-pub(super) struct Sample {
-    pub(super) records: Vec<Record>,
+pub(crate) struct Sample {
+    pub(crate) records: Vec<Record>,
     lines: HashMap<EntityId, Line>,
 }
 
 /// The account of a number.
-pub(super) fn account(number: u128) -> EntityId {
+pub(crate) fn account(number: u128) -> EntityId {
     EntityId::from_parts(1, number, 0)
 }
 
@@ -35,13 +35,13 @@ fn usd() -> Currency {
 }
 
 /// The world outside.
-pub(super) fn outside() -> EntityId {
+pub(crate) fn outside() -> EntityId {
     Kind::External.system_id(Some(usd()), 0)
 }
 
 impl Sample {
     /// Opens an account at a time.
-    pub(super) fn open(&mut self, account: EntityId, micros: i64) {
+    pub(crate) fn open(&mut self, account: EntityId, micros: i64) {
         let opened = Opened {
             number: 1,
             holder: Personal::Sealed([0; 16]),
@@ -57,7 +57,7 @@ impl Sample {
     }
 
     /// Deposits, or with a negative amount withdraws.
-    pub(super) fn move_money(&mut self, account: EntityId, amount: i64, micros: i64) {
+    pub(crate) fn move_money(&mut self, account: EntityId, amount: i64, micros: i64) {
         let moved = Amount::new(amount.unsigned_abs()).unwrap();
         let mut outer = Vec::new();
         if self.line(outside()).version == 0 {
@@ -78,20 +78,20 @@ impl Sample {
     }
 
     /// Changes an account's overdraft limit.
-    pub(super) fn set_overdraft(&mut self, account: EntityId, limit: u64, micros: i64) {
+    pub(crate) fn set_overdraft(&mut self, account: EntityId, limit: u64, micros: i64) {
         self.line(account).overdraft = limit;
         let event = AccountEvent::OverdraftChanged(Overdraft::Limit(limit));
         self.record(micros, vec![(account, vec![Event::Account(event)], 0)]);
     }
 
     /// Freezes or unfreezes an account.
-    pub(super) fn set_status(&mut self, account: EntityId, status: AccountStatus, micros: i64) {
+    pub(crate) fn set_status(&mut self, account: EntityId, status: AccountStatus, micros: i64) {
         let event = AccountEvent::StatusChanged(status);
         self.record(micros, vec![(account, vec![Event::Account(event)], 0)]);
     }
 
     /// An entity's last record; 0 for none.
-    pub(super) fn last(&self, entity: EntityId) -> u64 {
+    pub(crate) fn last(&self, entity: EntityId) -> u64 {
         self.lines.get(&entity).map_or(0, |line| line.last)
     }
 
@@ -156,7 +156,7 @@ impl Sample {
     }
 
     /// Writes the records to a journal, so many a frame.
-    pub(super) fn write(&self, disk: &SimulatedDisk, per_frame: usize) -> Reader {
+    pub(crate) fn write(&self, disk: &SimulatedDisk, per_frame: usize) -> Reader {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let mut journal = Journal::open(disk, Options::new([1; 16]), 0).unwrap();
         for records in self.records.chunks(per_frame) {
@@ -176,7 +176,7 @@ impl Sample {
 
 /// A clock that stands still.
 #[derive(Debug)]
-pub(super) struct Still;
+pub(crate) struct Still;
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {

@@ -25,6 +25,10 @@ pub struct AccountBody {
     /// The holder's name; null once it was erased.
     #[schema(required)]
     pub holder_name: Option<String>,
+    /// The same under the documents' name, in answers to their requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub beholder_name: Option<Option<String>>,
     /// The holder's country, ISO 3166-1 alpha-2.
     #[schema(pattern = "^[A-Z]{2}$", example = "KE")]
     pub country_code: String,
@@ -78,6 +82,7 @@ impl AccountBody {
             id: Some(view.id),
             account_number: Some(format!("ACC-{:08}", view.number)),
             holder_name: holder.map(str::to_owned),
+            beholder_name: None,
             country_code: view.country.code().to_owned(),
             currency: view.currency.code().to_owned(),
             status: view.status.name(),

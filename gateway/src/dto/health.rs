@@ -30,6 +30,9 @@ pub struct HealthBody {
     status: HealthStatus,
     /// The version of the executable.
     version: &'static str,
+    /// The services that run in this process.
+    #[schema(example = json!(["core", "card"]))]
+    services: Vec<&'static str>,
     /// The journal.
     journal: JournalBody,
     /// What is derived from it.
@@ -96,7 +99,7 @@ pub struct DiskBody {
 
 impl HealthBody {
     /// The node as it is, and the chain's head.
-    pub fn new(health: &Health, head: Option<[u8; 32]>) -> Self {
+    pub fn new(health: &Health, head: Option<[u8; 32]>, services: Vec<&'static str>) -> Self {
         let fine = health.ready
             && health.views_running
             && !health.disk_low
@@ -108,6 +111,7 @@ impl HealthBody {
                 HealthStatus::Degraded
             },
             version: env!("CARGO_PKG_VERSION"),
+            services,
             journal: JournalBody {
                 durable_sequence: health.journal_durable,
                 head: head.map(|link| blake3::Hash::from_bytes(link).to_hex().to_string()),

@@ -5,6 +5,7 @@ mod admin;
 mod backup;
 mod balance;
 mod batch;
+mod card;
 mod health;
 mod ledger;
 mod movement;
@@ -21,6 +22,7 @@ pub use admin::{ActorBody, ClockBody, ResumedBody};
 pub use backup::{BackupBody, BackupRequest};
 pub use balance::BalanceBody;
 pub use batch::{BatchDoneBody, TransactionDoneBody};
+pub use card::{CardBody, OpenCardRequest};
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
@@ -28,9 +30,9 @@ pub use operation::{AcceptedBody, OperationBody, OperationStatus, ResultBody};
 pub use page::PageBody;
 pub use record::RecordLine;
 pub use requests::{
-    AliasTransferRequest, BatchRequest, KeyOnlyRequest, MoneyRequest, OpenAccountRequest,
-    OpenWalletRequest, PostRequest, TransactionRequest, TransferRequest, UpdateAccountRequest,
-    UpdateWalletRequest,
+    AliasOpenAccountRequest, AliasTransferRequest, BatchRequest, KeyOnlyRequest, MoneyRequest,
+    OpenAccountRequest, OpenWalletRequest, PostRequest, TransactionRequest, TransferRequest,
+    UpdateAccountRequest, UpdateWalletRequest,
 };
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
 pub use values::{CurrencyCode, Id, Key};

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::account::AccountBody;
 use super::admin::ResumedBody;
 use super::batch::{BatchDoneBody, ItemBody, TransactionDoneBody};
+use super::card::CardBody;
 use super::movement::MoneyBody;
 use super::transfer::TransferDoneBody;
 use super::values::Time;
@@ -35,6 +36,8 @@ pub enum ResultBody {
     Item(ItemBody),
     /// A wallet opened or changed.
     Wallet(Box<WalletBody>),
+    /// A card made or deleted.
+    Card(CardBody),
     /// An actor put back into service.
     Resumed(ResumedBody),
 }
@@ -48,6 +51,7 @@ impl ResultBody {
             Self::Money(money) => Some(money.version),
             Self::Transfer(transfer) => Some(transfer.source_version()),
             Self::Wallet(wallet) => Some(wallet.version),
+            Self::Card(card) => Some(card.version),
             Self::Transaction(_) | Self::Batch(_) | Self::Item(_) | Self::Resumed(_) => None,
         }
     }
@@ -169,6 +173,8 @@ enum OperationKind {
     UpdateWallet,
     Transaction,
     Batch,
+    OpenCard,
+    DeleteCard,
 }
 
 impl From<Rejection> for OperationError {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use florin_actors::export::Exported;
 use florin_actors::messages::{
-    AccountEvent, Amount, Change, Command, Currency, EntityId, Event, Expire, ExternalEvent,
-    ItemResult, Kind, Metadata, MoneyEvent, NumberingEvent, OperationId, Outcome, Overdraft,
-    Personal, Posting, Record, RequestId, Reverse, TraceParent, Transfer, TransferEvent,
-    TransferMade, Void, WalletEvent, WalletLimits,
+    AccountEvent, Amount, CardCopy, CardEvent, CardNumberEvent, CardOpened, Change, Command,
+    Currency, EntityId, Event, Expire, ExternalEvent, ItemResult, Kind, Metadata, MoneyEvent,
+    NumberingEvent, OperationId, Outcome, Overdraft, Personal, Posting, Record, RequestId, Reverse,
+    TraceParent, Transfer, TransferEvent, TransferMade, Void, WalletEvent, WalletLimits,
 };
 use serde::{Serialize, Serializer};
 
@@ -113,6 +113,28 @@ enum CommandFields<'a> {
         overdraft_limit: Option<OverdraftLimit>,
         limits: LimitsChangeLine,
     },
+    OpenCard {
+        account_id: EntityId,
+        country: &'a str,
+        draw: String,
+        /// What was known of the account; null: nothing.
+        account_status: Option<&'static str>,
+    },
+    DeleteCard {
+        card_id: EntityId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        copy: Option<CardLine<'a>>,
+    },
+}
+
+/// A card as it was made; `created_at` where another instance of the service made it.
+#[derive(Debug, Serialize)]
+struct CardLine<'a> {
+    account_id: EntityId,
+    card_number: String,
+    country: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Time>,
 }
 
 #[derive(Debug, Serialize)]
@@ -225,6 +247,13 @@ enum EventLine<'a> {
     },
     #[serde(rename = "opened")]
     OpenedWallet(WalletLine<'a>),
+    #[serde(rename = "opened")]
+    OpenedCard(CardLine<'a>),
+    Adopted(CardLine<'a>),
+    Deleted,
+    Taken {
+        card_id: EntityId,
+    },
     LimitsChanged {
         limits: LimitsBody,
     },
@@ -447,6 +476,16 @@ fn command(command: &Command) -> CommandLine<'_> {
                 },
             }
         }
+        Command::OpenCard(open) => CommandFields::OpenCard {
+            account_id: open.account,
+            country: open.country.code(),
+            draw: format!("{:08x}", open.draw),
+            account_status: open.told.map(|status| status.name()),
+        },
+        Command::DeleteCard(delete) => CommandFields::DeleteCard {
+            card_id: delete.card,
+            copy: delete.copy.as_deref().map(card_copy),
+        },
     };
     CommandLine { kind, fields }
 }
@@ -565,6 +604,26 @@ fn event(event: &Event) -> EventLine<'_> {
             currency: currency.code(),
         },
         Event::Numbering(NumberingEvent::Issued(count)) => EventLine::Issued { count: *count },
+        Event::Card(CardEvent::Opened(opened)) => EventLine::OpenedCard(card(opened)),
+        Event::Card(CardEvent::Adopted(copy)) => EventLine::Adopted(card_copy(copy)),
+        Event::Card(CardEvent::Deleted) => EventLine::Deleted,
+        Event::CardNumber(CardNumberEvent::Taken(card)) => EventLine::Taken { card_id: *card },
+    }
+}
+
+fn card(opened: &CardOpened) -> CardLine<'_> {
+    CardLine {
+        account_id: opened.account,
+        card_number: opened.card_number(),
+        country: opened.country.code(),
+        created_at: None,
+    }
+}
+
+fn card_copy(copy: &CardCopy) -> CardLine<'_> {
+    CardLine {
+        created_at: Some(Time(copy.created_at)),
+        ..card(&copy.opened)
     }
 }
 

@@ -281,6 +281,35 @@ pub struct AliasTransferRequest {
     pub idempotency_key: Option<Key>,
 }
 
+/// Opens an account, in the documents' own fields.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AliasOpenAccountRequest {
+    /// The holder's name.
+    #[schema(value_type = String, min_length = 1, max_length = 255, example = "John Doe")]
+    pub beholder_name: Name,
+    /// The holder's country, ISO 3166-1 alpha-2.
+    #[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "US")]
+    pub country_code: CountryCode,
+    /// The same as the header `Idempotency-Key`.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    pub idempotency_key: Option<Key>,
+}
+
+impl From<AliasOpenAccountRequest> for OpenAccountRequest {
+    fn from(alias: AliasOpenAccountRequest) -> Self {
+        Self {
+            holder_name: alias.beholder_name,
+            country_code: alias.country_code,
+            currency: None,
+            overdraft_limit: None,
+            reference: None,
+            metadata: None,
+            idempotency_key: alias.idempotency_key,
+        }
+    }
+}
+
 impl From<AliasTransferRequest> for TransferRequest {
     fn from(alias: AliasTransferRequest) -> Self {
         Self {

@@ -12,6 +12,7 @@ use utoipa::openapi::{RefOr, schema::Schema};
 use warp::http::Method;
 
 use crate::codes::ProblemCode;
+use crate::services::Service;
 
 pub use find::{Found, find};
 pub use table::ENDPOINTS;
@@ -50,6 +51,8 @@ pub enum Area {
     Batches,
     /// Wallets themselves.
     Wallets,
+    /// Cards.
+    Cards,
     /// Requests as the documents write them.
     Compat,
     /// Accounts themselves.
@@ -158,12 +161,35 @@ impl Endpoint {
                 .strip_prefix(area)
                 .is_some_and(|rest| rest.starts_with("/{id}"))
         };
-        if names("/accounts") {
+        if names("/accounts") && self.area != Area::Cards || self.names_entity_in_query() {
             Some(Kind::Account)
         } else if names("/wallets") {
             Some(Kind::Wallet)
+        } else if names("/cards") {
+            Some(Kind::Card)
         } else {
             None
+        }
+    }
+
+    /// Whether its answers carry an account's fields under the documents' names too.
+    pub fn is_of_documents(&self) -> bool {
+        self.path == "/account"
+    }
+
+    /// Whether the query's `id` names the entity that it is about.
+    pub fn names_entity_in_query(&self) -> bool {
+        self.is_of_documents() && self.method == Method::DELETE
+    }
+
+    /// The service that serves it; `None`: every process serves it for itself.
+    pub fn service(&self) -> Option<Service> {
+        match self.area {
+            Area::Cards => Some(Service::Card),
+            Area::Compat if self.path == "/card" => Some(Service::Card),
+            // A process has its own operations and actors, for it has its own journal.
+            Area::Operations | Area::Operating | Area::Documents | Area::Admin => None,
+            _ => Some(Service::Core),
         }
     }
 
@@ -178,11 +204,12 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Money,
         Self::Transfers,
         Self::Batches,
         Self::Wallets,
+        Self::Cards,
         Self::Compat,
         Self::Accounts,
         Self::Personal,

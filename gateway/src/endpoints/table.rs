@@ -94,6 +94,7 @@ const UNAVAILABLE: &[ProblemCode] = &[
     ActorQuarantined,
     ViewBehind,
     ShuttingDown,
+    ServiceUnavailable,
     OutcomeUnknown,
 ];
 const COMMAND: &[ProblemCode] = &[
@@ -107,6 +108,7 @@ const COMMAND: &[ProblemCode] = &[
     DiskLow,
     ViewBehind,
     ShuttingDown,
+    ServiceUnavailable,
     OutcomeUnknown,
     ConfirmationTimeout,
 ];
@@ -157,7 +159,15 @@ const REFERENCE: Filter = Filter {
 };
 const KIND: Filter = Filter {
     name: "kind",
-    values: &["account", "external", "numbering", "wallet", "transfer"],
+    values: &[
+        "account",
+        "external",
+        "numbering",
+        "wallet",
+        "transfer",
+        "card",
+        "card_number",
+    ],
     format: "",
     required: false,
 };
@@ -192,6 +202,33 @@ const CUSTOMER: Filter = Filter {
     format: "uuid",
     required: true,
 };
+const ACCOUNT: Filter = Filter {
+    name: "account_id",
+    values: &[],
+    format: "uuid",
+    required: true,
+};
+const CARD_OPENED: &[Answer] = &[
+    Answer {
+        status: 201,
+        when: "Made; `Location` names it",
+        content_types: JSON,
+        body: Some(schema::<CardBody>()),
+    },
+    Answer {
+        status: 200,
+        when: "A dry run: nothing was made",
+        content_types: JSON,
+        body: Some(schema::<CardBody>()),
+    },
+];
+const CARD_REFUSED: &[ProblemCode] = &[
+    InvalidId,
+    NotFound,
+    AccountDeleted,
+    AccountFrozen,
+    LimitExceeded,
+];
 const FROM: Filter = Filter {
     name: "from",
     values: &[],
@@ -349,6 +386,118 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: command::<AliasTransferRequest>(),
         answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/account",
+        label: "POST /account",
+        area: Area::Compat,
+        name: "openAccountAlias",
+        summary: "Opens an account; another way to write POST /accounts",
+        purpose: Purpose::Command {
+            body: schema::<AliasOpenAccountRequest>(),
+            precondition: false,
+        },
+        answers: &[
+            Answer {
+                status: 201,
+                when: "Opened; `Location` names it",
+                content_types: JSON,
+                body: Some(schema::<AccountBody>()),
+            },
+            Answer {
+                status: 200,
+                when: "A dry run: nothing was opened",
+                content_types: JSON,
+                body: Some(schema::<AccountBody>()),
+            },
+        ],
+        problems: &[COMMAND],
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/account",
+        label: "DELETE /account",
+        area: Area::Compat,
+        name: "deleteAccountAlias",
+        summary: "Deletes an account; another way to write DELETE /accounts/{id}",
+        purpose: command::<KeyOnlyRequest>(),
+        answers: &[done::<AccountBody>()],
+        problems: &[COMMAND, OF_ENTITY, &[HoldsOpen, BalanceNotZero]],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/card",
+        label: "POST /card",
+        area: Area::Compat,
+        name: "openCardAlias",
+        summary: "Makes a card for an account; another way to write POST /cards",
+        purpose: Purpose::Command {
+            body: schema::<OpenCardRequest>(),
+            precondition: false,
+        },
+        answers: CARD_OPENED,
+        problems: &[COMMAND, CARD_REFUSED],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/cards",
+        label: "POST /cards",
+        area: Area::Cards,
+        name: "openCard",
+        summary: "Makes a card for an account that its events told to be active",
+        purpose: Purpose::Command {
+            body: schema::<OpenCardRequest>(),
+            precondition: false,
+        },
+        answers: CARD_OPENED,
+        problems: &[COMMAND, CARD_REFUSED],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/cards/by-account",
+        label: "GET /cards/by-account",
+        area: Area::Cards,
+        name: "listCardsByAccount",
+        summary: "Lists an account's cards, oldest first; another way to write GET /accounts/{id}/cards",
+        purpose: Purpose::List {
+            filters: &[ACCOUNT],
+        },
+        answers: &[listed::<CardBody>()],
+        problems: &[LIST, &[InvalidId], UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/cards/{id}",
+        label: "GET /cards/{id}",
+        area: Area::Cards,
+        name: "getCard",
+        summary: "Shows a card",
+        purpose: Purpose::Read,
+        answers: &[shown::<CardBody>()],
+        problems: &[READ, BY_ID, UNAVAILABLE],
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/cards/{id}",
+        label: "DELETE /cards/{id}",
+        area: Area::Cards,
+        name: "deleteCard",
+        summary: "Deletes a card; it stays readable",
+        purpose: command::<KeyOnlyRequest>(),
+        answers: &[done::<CardBody>()],
+        problems: &[COMMAND, OF_ENTITY_EVEN_DELETED],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/accounts/{id}/cards",
+        label: "GET /accounts/{id}/cards",
+        area: Area::Cards,
+        name: "listCards",
+        summary: "Lists an account's cards, oldest first",
+        purpose: Purpose::List { filters: &[] },
+        answers: &[listed::<CardBody>()],
+        problems: &[LIST, &[InvalidId], UNAVAILABLE],
     },
     Endpoint {
         method: Method::GET,

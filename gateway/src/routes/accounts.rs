@@ -94,6 +94,14 @@ async fn open<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {
     let request: OpenAccountRequest = body::read(call, body).await?;
+    submit_opening(call, request).await
+}
+
+/// Opens the account that a request describes.
+pub(super) async fn submit_opening(
+    call: &Call,
+    request: OpenAccountRequest,
+) -> Result<Response, Problem> {
     let limits = &call.gateway.limits;
     let currency = limits.currency(request.currency.as_ref(), || "currency".to_owned())?;
     let account = OpenAccount {
@@ -172,6 +180,15 @@ async fn delete<B: Buf>(
 ) -> Result<Response, Problem> {
     let account = id.id()?;
     let request: KeyOnlyRequest = body::read(call, body).await?;
+    submit_deletion(call, account, request).await
+}
+
+/// Deletes an account.
+pub(super) async fn submit_deletion(
+    call: &Call,
+    account: EntityId,
+    request: KeyOnlyRequest,
+) -> Result<Response, Problem> {
     let delete = DeleteAccount { account };
     command::run(
         call,

@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod batches;
+mod cards;
 mod compat;
 mod documents;
 mod history;
@@ -36,6 +37,7 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Transfers => transfers::routes(),
         Area::Batches => batches::routes(),
         Area::Wallets => wallets::routes(),
+        Area::Cards => cards::routes(),
         Area::Compat => compat::routes(),
         Area::Accounts => accounts::routes(),
         Area::Personal => personal::routes(),

@@ -65,7 +65,7 @@ async fn health(call: Arc<Call>) -> Result<Response, Problem> {
     let head = core.link(health.journal_durable).await.ok().flatten();
     Ok(answer::json(
         StatusCode::OK,
-        &HealthBody::new(&health, head),
+        &HealthBody::new(&health, head, call.gateway.services.names()),
     ))
 }
 

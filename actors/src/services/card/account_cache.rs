@@ -180,7 +180,10 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
         .as_deref()
         .ok_or_else(|| poison("malformed", "there is no value".to_owned()))?;
     let typed: Typed = serde_json::from_slice(value).map_err(malformed)?;
-    if !TOLD.iter().any(|known| known.document() == typed.event_type) {
+    if !TOLD
+        .iter()
+        .any(|known| known.document() == typed.event_type)
+    {
         tracing::debug!(
             event_type = typed.event_type,
             "an account event of no concern"
@@ -336,7 +339,8 @@ mod tests {
             &of("\"account_id\":\"7\",\"status\":\"ACTIVE\""),
         ] {
             let failed = cache.handle(message(0, value)).await.unwrap_err();
-            let is_poison = matches!(failed, Failure::Poison { reason, .. } if reason == "malformed");
+            let is_poison =
+                matches!(failed, Failure::Poison { reason, .. } if reason == "malformed");
             assert!(is_poison, "{value}: {failed:?}");
         }
         let mut next = Message::clone(&event(1, "created", "ACTIVE", Some(1)));

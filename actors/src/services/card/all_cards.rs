@@ -251,7 +251,12 @@ mod tests {
         assert_eq!(cards.position("card-events", 1), Some(4));
         let of = |after, limit| cards.of_account(id(9), after, limit).len();
         assert_eq!(
-            (of(None, 9), of(None, 1), of(Some(id(1)), 9), of(Some(id(2)), 9)),
+            (
+                of(None, 9),
+                of(None, 1),
+                of(Some(id(1)), 9),
+                of(Some(id(2)), 9)
+            ),
             (2, 1, 1, 0)
         );
     }

@@ -1,0 +1,312 @@
+//! The embedded bus on a journal: order, retries, dead letters, and the way on after a start.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use florin_storage::{Disk, Journal, Options, SimulatedDisk};
+
+use super::*;
+use crate::messages::{AccountStatus, EntityId};
+use crate::runtime::SystemClock;
+use crate::views::sample::{Sample, account};
+
+const TOPIC: &str = "account-events";
+
+/// How the handling of a message ends: by its account's number, so many times, then well.
+type Plan = HashMap<EntityId, (u32, Fault)>;
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Poison,
+    Transient(&'static str),
+    Panic,
+    Never,
+}
+
+/// Notes what it handled.
+struct Recorder {
+    topics: Vec<String>,
+    plan: Mutex<Plan>,
+    handled: Arc<Mutex<Vec<i64>>>,
+    handed: Mutex<Vec<i64>>,
+}
+
+impl Recorder {
+    fn new(plan: impl IntoIterator<Item = (u128, u32, Fault)>) -> Arc<Self> {
+        let plan = plan.into_iter();
+        Arc::new(Self {
+            topics: vec![TOPIC.to_owned()],
+            plan: Mutex::new(
+                plan.map(|(number, times, fault)| (account(number), (times, fault)))
+                    .collect(),
+            ),
+            handled: Arc::default(),
+            handed: Mutex::default(),
+        })
+    }
+
+    fn handled(&self) -> Vec<i64> {
+        self.handled.lock().unwrap().clone()
+    }
+}
+
+impl Consumer for Recorder {
+    fn group(&self) -> &str {
+        "testers"
+    }
+
+    fn topics(&self) -> &[String] {
+        &self.topics
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Share
+    }
+
+    fn position(&self, _: &str, _: i32) -> Option<i64> {
+        None
+    }
+
+    fn handle(&self, message: Arc<Message>) -> Handling {
+        self.handed.lock().unwrap().push(message.offset);
+        let key = String::from_utf8(message.key.clone().unwrap()).unwrap();
+        let entity: EntityId = key.parse().unwrap();
+        let mut plan = self.plan.lock().unwrap();
+        let fault = match plan.get_mut(&entity) {
+            Some((times, fault)) if *times > 0 => {
+                *times -= 1;
+                Some(*fault)
+            }
+            _ => None,
+        };
+        drop(plan);
+        let detail = "as planned".to_owned();
+        match fault {
+            None => {
+                let handled = Arc::clone(&self.handled);
+                Box::pin(async move {
+                    handled.lock().unwrap().push(message.offset);
+                    Ok(())
+                })
+            }
+            Some(Fault::Poison) => Box::pin(async move {
+                Err(Failure::Poison {
+                    reason: "malformed",
+                    detail,
+                })
+            }),
+            Some(Fault::Transient(reason)) => {
+                Box::pin(async move { Err(Failure::Transient { reason, detail }) })
+            }
+            Some(Fault::Panic) => panic!("as planned"),
+            Some(Fault::Never) => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+/// The events of so many accounts, each opened and then frozen.
+fn sample(accounts: u128) -> Sample {
+    let mut sample = Sample::default();
+    for number in 1..=accounts {
+        sample.open(account(number), number as i64);
+        sample.move_money(account(number), 5, number as i64);
+    }
+    for number in 1..=accounts {
+        sample.set_status(account(number), AccountStatus::Frozen, 1_000_000);
+    }
+    sample
+}
+
+struct Stage {
+    disk: Arc<dyn Disk>,
+    outbox: Outbox,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Stage {
+    fn new(sample: &Sample) -> Self {
+        let disk = SimulatedDisk::new();
+        sample.write(&disk, 3);
+        let disk: Arc<dyn Disk> = Arc::new(disk);
+        let journal = Journal::open(Arc::clone(&disk), Options::new([1; 16]), 0).unwrap();
+        Self {
+            disk,
+            outbox: Outbox {
+                reader: journal.reader.clone(),
+                watermark: Arc::clone(&journal.watermark),
+                id: [1; 16],
+            },
+            telemetry: Arc::new(Telemetry::new(BusState::Embedded)),
+        }
+    }
+
+    fn start(&self, consumer: &Arc<Recorder>) -> EmbeddedBus {
+        let consumer: Arc<dyn Consumer> = Arc::clone(consumer) as Arc<dyn Consumer>;
+        EmbeddedBus::start(
+            self.outbox.clone(),
+            Bindings::default(),
+            vec![consumer],
+            BusStore::open(&self.disk).unwrap(),
+            Arc::clone(&self.telemetry),
+            Arc::new(SystemClock),
+            EmbeddedOptions {
+                attempts_max: 3,
+                retry_min: Duration::from_millis(1),
+                retry_max: Duration::from_millis(4),
+                redrives_max: 2,
+            },
+        )
+        .unwrap()
+    }
+
+    fn failed(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.telemetry.counts().into_iter();
+        counts
+            .filter_map(|(counted, count)| match counted {
+                Counted::Failed { reason, .. } => Some((reason, count)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Asks until it holds, long after it should.
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within 30 s: {what}");
+}
+
+async fn end(bus: EmbeddedBus) {
+    bus.stop();
+    bus.stopped().await;
+}
+
+#[tokio::test]
+async fn a_poison_message_becomes_a_dead_letter_and_the_others_go_on_in_order() {
+    let stage = Stage::new(&sample(5));
+    let consumer = Recorder::new([(2, 1, Fault::Poison), (4, 1, Fault::Panic)]);
+    let bus = stage.start(&consumer);
+    until("all are handled", || consumer.handled().len() == 8).await;
+    let handled = consumer.handled();
+    assert!(handled.is_sorted(), "{handled:?}");
+    until("both are dead letters", || {
+        stage.telemetry.dead_letters() == [(TOPIC.to_owned(), 2)]
+    })
+    .await;
+    assert_eq!(stage.failed(), [("malformed", 1), ("panic", 1)]);
+    let letters = bus.dead_letters().list(None, None, 10).await.unwrap();
+    let reasons: Vec<&str> = letters.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(reasons, ["malformed", "panic"]);
+    assert_eq!(letters[0].id.to_string(), "account-events.dlq:0:0");
+    assert_eq!(letters[0].attempts, 1);
+    assert_eq!(
+        bus.dead_letters().get(&letters[1].id).await.unwrap(),
+        letters[1]
+    );
+    // Redriven, it is handled once more and waits no longer.
+    let redriven = bus.dead_letters().redrive(&letters[0].id).await;
+    assert_eq!(redriven, Ok(Redriven::Handled));
+    assert_eq!(consumer.handled().len(), 9);
+    assert_eq!(stage.telemetry.dead_letters(), [(TOPIC.to_owned(), 1)]);
+    let again = bus.dead_letters().redrive(&letters[0].id).await;
+    assert_eq!(again, Err(DeadLettersError::NotFound));
+    end(bus).await;
+}
+
+#[tokio::test]
+async fn a_start_goes_on_behind_what_was_handled() {
+    let stage = Stage::new(&sample(3));
+    let consumer = Recorder::new([(3, 2, Fault::Poison)]);
+    let bus = stage.start(&consumer);
+    until("all are past", || stage.failed() == [("malformed", 2)]).await;
+    end(bus).await;
+    assert_eq!(consumer.handed.lock().unwrap().len(), 6);
+    let next = Recorder::new([]);
+    let bus = stage.start(&next);
+    until("nothing is left", || {
+        stage.telemetry.lags() == [((TOPIC.to_owned(), 0, "testers".to_owned()), 0)]
+    })
+    .await;
+    assert_eq!(next.handled(), Vec::<i64>::new());
+    assert_eq!(stage.telemetry.dead_letters(), [(TOPIC.to_owned(), 2)]);
+    end(bus).await;
+}
+
+#[tokio::test]
+async fn what_may_go_well_later_is_tried_again_before_what_follows() {
+    let stage = Stage::new(&sample(4));
+    let consumer = Recorder::new([
+        (1, 2, Fault::Transient("timeout")),
+        // More often than any message is tried: the node's own trouble is waited for.
+        (2, 9, Fault::Transient("overloaded")),
+        (3, 3, Fault::Transient("timeout")),
+    ]);
+    let bus = stage.start(&consumer);
+    until("all are past", || {
+        consumer.handled().len() == 7 && stage.failed() == [("timeout", 1)]
+    })
+    .await;
+    let letters = bus
+        .dead_letters()
+        .list(Some(TOPIC), None, 10)
+        .await
+        .unwrap();
+    assert_eq!((letters.len(), letters[0].attempts), (1, 3));
+    let retried = Counted::Retried {
+        topic: TOPIC.to_owned(),
+        group: "testers".to_owned(),
+    };
+    let counts = stage.telemetry.counts();
+    assert!(counts.contains(&(retried, 2 + 9 + 2)), "{counts:?}");
+    end(bus).await;
+}
+
+#[tokio::test]
+async fn a_redrive_that_fails_is_noted_and_bounded() {
+    let stage = Stage::new(&sample(1));
+    let consumer = Recorder::new([(1, 9, Fault::Poison)]);
+    let bus = stage.start(&consumer);
+    until("both are dead letters", || {
+        stage.failed() == [("malformed", 2)]
+    })
+    .await;
+    let letters = bus.dead_letters();
+    let id = letters.list(None, None, 1).await.unwrap()[0].id.clone();
+    for redrives in 1..=2 {
+        let redriven = letters.redrive(&id).await.unwrap();
+        assert!(matches!(redriven, Redriven::Failed(_)));
+        assert_eq!(letters.get(&id).await.unwrap().redrives, redrives);
+    }
+    assert_eq!(
+        letters.redrive(&id).await,
+        Err(DeadLettersError::TooOften(2))
+    );
+    end(bus).await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_never_ends_holds_up_no_stop_and_gets_a_bounded_number() {
+    let stage = Stage::new(&sample(200));
+    let consumer = Recorder::new((1..=200).map(|number| (number, 2, Fault::Never)));
+    let bus = stage.start(&consumer);
+    until("its window is full", || {
+        consumer.handed.lock().unwrap().len() == 256
+    })
+    .await;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&stopped);
+    let waiting = tokio::spawn(async move {
+        end(bus).await;
+        done.store(true, Ordering::SeqCst);
+    });
+    until("it stops", || stopped.load(Ordering::SeqCst)).await;
+    waiting.await.unwrap();
+    assert_eq!(consumer.handed.lock().unwrap().len(), 256);
+}
