@@ -13,9 +13,9 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use warp::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::dto::{
-    AliasTransferRequest, BackupRequest, BatchRequest, KeyOnlyRequest, MoneyRequest,
-    OpenAccountRequest, OpenWalletRequest, PostRequest, RecordLine, TransactionRequest,
-    TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
+    AliasOpenAccountRequest, AliasTransferRequest, BackupRequest, BatchRequest, KeyOnlyRequest,
+    MoneyRequest, OpenAccountRequest, OpenCardRequest, OpenWalletRequest, PostRequest, RecordLine,
+    TransactionRequest, TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
 };
 use crate::endpoints::{ENDPOINTS, Found, find};
 use crate::problem::Problem;
@@ -45,6 +45,8 @@ pub fn json_body(bytes: &[u8]) {
     one::<PostRequest>(bytes);
     one::<KeyOnlyRequest>(bytes);
     one::<OpenWalletRequest>(bytes);
+    one::<OpenCardRequest>(bytes);
+    one::<AliasOpenAccountRequest>(bytes);
     one::<UpdateWalletRequest>(bytes);
     one::<BackupRequest>(bytes);
 }

@@ -9,6 +9,7 @@
 )]
 
 pub mod bank;
+pub mod cards;
 pub mod executable;
 pub mod faulty;
 pub mod http;

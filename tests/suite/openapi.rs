@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use florin_tests::bank::{UNKNOWN_ID, opening, text};
+use florin_tests::cards::{card_of, refused};
 use florin_tests::http::{Client, Request, Response};
 use florin_tests::schema::Document;
 use florin_tests::server::Shared;
@@ -41,6 +42,14 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/operations/{id}/events"),
     ("GET", "/operations/{id}/ws"),
     ("POST", "/accounts/transfer"),
+    ("POST", "/account"),
+    ("DELETE", "/account"),
+    ("POST", "/card"),
+    ("POST", "/cards"),
+    ("GET", "/cards/{id}"),
+    ("DELETE", "/cards/{id}"),
+    ("GET", "/cards/by-account"),
+    ("GET", "/accounts/{id}/cards"),
     ("POST", "/transfers"),
     ("GET", "/transfers"),
     ("GET", "/transfers/{id}"),
@@ -263,9 +272,18 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     }
     walk.holds();
     walk.wallets();
+    walk.cards();
     walk.lists_of_transfers();
     walk.get("/admin/actors", "");
-    for kind in ["account", "wallet", "transfer", "external", "numbering"] {
+    for kind in [
+        "account",
+        "wallet",
+        "transfer",
+        "external",
+        "numbering",
+        "card",
+        "card_number",
+    ] {
         walk.get(&format!("/admin/actors?kind={kind}&limit=1"), "");
         for target in [&id, UNKNOWN_ID, "7"] {
             let resume =
@@ -372,6 +390,46 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Everything about cards, and the documents' other requests about accounts.
+    fn cards(&mut self) {
+        let opening = json!({"beholder_name": "John Doe", "country_code": "US"});
+        self.post("/account?dry_run=true", "", &opening);
+        self.post("/account", "", &json!({"beholder_name": "John Doe"}));
+        let account = text(&self.post("/account", "", &opening).json(), "id");
+        card_of(self.server, &account);
+        let card = json!({"account_id": account, "country": "US"});
+        let unknown = json!({"account_id": UNKNOWN_ID, "country": "US"});
+        for path in ["/card", "/cards"] {
+            for body in [&card, &unknown, &json!({})] {
+                self.post(&format!("{path}?dry_run=true"), "", body);
+                let made = self.post(path, "", body);
+                if made.status == 201 {
+                    let location = made.header("location").unwrap().to_owned();
+                    self.get("/cards/{id}", location.trim_start_matches("/cards/"));
+                    let path = Request::delete(&location);
+                    self.send("DELETE", "/cards/{id}", &path.key(&location));
+                }
+            }
+        }
+        for id in [account.as_str(), UNKNOWN_ID, "7"] {
+            self.get("/cards/{id}", id);
+            let delete = Request::delete(&format!("/cards/{id}"));
+            self.send("DELETE", "/cards/{id}", &delete);
+            self.get("/accounts/{id}/cards?limit=1", id);
+            self.get(&format!("/cards/by-account?account_id={id}&limit=1"), "");
+            let delete = Request::delete(&format!("/account?id={id}"));
+            self.send("DELETE", "/account", &delete);
+        }
+        self.get("/cards/by-account", "");
+        refused(
+            self.server,
+            &account,
+            "account_deleted",
+            "cannot create card for deleted account",
+        );
+        self.post("/cards", "", &card);
+    }
+
     /// Everything about pending transfers and reversals.
     fn holds(&mut self) {
         let (from, to) = (self.server.account_of(100), self.server.account());

@@ -315,9 +315,10 @@ impl Lane {
             .map_err(|error| error.to_string())?
             .unwrap_or_default();
         Ok(match self.consumer.position(&self.topic, 0) {
-            // It stands where it stood when the group's place was noted: that one says more, for the
-            // consumer doesn't know of dead letters, nor of records that had nothing for it.
-            Some(own) if stored.own == Some(own) => stored,
+            // It is where it was when the group's place was noted, or further: that place says more. The
+            // consumer doesn't know of dead letters, nor of records that had nothing for it, and may be
+            // past a message that wasn't kept as a dead letter yet.
+            Some(own) if stored.own.is_some_and(|noted| own >= noted) => stored,
             Some(own) => at(own),
             None => stored,
         })

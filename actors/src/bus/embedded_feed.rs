@@ -19,6 +19,16 @@ const KEPT_MAX: usize = 8;
 /// A record's events have so many bits of an offset.
 const EVENT_BITS: u32 = 16;
 
+/// The types that commands about entities make, and no movement does.
+const OF_ENTITIES: [EventType; 6] = [
+    EventType::AccountCreated,
+    EventType::AccountStatusChanged,
+    EventType::WalletCreated,
+    EventType::WalletCreatedEvent,
+    EventType::CardCreated,
+    EventType::CardDeleted,
+];
+
 /// The offset of a record's first event.
 pub(super) const fn offset_of(sequence: u64) -> i64 {
     (sequence << EVENT_BITS) as i64
@@ -42,6 +52,8 @@ pub(super) struct Feed {
     bindings: Bindings,
     /// The types that go to a topic which somebody reads.
     wanted: HashSet<EventType>,
+    /// Whether one of them tells of a movement: most records are such, and are passed by otherwise.
+    wants_movements: bool,
     read: HashSet<String>,
     kept: RefCell<VecDeque<Rc<Stretch>>>,
 }
@@ -53,11 +65,13 @@ impl Feed {
             let bound = bindings.topics(**event_type);
             bound.iter().any(|topic| topics.contains(topic))
         };
-        let wanted = EventType::ALL.iter().filter(is_read).copied().collect();
+        let wanted: HashSet<EventType> = EventType::ALL.iter().filter(is_read).copied().collect();
+        let wants_movements = wanted.iter().any(|one| !OF_ENTITIES.contains(one));
         Self {
             outbox,
             bindings,
             wanted,
+            wants_movements,
             read: topics,
             kept: RefCell::default(),
         }
@@ -88,6 +102,9 @@ impl Feed {
         for (sequence, bytes) in frames.iter().flat_map(|frame| frame.iter()) {
             let record =
                 decode_record(bytes).map_err(|error| format!("record {sequence}: {error}"))?;
+            if !self.wants_movements && record.command.moves_money() {
+                continue;
+            }
             for event in events_of(&record) {
                 if !self.wanted.contains(&event.event_type) {
                     continue;

@@ -4,7 +4,7 @@
 //! Events of a card may come in any order: it is deleted once any of them says so.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::{DashMap, DashSet};
 use florin_storage::{Disk, ViewError, decode, encode};
@@ -30,6 +30,7 @@ pub struct AllCards {
     group: String,
     topics: Vec<String>,
     cards: Cards,
+    order: Mutex<()>,
     model: ReadModel,
 }
 
@@ -68,6 +69,7 @@ impl AllCards {
             group: group.to_owned(),
             topics,
             cards,
+            order: Mutex::default(),
             model,
         })
     }
@@ -85,11 +87,11 @@ impl AllCards {
         after: Option<EntityId>,
         limit: usize,
     ) -> Vec<CardView> {
-        let Some(ids) = self.cards.by_account.get(&account) else {
-            return Vec::new();
-        };
         let behind = |id: &&EntityId| after.is_none_or(|after| **id > after);
-        let ids: Vec<EntityId> = ids.iter().filter(behind).take(limit).copied().collect();
+        let known = self.cards.by_account.get(&account);
+        let ids = known.map_or_else(Vec::new, |ids| {
+            ids.iter().filter(behind).take(limit).copied().collect()
+        });
         ids.into_iter().filter_map(|id| self.card(id)).collect()
     }
 
@@ -131,6 +133,8 @@ impl Consumer for AllCards {
             Ok(None) => return self.model.put(&message, None),
             Err(detail) => return Box::pin(async move { Err(poison(detail)) }),
         };
+        // A card's rows are written in the order in which what they say was known.
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.cards.take(card, known);
         let mut row = Vec::new();
         if let Err(error) = encode(&known, &mut row) {
@@ -172,9 +176,12 @@ fn read(value: serde_json::Value) -> Result<Option<(EntityId, Known)>, String> {
 impl Cards {
     /// Takes what is told of a card; what is known of it then.
     fn take(&self, card: EntityId, told: Known) -> Known {
-        let mut known = self.by_id.entry(card).or_insert(told);
-        known.deleted |= told.deleted;
-        let known = *known;
+        // One map's guard is let go before another's is taken: readers take them the other way round.
+        let known = {
+            let mut known = self.by_id.entry(card).or_insert(told);
+            known.deleted |= told.deleted;
+            *known
+        };
         let opened = known.copy.opened;
         self.by_account
             .entry(opened.account)
