@@ -183,8 +183,9 @@ fn run(shared: &Arc<Shared>, outbox: Outbox, bindings: Bindings) -> std::io::Res
         // The sender is shared: it outlives this.
         let _ = stop.wait_for(|stop| *stop).await;
     });
-    let drained = tokio::time::timeout(STOP_WAIT, local);
-    if runtime.block_on(async { drained.await.is_err() }) {
+    // Timers belong to the runtime: they are made inside it.
+    let drained = runtime.block_on(async { tokio::time::timeout(STOP_WAIT, local).await });
+    if drained.is_err() {
         tracing::warn!("the embedded bus stopped before everything handed over was handled");
     }
     Ok(())

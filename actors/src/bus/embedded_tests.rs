@@ -245,6 +245,23 @@ async fn a_start_goes_on_behind_what_was_handled() {
 }
 
 #[tokio::test]
+async fn a_stop_notes_how_far_it_is() {
+    let stage = Stage::new(&sample(3));
+    let consumer = Recorder::new([]);
+    let bus = stage.start(&consumer);
+    until("all are handled", || consumer.handled().len() == 6).await;
+    end(bus).await;
+    let next = Recorder::new([]);
+    let bus = stage.start(&next);
+    until("nothing is left", || {
+        stage.telemetry.lags() == [((TOPIC.to_owned(), 0, "testers".to_owned()), 0)]
+    })
+    .await;
+    assert_eq!(next.handed.lock().unwrap().len(), 0);
+    end(bus).await;
+}
+
+#[tokio::test]
 async fn what_may_go_well_later_is_tried_again_before_what_follows() {
     let stage = Stage::new(&sample(4));
     let consumer = Recorder::new([
