@@ -71,6 +71,8 @@ pub struct Ledger {
     pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
     /// Commands accepted and not yet executed, by the record that accepted them.
     pub(super) accepted: RefCell<BTreeMap<u64, Accepted>>,
+    /// Those of them that wait for their entity to come back into service, in their order.
+    pub(super) in_line: RefCell<HashMap<EntityId, BTreeMap<u64, Box<Envelope>>, IdHasher>>,
     /// Who listens for an operation that is under way.
     pub(super) listeners: RefCell<HashMap<OperationId, Vec<oneshot::Sender<()>>, IdHasher>>,
     pub(super) sequencer: RefCell<Sequencer>,
@@ -142,6 +144,7 @@ impl Ledger {
             operations: RefCell::new(parts.operations),
             queued: RefCell::default(),
             accepted: RefCell::default(),
+            in_line: RefCell::default(),
             listeners: RefCell::default(),
             sequencer: RefCell::new(parts.sequencer),
             chunk_begun: Notify::new(),

@@ -122,6 +122,12 @@ impl Ledger {
             }
             claim = Some(hash);
         }
+        if let Mode::Execute(execution) = envelope.mode {
+            match self.waits_in_line(seat, execution, envelope) {
+                Some(back) => envelope = back,
+                None => return Turn::Ended,
+            }
+        }
         if seat.phase() == Phase::Quarantined && !(is_resume && seat.is_readable()) {
             self.out_of_reach(envelope, Unavailable::Quarantined);
             return Turn::Ended;
