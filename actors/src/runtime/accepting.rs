@@ -289,6 +289,35 @@ impl Ledger {
         waiting.any(|accepted| accepted.operation == id)
     }
 
+    /// Lets go of those who waited for an execution and have left, for ever: on an entity out of
+    /// service that may take days, and each holds a place among the commands under way.
+    pub async fn leave_accepted(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let mut left = Vec::new();
+            for accepted in self.accepted.borrow_mut().values_mut() {
+                left.extend(accepted.waiting.extract_if(.., |held| match held {
+                    Held::Replay(envelope, _) | Held::Again(envelope) => {
+                        envelope.reply_to.slot.is_left()
+                    }
+                    Held::Answer(..) | Held::Then(_) => false,
+                }));
+            }
+            for held in left {
+                match held {
+                    // Told the first one's operation, which goes on.
+                    Held::Replay(envelope, _) => {
+                        self.queued.borrow_mut().remove(&envelope.operation_id);
+                        self.tell_listeners(envelope.operation_id);
+                    }
+                    // Its turn finds that it is too late, and records so.
+                    Held::Again(envelope) => self.accept(envelope),
+                    Held::Answer(..) | Held::Then(_) => {}
+                }
+            }
+        }
+    }
+
     /// Notes that a command was executed: whoever repeated it gets its answer.
     pub(super) fn executed(self: &Rc<Self>, execution: Execution) {
         let accepted = self.accepted.borrow_mut().remove(&execution.accepted);

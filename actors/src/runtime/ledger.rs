@@ -78,6 +78,8 @@ pub struct Ledger {
     pub(super) sequencer: RefCell<Sequencer>,
     pub(super) chunk_begun: Notify,
     pub(super) waiting: RefCell<Waiting>,
+    /// No more is executed: what was accepted is left to the next start.
+    closing: Cell<bool>,
     failed: Cell<bool>,
 }
 
@@ -149,6 +151,7 @@ impl Ledger {
             sequencer: RefCell::new(parts.sequencer),
             chunk_begun: Notify::new(),
             waiting: RefCell::default(),
+            closing: Cell::new(false),
             failed: Cell::new(false),
         })
     }
@@ -314,6 +317,16 @@ impl Ledger {
     /// Lets every actor go, which hold on to the ledger as it does to them.
     pub fn disband(&self) {
         drop(self.directory.take());
+    }
+
+    /// Executes no more of what was accepted: the next start does.
+    pub fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Whether nothing more is executed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get()
     }
 
     /// Prepares the indexes' next generations of entries before they are needed, for ever.

@@ -78,6 +78,9 @@ impl Ledger {
         seat.needed.set(self.millis());
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         let is_execution = matches!(envelope.mode, Mode::Execute(_));
+        if is_execution && self.is_closing() {
+            return Turn::Ended;
+        }
         if self.clock.nanos() > envelope.deadline_nanos {
             self.conclude_late(envelope, stamp);
             return Turn::Ended;
