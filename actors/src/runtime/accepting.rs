@@ -305,10 +305,9 @@ impl Ledger {
             }
             for held in left {
                 match held {
-                    // Told the first one's operation, which goes on.
-                    Held::Replay(envelope, _) => {
-                        self.queued.borrow_mut().remove(&envelope.operation_id);
-                        self.tell_listeners(envelope.operation_id);
+                    // Its operation leads to the first one's from now on.
+                    Held::Replay(envelope, sequence) => {
+                        self.hold(sequence, Held::Replay(envelope, sequence));
                     }
                     // Its turn finds that it is too late, and records so.
                     Held::Again(envelope) => self.accept(envelope),
