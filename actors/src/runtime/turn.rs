@@ -98,6 +98,13 @@ impl Ledger {
                 return Turn::Ended;
             }
         }
+        if let Command::Batch(batch) = &envelope.command
+            && !is_execution
+            && self.names_unreadable_currency(batch)
+        {
+            self.turn_away(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
+        }
         self.leave_default_currency_away(seat, &mut envelope);
         if let Command::Batch(batch) = &mut envelope.command {
             self.leave_item_currencies_away(batch);
