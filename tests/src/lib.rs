@@ -9,6 +9,7 @@
 )]
 
 pub mod bank;
+pub mod broker;
 pub mod executable;
 pub mod faulty;
 pub mod http;
@@ -18,5 +19,6 @@ pub mod schema;
 pub mod server;
 pub mod sim;
 pub mod small_disk;
+pub mod topic;
 mod watchdog;
 pub mod websocket;
