@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::backups::Backups;
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 
@@ -27,6 +28,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// The measurements.
     pub metrics: Arc<Metrics>,
+    /// How events travel.
+    pub events: Arc<Events>,
     /// The pages made at the start.
     pub pages: Pages,
     /// What makes backups.
@@ -89,6 +92,7 @@ impl Gateway {
         core: Core,
         limits: Limits,
         metrics: Arc<Metrics>,
+        events: Arc<Events>,
         backups: Backups,
         beside: Handle,
     ) -> Self {
@@ -97,6 +101,7 @@ impl Gateway {
             core,
             limits,
             metrics,
+            events,
             pages: Pages::new(),
             backups,
             beside,

@@ -9,4 +9,10 @@
     reason = "a test fails by panicking, and waits by the machine's own clock"
 )]
 
+mod fault_run;
+mod faults;
+mod identity;
 mod publishing;
+mod secured;
+mod support;
+mod topics;

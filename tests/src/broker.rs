@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -108,6 +109,26 @@ impl Broker {
     pub fn tool(&self, name: &str, arguments: &[&str]) -> Output {
         let mut command = self.command(&["tool", name]);
         command.args(arguments).output().expect("bash runs")
+    }
+
+    /// Has the Java console producer write messages, each a key and a value without tabs.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn produce_by_java(&self, topic: &str, messages: &[(&str, &str)]) {
+        let arguments = ["--topic", topic, "--reader-property", "parse.key=true"];
+        let mut command = self.command(&["tool", "kafka-console-producer"]);
+        command.args(arguments).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("bash runs");
+        let mut input = child.stdin.take().expect("piped");
+        for (key, value) in messages {
+            writeln!(input, "{key}\t{value}").expect("it reads");
+        }
+        drop(input);
+        let output = child.wait_with_output().expect("its own child");
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// What a client of these brokers starts from.
@@ -222,6 +243,12 @@ impl Names {
         topics.sort_unstable();
         topics.dedup();
         topics
+    }
+
+    /// The test's own topics that a type of event goes to.
+    pub fn topics_of(&self, event_type: &str) -> Vec<String> {
+        let bound = BINDINGS.iter().filter(|(known, _)| *known == event_type);
+        bound.map(|(_, topic)| self.of(topic)).collect()
     }
 
     /// `kafka.bindings` with the test's own topics.
