@@ -88,6 +88,14 @@ fn a_broker_that_falls_silent_only_delays_events() {
         let before = traffic.answered();
         a_moment(&mut random, 300, 300);
         assert!(traffic.answered() > before, "Florin serves without Kafka");
+    });
+    // It stops within its bound though nobody answers.
+    server.signal(Signal::TERM);
+    let ended = server.ended_within(STOP_BOUND).expect("within its bound");
+    assert_eq!(ended.code(), Some(0), "{}", server.log());
+    server.start_again();
+    traffic.during(server.client(), || {
+        a_moment(&mut random, 300, 300);
         broker.resume(1);
     });
     published_once(&mut server, &broker, &names);

@@ -74,7 +74,7 @@ fn business(server: &Server) {
     let items = json!({"atomic": false, "transfers": [
         leg(&ada, &bob),
         with(leg(&bob, &ada), &json!({"pending": true})),
-        with(leg(&ada, &bob), &json!({"amount": 1_000_000, "idempotency_key": "poor item"})),
+        with(leg(&ada, &bob), &json!({"amount": 1_000_000, "idempotency_key": "poor-item"})),
     ]});
     server.post("/transfers/batch", &items).ok();
     // Of accounts themselves.

@@ -207,3 +207,71 @@ pub fn assert_published(lines: &[Value], names: &Names, received: &[Received]) {
         .collect();
     assert!(more.is_empty(), "nobody made {more:?}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn message(topic: String, offset: i64, sequence: u64, event_type: &str) -> Received {
+        let header = |name: &str, value: String| (name.to_owned(), value.into_bytes());
+        Received {
+            topic,
+            partition: 0,
+            offset,
+            timestamp_millis: None,
+            key: Some(b"a".to_vec()),
+            headers: vec![
+                header("ce_id", format!("{sequence} {event_type}")),
+                header("ce_type", format!("florin.{event_type}.v1")),
+                header("ce_sequence", sequence.to_string()),
+            ],
+            value: None,
+        }
+    }
+
+    #[test]
+    fn what_is_missing_doubled_out_of_order_elsewhere_or_unasked_is_found() {
+        let withdrawn = |sequence: u64| {
+            json!({"sequence": sequence, "idempotency_key": null,
+                "command": {"kind": "withdrawal", "from": "a"},
+                "outcome": {"status": "completed"}, "changes": [], "postings": []})
+        };
+        let lines = [withdrawn(1), withdrawn(2)];
+        let names = Names::new("oracle");
+        let transactions = names.of("transaction-events");
+        let responses = names.of("withdrawal-responses");
+        let mut right = Vec::new();
+        for (offset, sequence) in [(0, 1), (2, 2)] {
+            let begun = "transaction.initiated";
+            right.push(message(transactions.clone(), offset, sequence, begun));
+            let made = "transaction.completed";
+            right.push(message(transactions.clone(), offset + 1, sequence, made));
+            let answered = "account.withdrawal-completed";
+            right.push(message(responses.clone(), offset, sequence, answered));
+        }
+        assert_published(&lines, &names, &right);
+        let wrong = |change: &dyn Fn(&mut Vec<Received>)| {
+            let mut received = right.clone();
+            change(&mut received);
+            let found = AssertUnwindSafe(|| assert_published(&lines, &names, &received));
+            assert!(catch_unwind(found).is_err(), "{received:?}");
+        };
+        wrong(&|all| drop(all.remove(1)));
+        wrong(&|all| all.push(all[1].clone()));
+        wrong(&|all| all.swap(0, 1));
+        wrong(&|all| all[3].partition = 1);
+        wrong(&|all| all[0].key = Some(b"b".to_vec()));
+        wrong(&|all| {
+            all.push(message(
+                responses.clone(),
+                9,
+                3,
+                "account.withdrawal-failed",
+            ))
+        });
+    }
+}

@@ -95,7 +95,7 @@ impl Traffic {
             // Refused where it is poor, and told.
             4 => {
                 let much = json!({"amount": 9_000});
-                let key = format!("poor {}", random.random::<u64>());
+                let key = format!("poor-{}", random.random::<u64>());
                 Request::post(&format!("/accounts/{one}/withdraw"), &much).key(&key)
             }
             5 => {

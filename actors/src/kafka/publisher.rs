@@ -163,7 +163,7 @@ impl Publisher {
     fn away(&mut self, reason: &str) {
         let due = self.told.is_none_or(|told| told.elapsed() > TOLD_EVERY);
         if due || !matches!(self.telemetry.state(), BusState::Away(_)) {
-            tracing::warn!(reason, "events wait: Kafka doesn't take them");
+            tracing::warn!(reason, "events wait to be published");
             self.told = Some(Instant::now());
         }
         self.telemetry.set_state(BusState::Away(reason.to_owned()));
@@ -272,7 +272,7 @@ impl Publisher {
                 .outbox
                 .reader
                 .scan(known.sequence, 1)
-                .map_err(damaged)?;
+                .map_err(unreadable)?;
             let link = frames.first().map(|frame| hex(&frame.link));
             let ends = frames.first().map(|frame| frame.last_sequence);
             if ends != Some(known.sequence) || link != known.link {
@@ -293,7 +293,7 @@ impl Publisher {
             if from > self.outbox.reader.durable() {
                 break;
             }
-            let frames = self.outbox.reader.scan(from, SCAN_BYTES).map_err(damaged)?;
+            let frames = self.outbox.reader.scan(from, SCAN_BYTES).map_err(unreadable)?;
             for frame in frames {
                 events += self.send(producer, &frame, events == 0, &mut by_topic)?;
                 next.sequence = frame.last_sequence;
@@ -417,8 +417,13 @@ impl Publisher {
     }
 }
 
-fn damaged(error: florin_storage::Error) -> End {
-    End::Halt(Halt::Damaged(error.to_string()))
+/// What the disk refuses may go well later; what is damaged stays so.
+fn unreadable(error: florin_storage::Error) -> End {
+    if error.is_damage() {
+        End::Halt(Halt::Damaged(error.to_string()))
+    } else {
+        End::Fault(Fault::Broken(error.to_string()))
+    }
 }
 
 fn hex(link: &[u8; 32]) -> String {
