@@ -8,6 +8,10 @@ check:
 test:
     cargo test --workspace
 
+# every parser of outside bytes, on bytes that are none
+fuzz *arguments:
+    scripts/fuzz {{ arguments }}
+
 # the load benchmark: a node and an echo, loaded in turn
 bench *arguments:
     cargo build --release --package florin-gateway

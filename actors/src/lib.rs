@@ -4,7 +4,9 @@ pub mod backup;
 pub mod bus;
 pub mod entities;
 pub mod export;
-#[cfg(not(any(florin_loom, fuzzing)))]
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(not(florin_loom))]
 pub mod kafka;
 pub mod messages;
 mod record_codec;

@@ -116,7 +116,7 @@ fn answer(first: &str, key: String, journal: &mut Journal) -> (u16, String) {
         return (422, "a key came twice".to_owned());
     }
     journal.records += 1;
-    if first.starts_with("POST /accounts ") {
+    if first.starts_with("POST /accounts ") || first.starts_with("POST /wallets ") {
         let id = format!("{:036}", journal.records);
         return (201, format!(r#"{{"id":"{id}","balance":0}}"#));
     }

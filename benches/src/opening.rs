@@ -1,5 +1,5 @@
-//! Opens the accounts before the first round: each is created and given one deposit, over the same
-//! kind of connections that are measured later.
+//! Opens the accounts, and wallets with limits, before the first round: each is created and given one
+//! deposit, over the same kind of connections that are measured later.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -17,15 +17,47 @@ use crate::requests::{AccountId, Keys};
 
 /// Minor units on each account: far more than random transfers will ever take from it.
 const OPENING_DEPOSIT: u64 = 100_000_000_000;
+/// A wallet's limits, in minor units: above all that a load moves.
+const WALLET_LIMIT: u64 = 9_007_199_254_740_991;
 const CONNECTIONS: usize = 128;
 /// How long opening may take; 100,000 accounts take seconds.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// Opens `count` accounts with `threads` threads and gives their ids, in no order: the ones that a
+/// What is opened.
+#[derive(Debug, Clone, Copy)]
+pub enum Holders {
+    /// Accounts.
+    Accounts,
+    /// Wallets with every limit there is, which no load comes to.
+    Wallets,
+}
+
+impl Holders {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Accounts => "/accounts",
+            Self::Wallets => "/wallets",
+        }
+    }
+
+    fn body(self, number: u32) -> String {
+        match self {
+            Self::Accounts => format!(
+                r#"{{"holder_name":"Bench {number}","country_code":"US","currency":"USD"}}"#
+            ),
+            Self::Wallets => format!(
+                r#"{{"customer_id":"01901234-5678-7fff-bfff-{number:012x}","currency":"USD","limits":{{"per_transaction":{WALLET_LIMIT},"per_day":{WALLET_LIMIT},"max_balance":{WALLET_LIMIT}}}}}"#
+            ),
+        }
+    }
+}
+
+/// Opens `count` of these with `threads` threads and gives their ids, in no order: the ones that a
 /// load names most are not those that were opened first.
-pub fn open_accounts(
+pub fn open(
     address: SocketAddr,
     server: u32,
+    holders: Holders,
     count: u32,
     threads: u16,
 ) -> Result<Vec<AccountId>, BenchError> {
@@ -40,7 +72,7 @@ pub fn open_accounts(
     };
     let threads = u32::from(threads);
     let scripts = (0..threads)
-        .map(|thread| Opening::new(address, (count + thread) / threads))
+        .map(|thread| Opening::new(address, holders, (count + thread) / threads))
         .collect();
     let driven = load::drive(&plan, scripts)?;
     if interrupt::requested() {
@@ -54,7 +86,8 @@ pub fn open_accounts(
     let answered = driven.tally.answered;
     if answered != u64::from(count) * 2 || driven.tally.errors() > 0 {
         return Err(BenchError::Opening(format!(
-            "opening {count} accounts: {answered} of {} requests went well; first error: {}",
+            "opening {count} of {}: {answered} of {} requests went well; first error: {}",
+            holders.path(),
             u64::from(count) * 2,
             driven.tally.first_wrong()
         )));
@@ -66,6 +99,7 @@ pub fn open_accounts(
 /// One thread's part of the accounts.
 struct Opening {
     address: SocketAddr,
+    holders: Holders,
     to_create: u32,
     keys: Keys,
     steps: Vec<Step>,
@@ -87,9 +121,10 @@ struct Account {
 }
 
 impl Opening {
-    fn new(address: SocketAddr, to_create: u32) -> Self {
+    fn new(address: SocketAddr, holders: Holders, to_create: u32) -> Self {
         Self {
             address,
+            holders,
             to_create,
             keys: Keys::new(),
             steps: Vec::new(),
@@ -126,24 +161,25 @@ impl Script for Opening {
         }
         if let Step::Created(id) = self.steps[slot] {
             self.steps[slot] = Step::AskedToDeposit;
-            let path = format!("/accounts/{}/deposit", String::from_utf8_lossy(&id));
+            let path = format!(
+                "{}/{}/deposit",
+                self.holders.path(),
+                String::from_utf8_lossy(&id)
+            );
             return Some(self.render(&path, &format!(r#"{{"amount":{OPENING_DEPOSIT}}}"#)));
         }
         self.to_create = self.to_create.checked_sub(1)?;
         self.steps[slot] = Step::AskedToCreate;
-        let body = format!(
-            r#"{{"holder_name":"Bench {}","country_code":"US","currency":"USD"}}"#,
-            self.to_create
-        );
-        Some(self.render("/accounts", &body))
+        let body = self.holders.body(self.to_create);
+        Some(self.render(self.holders.path(), &body))
     }
 
     fn answered(&mut self, slot: usize, body: &[u8]) -> Result<(), String> {
         if let Step::AskedToCreate = self.steps[slot] {
             let account: Account = serde_json::from_slice(body)
-                .map_err(|error| format!("POST /accounts: its reply: {error}"))?;
+                .map_err(|error| format!("{}: its reply: {error}", self.holders.path()))?;
             let id = AccountId::try_from(account.id.as_bytes())
-                .map_err(|_| format!("POST /accounts: the id {:?} is no UUID", account.id))?;
+                .map_err(|_| format!("the id {:?} is no UUID", account.id))?;
             self.steps[slot] = Step::Created(id);
             self.accounts.push(id);
         }
@@ -159,7 +195,14 @@ mod tests {
     #[test]
     fn every_account_is_created_and_funded_once() {
         let fake = Fake::start();
-        let accounts = open_accounts(fake.address(), std::process::id(), 301, 2).unwrap();
+        let accounts = open(
+            fake.address(),
+            std::process::id(),
+            Holders::Accounts,
+            301,
+            2,
+        )
+        .unwrap();
         assert_eq!(accounts.len(), 301);
         let distinct: std::collections::HashSet<_> = accounts.iter().collect();
         assert_eq!(distinct.len(), 301);
@@ -169,7 +212,7 @@ mod tests {
     #[test]
     fn a_refusal_is_named() {
         let fake = Fake::refusing_every(10);
-        let error = open_accounts(fake.address(), std::process::id(), 20, 1).unwrap_err();
+        let error = open(fake.address(), std::process::id(), Holders::Wallets, 20, 1).unwrap_err();
         assert!(error.to_string().contains("503: overloaded"), "{error}");
     }
 }

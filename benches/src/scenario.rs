@@ -43,6 +43,12 @@ pub enum Scenario {
     #[value(name = "legs-10")]
     #[serde(rename = "legs-10")]
     Legs10,
+    /// A hold, then its post, each a request; the accounts chosen at random.
+    PendingPost,
+    /// A deposit a request, accepted first and executed afterwards, the account chosen at random.
+    AsyncDeposit,
+    /// One transfer a request between two wallets that have limits, chosen at random.
+    WalletLimits,
 }
 
 impl Scenario {
@@ -59,6 +65,17 @@ impl Scenario {
             Self::Batch1000Atomic => "batch-1000-atomic",
             Self::Batch1000 => "batch-1000",
             Self::Legs10 => "legs-10",
+            Self::PendingPost => "pending-post",
+            Self::AsyncDeposit => "async-deposit",
+            Self::WalletLimits => "wallet-limits",
+        }
+    }
+
+    /// The most records that one request makes.
+    pub fn records_max(self) -> u64 {
+        match self {
+            Self::AsyncDeposit => 2,
+            _ => 1,
         }
     }
 
@@ -77,7 +94,7 @@ impl Scenario {
         };
         let (reads, deposits) = match self {
             Self::ReadBalance => (100, 0),
-            Self::Deposit => (0, 100),
+            Self::Deposit | Self::AsyncDeposit => (0, 100),
             Self::Mixed => (15, 5),
             _ => (0, 0),
         };
@@ -93,6 +110,8 @@ impl Scenario {
             reads,
             deposits,
             many,
+            asynchronous: self == Self::AsyncDeposit,
+            holds: self == Self::PendingPost,
         };
         (0..threads)
             .map(|_| Requests::new(address, accounts.clone(), choice, mix, limit))

@@ -12,7 +12,7 @@ use crate::disk::DiskUse;
 use crate::error::BenchError;
 use crate::load::{self, Pace, Plan};
 use crate::node::{Node, Verified};
-use crate::opening::open_accounts;
+use crate::opening::{Holders, open};
 use crate::process::{Process, free_address};
 use crate::report::{DiskPerRecord, Measurement, Recorded, Server, Subject};
 use crate::requests::AccountId;
@@ -58,6 +58,8 @@ pub struct Session<'a> {
     pub options: &'a RunOptions,
     pub node: Node,
     pub accounts: Arc<[AccountId]>,
+    /// Wallets with limits, as many as accounts; none where no scenario needs them.
+    wallets: Arc<[AccountId]>,
     echo: Process,
     echo_address: SocketAddr,
 }
@@ -71,20 +73,31 @@ impl<'a> Session<'a> {
     ) -> Result<Self, BenchError> {
         let (echo, echo_address) = start_echo(work_dir)?;
         let node = Node::start(executable, work_dir.data(), work_dir.path())?;
-        let accounts = open_accounts(
-            node.address(),
-            node.pid(),
-            options.accounts,
-            options.threads,
-        )?;
+        let opened =
+            |holders, count| open(node.address(), node.pid(), holders, count, options.threads);
+        let accounts = opened(Holders::Accounts, options.accounts)?;
+        let wallets = if options.scenarios.contains(&Scenario::WalletLimits) {
+            opened(Holders::Wallets, options.accounts)?
+        } else {
+            Vec::new()
+        };
         node.quiet();
         Ok(Self {
             options,
             node,
             accounts: accounts.into(),
+            wallets: wallets.into(),
             echo,
             echo_address,
         })
+    }
+
+    /// Among whom a scenario moves money.
+    pub fn holders(&self, scenario: Scenario) -> &Arc<[AccountId]> {
+        match scenario {
+            Scenario::WalletLimits => &self.wallets,
+            _ => &self.accounts,
+        }
     }
 
     /// Measures the echo, with the requests of the uniform scenario.
@@ -127,7 +140,7 @@ impl<'a> Session<'a> {
         };
         let before = self.node.trial_balance(0)?.as_of_sequence;
         let disk_before = DiskUse::read(self.node.data_dir(), pid);
-        let scripts = scenario.scripts(address, &self.accounts, self.options.threads, None);
+        let scripts = scenario.scripts(address, self.holders(scenario), self.options.threads, None);
         let plan = self.plan(address, pid, load);
         let mut watch = load.watched.then(|| Watch::new(address, pid));
         let driven = load::drive_watched(&plan, scripts, &mut |into| {
@@ -142,7 +155,7 @@ impl<'a> Session<'a> {
             measurement,
             disk_before,
             recorded: driven.tally.recorded,
-            unknown: driven.tally.maybe_recorded,
+            unknown: driven.tally.maybe_recorded * scenario.records_max(),
         })
     }
 

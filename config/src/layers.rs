@@ -99,7 +99,7 @@ impl Layer {
         Self::toml(&text, path)
     }
 
-    fn toml(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn toml(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let sections = File::from_str(text, FileFormat::Toml)
             .collect()
             .map_err(|error| ConfigError::NotToml {

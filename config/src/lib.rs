@@ -6,6 +6,8 @@
 
 mod effective;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod layers;
 mod load;
 mod origin;
@@ -20,5 +22,5 @@ pub use origin::Origin;
 pub use reference::{SettingDoc, reference, reference_markdown};
 pub use settings::{Disk, Gateway, Idempotency, Journal, Ledger, Log, Server, Settings, Views};
 pub use values::{
-    Compression, Lanes, LogFormat, LogLevel, SaslMechanism, Secret, Security, Switch,
+    Compression, Lanes, LogFormat, LogLevel, SaslMechanism, Secret, Security, Switch, assets,
 };

@@ -38,7 +38,12 @@ impl Settings {
             Layer::environment(variables)?,
             Layer::flags(overrides)?,
         ];
-        let mut settings = merge(&layers)?;
+        Self::of(&layers)
+    }
+
+    /// The settings that these layers make, the last above the others.
+    pub(crate) fn of(layers: &[Layer]) -> Result<Self, ConfigError> {
+        let mut settings = merge(layers)?;
         settings.part_data();
         settings.check_pairs()?;
         Ok(settings)

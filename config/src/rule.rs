@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use config::ValueKind;
 
+use crate::values::{assets, is_code};
+
 /// The bounds of one setting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rule {
@@ -19,7 +21,7 @@ pub(crate) enum Rule {
     Loopback,
     /// A path. Bytes that are no UTF-8 arrive here as U+FFFD: refused, for they name another path.
     Path,
-    /// A currency's code.
+    /// A currency's or asset's code.
     Currency,
     /// Any text of at most so many bytes.
     Text { max: usize },
@@ -27,6 +29,8 @@ pub(crate) enum Rule {
     Secret,
     /// Names of services, with commas between.
     Services,
+    /// Assets and their scales.
+    Assets,
 }
 
 /// The services that there are, and the other names for them.
@@ -66,8 +70,11 @@ impl Rule {
             }
             Self::Currency => {
                 let text = raw.text()?;
-                let code = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-                code.then(|| text.into())
+                is_code(text).then(|| text.into())
+            }
+            Self::Assets => {
+                let text = raw.text()?;
+                assets(text).map(|_| text.into())
             }
             Self::Text { max } => {
                 let text = raw.text()?;
@@ -105,12 +112,16 @@ impl fmt::Display for Rule {
                  authentication yet and whoever reaches it can move money",
             ),
             Self::Path => formatter.write_str("a path in UTF-8, not empty"),
-            Self::Currency => formatter.write_str("an ISO 4217 code of three capital letters"),
             Self::Text { max } => write!(formatter, "a text of at most {max} bytes, one line"),
             Self::Secret => formatter.write_str("a text of at most 4096 bytes, one line"),
             Self::Services => {
                 write!(formatter, "of {} those that run here", SERVICES.join(", "))
             }
+            Self::Currency => formatter.write_str("an ISO 4217 code of three capital letters, or an asset"),
+            Self::Assets => formatter.write_str(
+                "assets and their scales, as `USDC = 6, BTC8 = 8`: codes of 3 to 8 capital letters or \
+                 digits, each once, none of ISO 4217; scales from 0 to 18",
+            ),
         }
     }
 }

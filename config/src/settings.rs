@@ -147,6 +147,9 @@ settings! {
         body_bytes_drained_max: usize = 8 << 20, integer(0, 64 * MIB);
         /// Commands between admission and answer; past it 503 `overloaded`.
         in_flight_commands_max: usize = 8_192, integer(1, 1_000_000);
+        /// Commands accepted (202) and not yet executed; past it a further one that is to be
+        /// accepted first is answered 503 `overloaded`.
+        accepted_commands_max: usize = 65_536, integer(1, 10_000_000);
         /// How long a connection may idle between requests.
         keep_alive_idle_seconds_max: u64 = 75, integer(1, 3_600);
         /// How long a command may take to be confirmed before it is answered 504, unless the
@@ -164,6 +167,12 @@ settings! {
     ledger: Ledger {
         /// The currency of an account that is created without one.
         default_currency: String = "USD".into(), Rule::Currency;
+        /// What may be used beside the currencies of ISO 4217, each with the number of decimal places
+        /// of its unit: `USDC = 6, BTC8 = 8`. An asset that is taken out, or gets another scale, stays
+        /// readable; commands that would move it are refused.
+        assets: String = String::new(), Rule::Assets;
+        /// After how many seconds a pending transfer expires whose request doesn't say; 0: never.
+        hold_expiry_seconds: u32 = 0, integer(0, 315_360_000);
         /// The largest record one command may make.
         record_bytes_max: usize = 16 << 20, integer(64 * KIB, 64 * MIB);
     }
@@ -275,10 +284,11 @@ settings! {
         retry_ms_min: u64 = 100, integer(1, 60_000);
         /// The longest pause between attempts.
         retry_ms_max: u64 = 10_000, integer(1, 600_000);
-        /// How the connection to the brokers is secured.
+        /// How the connection to the brokers is secured. `ssl`, `sasl_ssl` and the SCRAM mechanisms
+        /// need an executable that was built with `--features tls`.
         security: Security = Security::Plaintext, Rule::OneOf(Security::WORDS);
         /// How Florin proves who it is, with `sasl_plaintext` and `sasl_ssl`.
-        sasl_mechanism: SaslMechanism = SaslMechanism::ScramSha256, Rule::OneOf(SaslMechanism::WORDS);
+        sasl_mechanism: SaslMechanism = SaslMechanism::Plain, Rule::OneOf(SaslMechanism::WORDS);
         /// The name that it proves.
         sasl_username: String = String::new(), text(1_024);
         /// The password of that name.

@@ -217,3 +217,35 @@ words! {
         ScramSha512 = "SCRAM-SHA-512",
     }
 }
+/// The assets of the setting `ledger.assets`, each with its scale: `USDC = 6, BTC8 = 8`. `None`: the
+/// text is none. Whether a code is one of ISO 4217's is not looked at.
+///
+/// ```
+/// assert_eq!(florin_config::assets("USDC = 6, BTC8=8"), Some(vec![("USDC", 6), ("BTC8", 8)]));
+/// assert_eq!(florin_config::assets(" "), Some(vec![]));
+/// assert_eq!(florin_config::assets("USDC = 19"), None);
+/// ```
+#[must_use]
+pub fn assets(text: &str) -> Option<Vec<(&str, u8)>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let mut assets: Vec<(&str, u8)> = Vec::new();
+    for asset in text.split(',') {
+        let (code, scale) = asset.split_once('=')?;
+        let (code, scale) = (code.trim(), scale.trim());
+        let is_known = assets.iter().any(|(known, _)| *known == code);
+        let is_number = scale.bytes().all(|byte| byte.is_ascii_digit());
+        if is_known || !is_code(code) || !is_number {
+            return None;
+        }
+        assets.push((code, scale.parse().ok().filter(|scale| *scale <= 18)?));
+    }
+    Some(assets)
+}
+
+/// Whether a text may be a currency's or asset's code.
+pub(crate) fn is_code(text: &str) -> bool {
+    let is_of_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    (3..=8).contains(&text.len()) && text.bytes().all(is_of_code)
+}

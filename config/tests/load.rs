@@ -238,6 +238,7 @@ fn a_wrong_value_is_one_line_with_its_name_its_origin_and_what_is_allowed() {
         ] {
             let may_be = match doc.name {
                 "server.data_dir" => !value.is_empty(),
+                "ledger.assets" => value.is_empty(),
                 _ => doc.bounds.starts_with("a text") && value != "no\nsense",
             };
             if may_be {
@@ -284,6 +285,35 @@ fn a_wrong_value_in_the_file_names_the_file() {
             "currency",
             "ledger.default_currency = \"usd\"",
             ["ledger.default_currency", "usd", "ISO 4217"],
+        ),
+        (
+            "asset",
+            "ledger.assets = \"usdc = 6\"",
+            ["ledger.assets", "usdc = 6", "USDC = 6, BTC8 = 8"],
+        ),
+        (
+            "scale",
+            "ledger.assets = \"USDC = 19\"",
+            ["ledger.assets", "USDC = 19", "from 0 to 18"],
+        ),
+        (
+            "sign",
+            "ledger.assets = \"USDC = +6\"",
+            ["ledger.assets", "USDC = +6", "from 0 to 18"],
+        ),
+        (
+            "twice",
+            "ledger.assets = \"USDC = 6, USDC = 6\"",
+            ["ledger.assets", "USDC = 6, USDC = 6", "each once"],
+        ),
+        (
+            "expiry",
+            "ledger.hold_expiry_seconds = 315360001",
+            [
+                "ledger.hold_expiry_seconds",
+                "315360001",
+                "from 0 to 315360000",
+            ],
         ),
     ] {
         let file = Toml::new(name, text);

@@ -6,19 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use florin_actors::messages::Currency;
+use florin_actors::messages::{Assets, Currency};
 use florin_actors::runtime::Core;
 use florin_config::{ConfigError, Settings};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::backups::Backups;
+use crate::dto::CurrencyCode;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
+use crate::problem::Problem;
 
 /// How often the views' lag is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// What `ledger.assets` may be.
+const ASSETS: &str = "assets and their scales, as `USDC = 6, BTC8 = 8`";
 
 /// What all requests share.
 pub struct Gateway {
@@ -45,6 +49,10 @@ pub struct Gateway {
 pub struct Limits {
     /// The currency of an account that is opened without one.
     pub default_currency: Currency,
+    /// What amounts may be in beside the currencies of ISO 4217.
+    pub assets: Assets,
+    /// After how many seconds a pending transfer expires whose request doesn't say.
+    pub hold_expiry_seconds: Option<u32>,
     /// The largest body.
     pub body_bytes_max: usize,
     /// The most bytes of a batch's body.
@@ -63,19 +71,23 @@ impl Limits {
     /// Takes them from the settings.
     ///
     /// # Errors
-    /// When the default currency is none of ISO 4217.
+    /// When the default currency is none, or an asset is one of ISO 4217.
     pub fn new(settings: &Settings) -> Result<Self, ConfigError> {
         let currency = &settings.ledger.default_currency;
-        let default_currency = Currency::iso(currency).map_err(|_| {
+        let assets = assets(settings)?;
+        let default_currency = assets.currency(currency).map_err(|_| {
             settings.refuse(
                 "ledger.default_currency",
                 currency,
-                "a currency of ISO 4217",
+                "a currency of ISO 4217, or an asset of ledger.assets",
             )
         })?;
+        let hold_expiry_seconds = settings.ledger.hold_expiry_seconds;
         let gateway = &settings.gateway;
         Ok(Self {
             default_currency,
+            assets,
+            hold_expiry_seconds: (hold_expiry_seconds > 0).then_some(hold_expiry_seconds),
             body_bytes_max: gateway.body_bytes_max,
             batch_bytes_max: gateway.batch_bytes_max,
             body_read: Duration::from_secs(gateway.body_read_seconds_max),
@@ -84,6 +96,32 @@ impl Limits {
             page_max: gateway.page_max,
         })
     }
+}
+
+impl Limits {
+    /// The currency that a request names, if it names one; `path` is the whole path of the field.
+    ///
+    /// # Errors
+    /// It is neither of ISO 4217 nor declared.
+    pub fn currency(
+        &self,
+        code: Option<&CurrencyCode>,
+        path: impl FnOnce() -> String,
+    ) -> Result<Option<Currency>, Problem> {
+        let found = code.map(|code| self.assets.currency(&code.0)).transpose();
+        found.map_err(|error| Problem::malformed(path(), error.to_string()))
+    }
+}
+
+/// The assets that the settings declare.
+fn assets(settings: &Settings) -> Result<Assets, ConfigError> {
+    let (name, text) = ("ledger.assets", &settings.ledger.assets);
+    let declared =
+        florin_config::assets(text).ok_or_else(|| settings.refuse(name, text, ASSETS))?;
+    Assets::new(declared).map_err(|(code, error)| {
+        let allowed = format!("{ASSETS}: {code} {error}");
+        settings.refuse(name, text, &allowed)
+    })
 }
 
 impl Gateway {

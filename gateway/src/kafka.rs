@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use florin_actors::bus::Bindings;
 use florin_actors::kafka::KafkaOptions;
-use florin_config::{ConfigError, Security, Settings};
+use florin_config::{ConfigError, SaslMechanism, Security, Settings};
 
 /// Whether events travel over Kafka.
 pub fn is_on(settings: &Settings) -> bool {
@@ -59,8 +59,20 @@ pub fn bindings(settings: &Settings) -> Result<Bindings, ConfigError> {
 /// What secures the connection, by librdkafka's names.
 fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, ConfigError> {
     let kafka = &settings.kafka;
+    let by_tls = matches!(kafka.security, Security::Ssl | Security::SaslSsl);
+    let by_sasl = matches!(kafka.security, Security::SaslPlaintext | Security::SaslSsl);
+    if !cfg!(feature = "tls") {
+        let lacks = "what an executable built without `--features tls` can do";
+        if by_tls {
+            return Err(settings.refuse("kafka.security", kafka.security.as_str(), lacks));
+        }
+        if by_sasl && kafka.sasl_mechanism != SaslMechanism::Plain {
+            let mechanism = kafka.sasl_mechanism.as_str();
+            return Err(settings.refuse("kafka.sasl_mechanism", mechanism, lacks));
+        }
+    }
     let mut all = vec![("security.protocol", kafka.security.as_str().to_owned())];
-    if matches!(kafka.security, Security::SaslPlaintext | Security::SaslSsl) {
+    if by_sasl {
         for (name, value) in [
             ("kafka.sasl_username", kafka.sasl_username.as_str()),
             ("kafka.sasl_password", kafka.sasl_password.reveal()),
@@ -74,7 +86,7 @@ fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, ConfigEr
         all.push(("sasl.username", kafka.sasl_username.clone()));
         all.push(("sasl.password", kafka.sasl_password.reveal().to_owned()));
     }
-    if matches!(kafka.security, Security::Ssl | Security::SaslSsl) {
+    if by_tls {
         for (name, value) in [
             ("ssl.ca.location", kafka.tls_ca_file.as_str()),
             ("ssl.certificate.location", &kafka.tls_certificate_file),

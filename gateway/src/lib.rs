@@ -20,6 +20,8 @@ mod endpoints;
 mod events;
 mod exit;
 mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod gateway;
 mod headers;

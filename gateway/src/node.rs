@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use florin_actors::messages::Assets;
 use florin_actors::runtime::{
     Intercept, Limits, NodeOptions, Observer, PassivationOptions, SupervisionOptions, SystemClock,
     Threads,
@@ -43,6 +44,7 @@ pub fn open_existing(settings: &Settings) -> Result<Option<Arc<dyn Disk>>, flori
 /// The system gives no randomness.
 pub fn options(
     settings: &Settings,
+    assets: Assets,
     disk: Arc<dyn Disk>,
     observer: Arc<dyn Observer>,
     intercept: Arc<dyn Intercept>,
@@ -57,6 +59,7 @@ pub fn options(
         clock,
         seed,
         limits,
+        assets,
         observer,
         threads: Threads::Real(beside),
         intercept,
@@ -68,6 +71,7 @@ fn limits(settings: &Settings) -> Limits {
     let actors = &settings.actors;
     Limits {
         in_flight_max: gateway.in_flight_commands_max,
+        accepted_max: gateway.accepted_commands_max,
         queue_bytes_max: journal.queue_bytes_max as u64,
         record_bytes_max: settings.ledger.record_bytes_max,
         segment_bytes_max: journal.segment_bytes_max,

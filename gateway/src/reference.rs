@@ -38,6 +38,9 @@ Everything that goes wrong is answered as `application/problem+json` (RFC 9457):
 `operation_id` and `field`. Codes are stable; `type` leads to the code's page, which the server itself
 serves. A 4xx means that nothing moved. Every 503 carries `Retry-After`; a 504 carries `Location`.
 
+What is no HTTP/1.1 request, or one with more than 100 headers, never comes to a route: there is no
+problem document then, the connection closes.
+
 When several apply, the first in this order is given: malformed, key, not found, precondition, deleted,
 frozen, same account, currency, holds and balance, limits, funds, the target's
 limits.

@@ -93,10 +93,14 @@ async fn serve(
         source,
     })?;
     let observer = Arc::clone(&metrics);
-    let options = node::options(settings, disk, observer, intercept, beside.handle().clone())
-        .map_err(|error| RunError::System {
-            what: "randomness",
-            source: io::Error::other(error),
+    let assets = limits.assets.clone();
+    let handle = beside.handle().clone();
+    let options =
+        node::options(settings, assets, disk, observer, intercept, handle).map_err(|error| {
+            RunError::System {
+                what: "randomness",
+                source: io::Error::other(error),
+            }
         })?;
     tracing::info!(data_dir = directory, "recovery begins");
     let node = Node::start(options).map_err(|source| RunError::Start {

@@ -16,6 +16,8 @@ mod eraser;
 mod error;
 mod file_disk;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod journal;
 mod manifest;
 mod overlay;

@@ -58,9 +58,10 @@ impl Manifest {
         }
     }
 
-    /// Bytes of all files.
+    /// Bytes of all files; the most there is where a manifest that nobody compared says more.
     pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.bytes).sum()
+        let each = self.segments.iter().map(|segment| segment.bytes);
+        each.fold(0, u64::saturating_add)
     }
 
     /// Writes it, durable and whole when this returns.
@@ -79,8 +80,12 @@ impl Manifest {
         }
         let mut bytes = vec![0; len as usize];
         file.read_at(0, &mut bytes).map_err(io)?;
+        Manifest::parse(&bytes)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest, Error> {
         let manifest: Manifest =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(MANIFEST, error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| damaged(MANIFEST, error.to_string()))?;
         if manifest.format != FORMAT {
             let what = format!(
                 "its format {} is not {FORMAT}, this version's",
@@ -115,4 +120,26 @@ pub(crate) fn measure(disk: &dyn Disk, name: &str) -> Result<(u64, String), Erro
         at += part.len() as u64;
     }
     Ok((len, hasher.finalize().to_hex().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_lies_about_its_files_has_bytes_all_the_same() {
+        let file = |bytes| SegmentFile {
+            file: String::new(),
+            first_sequence: 1,
+            bytes,
+            blake3: String::new(),
+        };
+        let head = Head {
+            sequence: 1,
+            time_micros: 0,
+            link: [0; 32],
+        };
+        let manifest = Manifest::new(&[0; 16], head, vec![file(u64::MAX), file(1)]);
+        assert_eq!(manifest.bytes(), u64::MAX);
+    }
 }

@@ -95,6 +95,11 @@ impl Reader {
         self.in_segment_of(sequence, |_, tables| tables.personal(sequence))
     }
 
+    /// How many records' personal fields are withheld, and not yet known to be gone from the disk.
+    pub fn withheld_rows(&self) -> usize {
+        self.withheld.len()
+    }
+
     /// The frames from the one that holds `from` on: at least one if there is any, and no
     /// further one once they take `bytes_max`.
     ///

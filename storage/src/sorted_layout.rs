@@ -180,6 +180,29 @@ fn parse_filter(descriptor: &[u8], fingerprints: &[u8]) -> io::Result<BinaryFuse
     Ok(filter)
 }
 
+/// See [`crate::fuzzing::mend_checks`].
+#[cfg(fuzzing)]
+pub(crate) fn mend_checks(segment: &mut [u8]) {
+    let Some((header, rest)) = segment.split_first_chunk_mut::<HEADER>() else {
+        return;
+    };
+    let found = check(&header[..HEADER - CHECK]);
+    header[HEADER - CHECK..].copy_from_slice(&found);
+    let Ok(head) = SegmentHead::parse(header) else {
+        return;
+    };
+    let entries = (head.filter_at() - HEADER as u64).min(rest.len() as u64) as usize;
+    let (blocks, filters) = rest.split_at_mut(entries);
+    for block in blocks.chunks_mut(BLOCK) {
+        if let Some((entries, last)) = block.split_last_chunk_mut::<CHECK>() {
+            *last = check(entries);
+        }
+    }
+    if let Some((filters, last)) = filters.split_last_chunk_mut::<HASH>() {
+        *last = *blake3::hash(filters).as_bytes();
+    }
+}
+
 fn check(bytes: &[u8]) -> [u8; CHECK] {
     array_at(blake3::hash(bytes).as_bytes(), 0)
 }

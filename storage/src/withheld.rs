@@ -42,6 +42,12 @@ impl Withheld {
         }
     }
 
+    /// How many rows are withheld.
+    pub(crate) fn len(&self) -> usize {
+        let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        rows.len()
+    }
+
     /// Whether a row is withheld.
     pub(crate) fn has(&self, sequence: u64) -> bool {
         let rows = self.rows.read().unwrap_or_else(PoisonError::into_inner);

@@ -2,10 +2,13 @@
 //! and by events.
 
 use florin_tests::bank::text;
+use florin_tests::faulty::{heal, infect};
 use florin_tests::http::{Client, Request, Response};
 use florin_tests::poll;
 use florin_tests::server::{Server, Shared};
 use serde_json::{Value, json};
+
+use crate::switched::{Faulty, deposit};
 
 static SERVER: Shared = Shared::new();
 
@@ -74,6 +77,21 @@ fn what_can_t_be_accepted_is_refused_at_once() {
     server
         .send(&async_deposit(&account, 1).if_match(7))
         .problem(412, "version_mismatch");
+    let post = |transfer: &str| {
+        let post = Request::post(&format!("/transfers/{transfer}/post"), &json!({}));
+        post.header("Prefer", "respond-async")
+    };
+    server.send(&post(unknown)).problem(404, "not_found");
+    let source = server.account_of(5);
+    let hold = json!({"from": source, "to": account, "amount": 5, "pending": true});
+    let transfer = text(&server.post("/transfers", &hold).ok(), "transfer_id");
+    server
+        .send(&post(&transfer).if_match(7))
+        .problem(412, "version_mismatch");
+    assert_eq!(
+        server.get(&format!("/transfers/{transfer}")).ok()["status"],
+        "pending"
+    );
     let pending = server.get("/operations?status=pending").ok();
     assert_eq!(pending["data"], json!([]));
     server
@@ -237,4 +255,84 @@ fn events_tell_the_state_now_and_end_with_the_last_one() {
     assert_eq!(server.send(&again).status, 204);
     let unknown = path.replace(&id, "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b");
     server.get(&unknown).problem(404, "not_found");
+}
+
+/// What is to be accepted waits here for a target that is out of service: only so it stays.
+#[test]
+fn past_the_most_that_may_be_accepted_further_ones_are_refused_early_also_after_a_restart() {
+    let settings = [
+        ("gateway.accepted_commands_max", "3"),
+        ("actors.restarts_max", "0"),
+    ];
+    let mut faulty = Faulty::start(&settings);
+    let (well, sick) = (faulty.server.account_of(10), faulty.server.account());
+    infect(faulty.switches(), &sick);
+    let fault = faulty.server.send(&deposit(&sick, 1));
+    fault.problem(500, "actor_faulted");
+    heal(faulty.switches(), &sick);
+    let asked = || {
+        let body = json!({"from": well, "to": sick, "amount": 1});
+        Request::post("/transfers", &body).header("Prefer", "respond-async")
+    };
+    let ids: Vec<String> = (0..3)
+        .map(|_| accepted(&faulty.server.send(&asked())))
+        .collect();
+    let refused_though_others_go_on = |faulty: &Faulty| {
+        let refused = faulty.server.send(&asked());
+        refused.problem(503, "overloaded");
+        assert!(refused.header("Retry-After").is_some(), "{refused:?}");
+        // What is executed at once, and what is only asked, needs no place.
+        faulty.server.send(&deposit(&well, 1)).ok();
+        let shed = "florin_load_shed_total{reason=\"overloaded\"} 1\n";
+        let metrics = faulty.server.get("/metrics").text();
+        assert!(metrics.contains(shed), "{metrics}");
+    };
+    refused_though_others_go_on(&faulty);
+    assert_eq!(faulty.server.balance(&well), 11, "nothing is executed yet");
+    faulty.server.crash();
+    refused_though_others_go_on(&faulty);
+
+    let resume = Request::post(&format!("/admin/actors/account/{sick}/resume"), &json!({}));
+    faulty.server.send(&resume).ok();
+    for id in &ids {
+        assert_eq!(decided(&faulty.server, id)["status"], "completed");
+    }
+    assert_eq!(faulty.server.balance(&sick), 3);
+    let id = accepted(&faulty.server.send(&asked()));
+    assert_eq!(decided(&faulty.server, &id)["status"], "completed");
+}
+
+#[test]
+fn more_than_may_be_accepted_is_taken_up_by_a_start_and_executed() {
+    let settings = [
+        ("gateway.accepted_commands_max", "5"),
+        ("actors.restarts_max", "0"),
+    ];
+    let mut faulty = Faulty::start(&settings);
+    let (well, sick) = (faulty.server.account_of(10), faulty.server.account());
+    infect(faulty.switches(), &sick);
+    let fault = faulty.server.send(&deposit(&sick, 1));
+    fault.problem(500, "actor_faulted");
+    heal(faulty.switches(), &sick);
+    let body = json!({"from": well, "to": sick, "amount": 1});
+    let asked = || Request::post("/transfers", &body).header("Prefer", "respond-async");
+    let ids: Vec<String> = (0..5)
+        .map(|_| accepted(&faulty.server.send(&asked())))
+        .collect();
+    faulty
+        .server
+        .set("FLORIN__GATEWAY__ACCEPTED_COMMANDS_MAX", "2");
+    faulty.server.restart();
+    let pending = faulty.server.get("/operations?status=pending").ok();
+    assert_eq!(pending["data"].as_array().map(Vec::len), Some(5));
+    let refused = faulty.server.send(&asked());
+    refused.problem(503, "overloaded");
+    let resume = Request::post(&format!("/admin/actors/account/{sick}/resume"), &json!({}));
+    faulty.server.send(&resume).ok();
+    for id in &ids {
+        assert_eq!(decided(&faulty.server, id)["status"], "completed");
+    }
+    assert_eq!(faulty.server.balance(&sick), 5);
+    let id = accepted(&faulty.server.send(&asked()));
+    assert_eq!(decided(&faulty.server, &id)["status"], "completed");
 }

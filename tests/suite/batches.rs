@@ -425,3 +425,57 @@ fn legs_may_have_different_currencies_each_summing_to_zero() {
     mixed.problem(422, "batch_rejected");
     assert_eq!(mixed.json()["item_code"], "currency_mismatch");
 }
+
+#[test]
+fn a_batch_that_is_refused_an_item_again_leaves_its_key_with_the_first_request() {
+    let server = SERVER.server();
+    let client = server.client();
+    let [a, b] = accounts(client, 10);
+    let transfer = json!({"from": a, "to": b, "amount": 700});
+    let single = Request::post("/transfers", &transfer).key("refused-first");
+    client.send(&single).problem(422, "insufficient_funds");
+    let items = json!([
+        {"from": a, "to": b, "amount": 700, "idempotency_key": "refused-first"},
+        {"from": a, "to": b, "amount": 1},
+    ]);
+    let done = batch(client, false, &items);
+    assert_eq!(done.json()["results"][0]["code"], "insufficient_funds");
+    let again = client.send(&single);
+    assert!(again.replayed(), "{again:?}");
+    again.problem(422, "insufficient_funds");
+}
+
+#[test]
+fn what_an_item_s_key_was_refused_for_is_kept_also_when_nothing_else_was_done() {
+    let server = SERVER.server();
+    let client = server.client();
+    let [a, b] = accounts(client, 10);
+    let items = json!([{"from": a, "to": b, "amount": 700, "idempotency_key": "alone"}]);
+    let refused = batch(client, false, &items);
+    assert_eq!(refused.json()["results"][0]["code"], "insufficient_funds");
+    let enough = json!({"amount": 1_000});
+    client.post(&format!("/accounts/{a}/deposit"), &enough).ok();
+    let again = batch(client, false, &items);
+    assert_eq!(again.json()["results"], refused.json()["results"]);
+    assert_eq!(client.balance(&a), 1_010);
+}
+
+#[test]
+fn an_item_with_the_key_of_an_accepted_transfer_tells_what_that_came_to() {
+    let server = SERVER.server();
+    let client = server.client();
+    let [a, b] = accounts(client, 10);
+    for (key, amount) in [("accepted-well", 3), ("accepted-ill", 700)] {
+        let transfer = json!({"from": a, "to": b, "amount": amount});
+        let request = Request::post("/transfers", &transfer).key(key);
+        let accepted = client.send(&request.header("Prefer", "respond-async"));
+        assert_eq!(accepted.status, 202, "{accepted:?}");
+        let item = json!([{"from": a, "to": b, "amount": amount, "idempotency_key": key}]);
+        let told = batch(client, false, &item).json()["results"][0].clone();
+        match amount {
+            3 => assert_eq!(told["transfer_id"], accepted.json()["operation_id"]),
+            _ => assert_eq!(told["code"], "insufficient_funds"),
+        }
+    }
+    assert_eq!((client.balance(&a), client.balance(&b)), (7, 13));
+}

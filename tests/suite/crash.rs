@@ -20,6 +20,8 @@ const CLIENTS: usize = 4;
 const ACCOUNTS: usize = 6;
 /// Answers of a round before the kill, at most.
 const ANSWERS_MAX: usize = 150;
+/// What the account has that holds are made of.
+const HELD_MAX: i64 = 1_000;
 /// Set it to repeat a run's traffic.
 const SEED: &str = "FLORIN_TESTS_SEED";
 
@@ -39,8 +41,17 @@ fn sixty_kills_lose_nothing_that_was_acknowledged_and_repeat_nothing() {
         ("gateway.lanes", "2"),
     ]);
     let accounts: Vec<String> = (0..ACCOUNTS).map(|_| server.account()).collect();
+    let holder = server.account_of(HELD_MAX);
+    let mut holds = 0;
     let mut ledger = Ledger::new(accounts);
     for round in 0..KILLS {
+        // They are over at any moment: before the kill, while the server is down, or after it.
+        let hold = json!({
+            "from": holder, "to": ledger.accounts[0], "amount": 1, "pending": true,
+            "expires_in_seconds": random.random_range(1..4),
+        });
+        server.post("/transfers", &hold).ok();
+        holds += 1;
         let answered = round_of_traffic(&server, &ledger.accounts, round, &mut random);
         server.ended();
         if round % 5 == 0 {
@@ -50,7 +61,12 @@ fn sixty_kills_lose_nothing_that_was_acknowledged_and_repeat_nothing() {
             server.false_start(random.random_range(0..200));
         }
         server.start_again();
+        let mut history = None;
         for (command, answer) in answered {
+            if command.many.is_some() {
+                ledger.settle_many(&server, &command, answer, &mut history);
+                continue;
+            }
             let outcome = match answer {
                 Some(answer) => ledger.confirm(&server, &command, &answer),
                 None => ledger.resolve(&server, &command),
@@ -71,6 +87,16 @@ fn sixty_kills_lose_nothing_that_was_acknowledged_and_repeat_nothing() {
             .map(|(version, (amount, after))| json!([version, amount, after]));
         assert_eq!(steps, own.collect::<Vec<_>>());
     }
+    eventually("what was held is free again", || {
+        let account = server.read(&holder);
+        (account["held"] == 0).then(|| {
+            let right = (json!(HELD_MAX), json!(2 + 2 * holds));
+            assert_eq!(
+                (account["balance"].clone(), account["version"].clone()),
+                right
+            );
+        })
+    });
     server.kill();
     verify(&server);
     // Every key that was ever answered is still answered alike.
@@ -100,7 +126,84 @@ struct Command {
     /// The accounts whose money it moves, with the sign of each: their places.
     ends: Vec<(usize, i64)>,
     amount: i64,
+    /// The transfers of a batch or the legs of a transaction, which have no ends of their own.
+    many: Option<Many>,
 }
+
+/// Many transfers in one command.
+#[derive(Debug, Clone)]
+struct Many {
+    /// Whether an entity has one movement in all.
+    nets: bool,
+    /// Whether all are made or none.
+    atomic: bool,
+    /// From, to and how much each.
+    items: Vec<(usize, usize, i64)>,
+}
+
+impl Many {
+    fn random(accounts: &[String], reference: &str, random: &mut SmallRng) -> (Request, Self) {
+        let nets = random.random_ratio(1, 3);
+        // No sum of different powers of three is zero: each end has a movement, also in all.
+        let items: Vec<_> = (0..random.random_range(2..6_u32))
+            .map(|place| {
+                let from = random.random_range(0..accounts.len());
+                let to = (from + random.random_range(1..accounts.len())) % accounts.len();
+                (from, to, 3_i64.pow(place))
+            })
+            .collect();
+        let atomic = nets || random.random();
+        let transfer = |(from, to, amount): &(usize, usize, i64)| json!({"from": accounts[*from], "to": accounts[*to], "amount": amount});
+        let legs: Vec<Value> = items.iter().map(transfer).collect();
+        let named = json!({"reference": reference});
+        let request = if nets {
+            Request::post("/transactions", &with(json!({ "legs": legs }), &named))
+        } else {
+            let transfers: Vec<Value> = legs.into_iter().map(|leg| with(leg, &named)).collect();
+            let body = json!({"atomic": atomic, "transfers": transfers});
+            Request::post("/transfers/batch", &body)
+        };
+        let many = Self {
+            nets,
+            atomic,
+            items,
+        };
+        (request.key(reference), many)
+    }
+
+    /// What an answer says that each account moved by, sorted.
+    #[track_caller]
+    fn moves(&self, answer: &Response) -> Vec<(usize, i64)> {
+        if answer.status != 200 {
+            assert!(self.atomic, "{}", answer.text());
+            answer.problem(422, "batch_rejected");
+            return Vec::new();
+        }
+        let body = answer.json();
+        let is_done = |index: usize| {
+            let code = &body["results"][index]["code"];
+            assert!(code.is_null() || !self.atomic, "{body}");
+            code.is_null()
+        };
+        let done = self.items.iter().enumerate();
+        let done = done.filter(|(index, _)| self.nets || is_done(*index));
+        let mut moves: Vec<_> = done
+            .flat_map(|(_, (from, to, amount))| [(*from, -amount), (*to, *amount)])
+            .collect();
+        if self.nets {
+            let mut sums = BTreeMap::new();
+            for (account, amount) in moves {
+                *sums.entry(account).or_insert(0) += amount;
+            }
+            moves = sums.into_iter().filter(|(_, sum)| *sum != 0).collect();
+        }
+        moves.sort_unstable();
+        moves
+    }
+}
+
+/// The newest rows of every account's history.
+type Rows = Vec<Vec<Value>>;
 
 /// What a command did: the versions and balances that it gave to its ends, in their order.
 type Outcome = Option<Vec<(u64, i64)>>;
@@ -169,6 +272,17 @@ impl Command {
         let amount = random.random_range(1..200);
         let one = random.random_range(0..accounts.len());
         let other = (one + random.random_range(1..accounts.len())) % accounts.len();
+        if random.random_ratio(1, 6) {
+            let (request, many) = Many::random(accounts, &reference, random);
+            return Self {
+                request,
+                reference,
+                keyed: true,
+                ends: Vec::new(),
+                amount: 0,
+                many: Some(many),
+            };
+        }
         let (path, fields, ends) = match random.random_range(0..20) {
             0 => ("/accounts".to_owned(), opening(), vec![]),
             1..=6 => (
@@ -200,6 +314,7 @@ impl Command {
             keyed,
             ends,
             amount,
+            many: None,
         }
     }
 
@@ -338,6 +453,85 @@ impl Ledger {
         self.stored
             .push((command.request.clone(), answer.status, comparable(&answer)));
         command.outcome(&answer)
+    }
+
+    /// A batch or transaction of many legs: what was answered is told the same, what was not happened
+    /// whole or not at all; the histories have just what the answer says.
+    fn settle_many(
+        &mut self,
+        server: &Client,
+        command: &Command,
+        first: Option<Response>,
+        history: &mut Option<Rows>,
+    ) {
+        let Some(many) = &command.many else { return };
+        let rows = history.get_or_insert_with(|| self.rows(server));
+        let before = self.moved(rows, command);
+        let answer = server.send(&command.request);
+        match &first {
+            Some(first) => {
+                assert!(answer.replayed(), "{} is forgotten", command.reference);
+                assert_eq!(
+                    (answer.status, comparable(&answer)),
+                    (first.status, comparable(first))
+                );
+            }
+            None => {
+                self.count(answer.replayed());
+                assert!(
+                    answer.replayed() || before.is_empty(),
+                    "{} is done twice",
+                    command.reference
+                );
+            }
+        }
+        let after = if answer.replayed() {
+            before
+        } else {
+            let rows = history.insert(self.rows(server));
+            self.moved(rows, command)
+        };
+        let mut moves: Vec<_> = after
+            .iter()
+            .map(|(account, (_, amount, _))| (*account, *amount))
+            .collect();
+        moves.sort_unstable();
+        assert_eq!(moves, many.moves(&answer), "{}", command.reference);
+        for (account, (version, amount, after)) in after {
+            let known = self.steps[account].insert(version, (amount, after));
+            assert_eq!(
+                known, None,
+                "{}: a version was given twice",
+                command.reference
+            );
+        }
+        self.stored
+            .push((command.request.clone(), answer.status, comparable(&answer)));
+    }
+
+    fn rows(&self, server: &Client) -> Rows {
+        let page = |id: &String| {
+            let page = server
+                .get(&format!("/accounts/{id}/transactions?limit=1000"))
+                .ok();
+            page["data"].as_array().unwrap().clone()
+        };
+        self.accounts.iter().map(page).collect()
+    }
+
+    /// What a command moved, by account: version, amount and balance of each movement.
+    fn moved(&self, rows: &Rows, command: &Command) -> Vec<(usize, (u64, i64, i64))> {
+        let own = |row: &&Value| row["reference"] == command.reference.as_str();
+        let number = |row: &Value, field: &str| row[field].as_i64().unwrap();
+        let each = rows.iter().enumerate().flat_map(|(account, rows)| {
+            let own = rows.iter().filter(own);
+            own.map(move |row| {
+                let version = row["version"].as_u64().unwrap();
+                let moved = (version, number(row, "amount"), number(row, "balance_after"));
+                (account, moved)
+            })
+        });
+        each.collect()
     }
 
     const fn count(&mut self, happened: bool) {

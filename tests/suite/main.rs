@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod assets;
 mod asynchronous;
 mod backup;
 mod batches;
@@ -39,6 +40,7 @@ mod settings;
 mod shutdown;
 mod supervision;
 mod switched;
+mod transfer_lists;
 mod transfers;
 mod verify;
 mod views;

@@ -24,11 +24,14 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("florin_outbox_queue_size", &[]),
     ("florin_outbox_oldest_age_seconds", &[]),
     ("florin_event_processing_latency_seconds_bucket", &["le"]),
+    ("florin_erasures_pending", &[]),
 ];
 
 /// Those that have no line before the first event.
 const RARE: &[&str] = &[
     "florin_actor_restarts",
+    "florin_batch_turn_items",
+    "florin_batch_turn_seconds",
     "florin_load_shed",
     "florin_events_published",
     "florin_events_consumed",
@@ -190,6 +193,45 @@ fn the_journal_the_keys_the_actors_and_the_disk_are_measured() {
     assert!(sum(&text, "florin_actors", &live) >= 1.0);
     eventually("the views catch up", || {
         (sum(&metrics(&server), "florin_view_lag_records", &[]) == 0.0).then_some(())
+    });
+}
+
+#[test]
+fn a_batch_s_turn_is_measured_by_its_parts_and_its_time() {
+    let server = Server::start();
+    let (from, to) = (server.account_of(100), server.account());
+    let item = json!({"from": from, "to": to, "amount": 1});
+    let many = |count: usize| vec![item.clone(); count];
+    let batch = |atomic: bool, count| json!({"atomic": atomic, "transfers": many(count)});
+    server.post("/transfers/batch", &batch(true, 7)).ok();
+    server.post("/transfers/batch", &batch(false, 3)).ok();
+    let legs = json!({"legs": many(4)});
+    server.post("/transactions", &legs).ok();
+    // What has no parts is none.
+    server.transfer(&from, &to, 1).ok();
+    let text = metrics(&server);
+    let of = |name: &str, kind: &str| sum(&text, name, &[("kind", kind)]);
+    assert_eq!(of("florin_batch_turn_items_sum", "batch"), 10.0);
+    assert_eq!(of("florin_batch_turn_items_count", "batch"), 2.0);
+    assert_eq!(of("florin_batch_turn_items_sum", "transaction"), 4.0);
+    assert_eq!(of("florin_batch_turn_seconds_count", "batch"), 2.0);
+    assert!(of("florin_batch_turn_seconds_sum", "batch") > 0.0);
+    assert_eq!(sum(&text, "florin_batch_turn_items_count", &[]), 3.0);
+}
+
+#[test]
+fn an_erasure_is_pending_until_it_is_carried_out_on_the_disk() {
+    let mut server = Server::with(&[("journal.erase_interval_seconds", "3600")]);
+    let pending = |server: &Server| sum(&metrics(server), "florin_erasures_pending", &[]);
+    let id = server.account();
+    assert_eq!(pending(&server), 0.0);
+    let erase = Request::delete(&format!("/accounts/{id}/personal-data"));
+    server.send(&erase).ok();
+    assert_eq!(pending(&server), 1.0);
+    server.set("FLORIN__JOURNAL__ERASE_INTERVAL_SECONDS", "1");
+    server.restart();
+    eventually("it is carried out", || {
+        (pending(&server) == 0.0).then_some(())
     });
 }
 

@@ -42,6 +42,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/operations/{id}/ws"),
     ("POST", "/accounts/transfer"),
     ("POST", "/transfers"),
+    ("GET", "/transfers"),
     ("GET", "/transfers/{id}"),
     ("GET", "/operations/{id}"),
     ("GET", "/ledger/transactions/{id}"),
@@ -262,6 +263,7 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     }
     walk.holds();
     walk.wallets();
+    walk.lists_of_transfers();
     walk.get("/admin/actors", "");
     for kind in ["account", "wallet", "transfer", "external", "numbering"] {
         walk.get(&format!("/admin/actors?kind={kind}&limit=1"), "");
@@ -420,6 +422,17 @@ impl Walk<'_> {
         self.post("/transfers", "", &hold);
         let path = format!("/accounts/{from}");
         self.send("DELETE", "/accounts/{id}", &Request::delete(&path));
+    }
+
+    /// Lists of transfers.
+    fn lists_of_transfers(&mut self) {
+        self.get("/transfers", "");
+        self.get("/transfers?entity=7", "");
+        for query in ["", "&limit=1", "&cursor=x", "&limit=0", "&status=posted"] {
+            self.get(&format!("/transfers?entity={UNKNOWN_ID}{query}"), "");
+        }
+        self.get("/transfers?status=pending", "");
+        self.get("/transfers?reference=r", "");
     }
 
     /// Everything about wallets.

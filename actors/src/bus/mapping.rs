@@ -438,7 +438,7 @@ impl<'a> Telling<'a> {
             transaction_id: moved.transaction,
             transfer_id: moved.transfer,
             transaction_type: moved.transaction_type,
-            amount: amount.map(|(amount, currency)| currency.decimal(amount)),
+            amount: amount.map(|(amount, currency)| currency.decimal(i128::from(amount))),
             currency: moved.currency,
             from_wallet_id: wallet(moved.from),
             to_wallet_id: wallet(moved.to),

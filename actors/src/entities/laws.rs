@@ -9,7 +9,7 @@ use super::plan::rank;
 use super::{Asked, Lookup, Original, Part, Stamp, State, States, Step, decide, plan};
 use crate::messages::*;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct World {
     states: HashMap<EntityId, State>,
     events: Vec<(EntityId, Event, Stamp)>,
@@ -33,6 +33,10 @@ impl States for World {
     }
 
     fn fresh(&mut self, _: EntityId) -> bool {
+        true
+    }
+
+    fn trades(&self, _: Currency) -> bool {
         true
     }
 }
@@ -242,4 +246,86 @@ proptest! {
             world.run(sequence as u64 + 1, subject, command);
         }
     }
+
+    /// Items decided one after the other on a copy, as a batch's are on the overlay, are the same
+    /// commands made one by one; and a copy that is dropped leaves nothing.
+    #[test]
+    fn a_batch_is_its_items_one_after_the_other(
+        before in prop::collection::vec(command(), 1..60),
+        items in prop::collection::vec(transfer_of_many(), 1..12),
+        cut in 0..12_usize,
+    ) {
+        let mut world = World::default();
+        for (sequence, (index, command)) in before.iter().enumerate() {
+            world.run(sequence as u64 + 1, account(*index), command);
+        }
+        let untouched = world.states.clone();
+        let mut overlay = world.clone();
+        for (place, (from, item)) in items.iter().enumerate() {
+            overlay.run(1_000 + place as u64, account(*from), item);
+        }
+        prop_assert_eq!(&world.states, &untouched);
+        // Wherever it is cut, the rest goes on from there.
+        let (first, rest) = items.split_at(cut.min(items.len()));
+        for (place, (from, item)) in first.iter().chain(rest).enumerate() {
+            world.run(1_000 + place as u64, account(*from), item);
+        }
+        prop_assert_eq!(&world.states, &overlay.states);
+    }
+
+    /// What an entity's legs move in all is what its balance changes by; every currency sums to zero,
+    /// and money that goes round comes back.
+    #[test]
+    fn legs_net_to_what_the_balances_change_by(
+        before in prop::collection::vec(command(), 1..60),
+        legs in prop::collection::vec(transfer_of_many(), 1..12),
+    ) {
+        let mut world = World::default();
+        for (sequence, (index, command)) in before.iter().enumerate() {
+            world.run(sequence as u64 + 1, account(*index), command);
+        }
+        let start = world.clone();
+        for (place, (from, leg)) in legs.iter().enumerate() {
+            world.run(1_000 + place as u64, account(*from), leg);
+        }
+        let mut sums: HashMap<Currency, i128> = HashMap::new();
+        for (entity, state) in &world.states {
+            let Some((currency, after, ..)) = state.posted() else { continue };
+            let was = start.states.get(entity).and_then(State::posted);
+            let was = was.map_or(0, |(_, balance, ..)| balance);
+            let moved = |world: &World| world.moved.get(entity).copied().unwrap_or(0);
+            prop_assert_eq!(after - was, moved(&world) - moved(&start));
+            *sums.entry(currency).or_default() += after - was;
+        }
+        prop_assert!(sums.values().all(|sum| *sum == 0), "{:?}", sums);
+    }
+}
+
+/// A transfer or hold among the first accounts and wallets, of an amount that may be there.
+fn transfer_of_many() -> impl Strategy<Value = (u8, Command)> {
+    (
+        0..12_u8,
+        0..12_u8,
+        1..400_u64,
+        prop::option::of(1..40_u32),
+        any::<bool>(),
+    )
+        .prop_map(|(from, to, amount, expires_in_seconds, pending)| {
+            let transfer = Transfer {
+                from: account(from),
+                to: account(to),
+                amount: Amount::new(amount).unwrap(),
+                currency: None,
+                reference: None,
+                metadata: Metadata::default(),
+            };
+            let command = match pending {
+                true => Command::Hold(Box::new(Hold {
+                    transfer,
+                    expires_in_seconds,
+                })),
+                false => Command::Transfer(transfer),
+            };
+            (from, command)
+        })
 }

@@ -80,6 +80,19 @@ pub enum Step {
     Reverse,
 }
 
+impl Step {
+    /// The currency that it names, where it moves money or will.
+    const fn currency(&self) -> Option<Currency> {
+        match self {
+            Self::Debit(_, currency)
+            | Self::Credit(_, currency)
+            | Self::Hold(_, currency)
+            | Self::Expect(currency) => Some(*currency),
+            _ => None,
+        }
+    }
+}
+
 /// Where and when a record is made: what `evolve` may know of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {

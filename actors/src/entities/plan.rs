@@ -55,6 +55,9 @@ pub trait States {
     /// Takes that an entity's id was just drawn: there is none yet. `false`: somebody asked for it
     /// before it came into being, and it is being looked for.
     fn fresh(&mut self, entity: EntityId) -> bool;
+
+    /// Whether money may move in a currency; not in an asset that is no longer declared.
+    fn trades(&self, currency: Currency) -> bool;
 }
 
 /// One entity's part of a command.
@@ -313,6 +316,11 @@ pub fn decide(
     };
     let mut decided = Vec::with_capacity(parts.len());
     for part in parts {
+        if let Some(currency) = part.step.currency().filter(|one| !states.trades(*one)) {
+            let detail = format!("{currency} is no asset of the settings, or has another scale");
+            let rejection = Rejection::new(Code::CurrencyMismatch, detail);
+            refuse(rejection.code.rank(), rejection);
+        }
         let state = match states.look(part.entity) {
             Lookup::Here(state) => Some(state),
             Lookup::Absent | Lookup::Unloaded => None,

@@ -293,7 +293,11 @@ impl Publisher {
             if from > self.outbox.reader.durable() {
                 break;
             }
-            let frames = self.outbox.reader.scan(from, SCAN_BYTES).map_err(unreadable)?;
+            let frames = self
+                .outbox
+                .reader
+                .scan(from, SCAN_BYTES)
+                .map_err(unreadable)?;
             for frame in frames {
                 events += self.send(producer, &frame, events == 0, &mut by_topic)?;
                 next.sequence = frame.last_sequence;

@@ -161,8 +161,10 @@ pub enum Shown {
 pub enum ItemResult {
     /// A rule forbade it.
     Refused(Rejection),
-    /// Its key came before: this transfer was made then, or so refused.
+    /// Its key came before: this transfer was made then.
     Replayed(EntityId, TransferStatus),
+    /// Its key came before, and was so refused then: this record settles nothing of it.
+    RefusedBefore(Rejection),
 }
 
 /// One movement of an entity's history.

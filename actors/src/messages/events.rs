@@ -54,7 +54,9 @@ impl Kind {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"florin system entity");
         hasher.update(self.name().as_bytes());
-        hasher.update(currency.as_ref().map_or("", Currency::code).as_bytes());
+        if let Some(currency) = currency {
+            hasher.update(currency.recorded().to_string().as_bytes());
+        }
         let mut random = [0; 16];
         random.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         EntityId::from_parts(0, u128::from_be_bytes(random), shard)

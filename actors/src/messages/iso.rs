@@ -31,6 +31,23 @@ pub(super) fn is_currency(code: &str) -> bool {
     code.len() == 3 && CURRENCIES.split(' ').any(|known| known == code)
 }
 
+/// How many decimal places ISO 4217 gives a currency where they are not two.
+const SCALES: [(u8, &str); 3] = [
+    (
+        0,
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    ),
+    (3, "BHD IQD JOD KWD LYD OMR TND"),
+    (4, "CLF UYW"),
+];
+
+/// How many decimal places a currency's unit has.
+pub(super) fn scale(code: &str) -> u8 {
+    let lists = |codes: &str| codes.split(' ').any(|known| known == code);
+    let known = SCALES.iter().find(|(_, codes)| lists(codes));
+    known.map_or(2, |(scale, _)| *scale)
+}
+
 /// A country by its ISO 3166-1 alpha-2 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Country([u8; 2]);
@@ -97,6 +114,16 @@ mod tests {
         );
         for code in ["ke", "", "K", "KEN", "XX", "\u{e9}"] {
             assert!(code.parse::<Country>().is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn scales_are_those_of_iso_4217() {
+        for (code, places) in [("JPY", 0), ("KES", 2), ("USD", 2), ("BHD", 3), ("UYW", 4)] {
+            assert_eq!(scale(code), places, "{code}");
+        }
+        for (_, codes) in SCALES {
+            assert!(codes.split(' ').all(is_currency), "{codes}");
         }
     }
 }

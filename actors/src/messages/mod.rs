@@ -2,10 +2,12 @@
 //! Everything here is plain data; the rules live in `entities/`, the machinery in `runtime/`.
 
 mod answers;
+mod assets;
 mod commands;
 mod events;
 mod ids;
 mod iso;
+mod made;
 mod money;
 mod personal;
 mod record;
@@ -17,6 +19,7 @@ pub use answers::{
     AccountView, Balances, ItemResult, Movement, Shown, TransferEnds, TransferStatus, TransferView,
     WalletView,
 };
+pub use assets::Assets;
 pub use commands::{
     Batch, BatchItem, Command, CommandKind, Context, DeleteAccount, Deposit, EraseAccount, Expire,
     Hold, Leg, OpenAccount, OpenWallet, Post, Quarantine, Resume, Reverse, Transact, Transfer,
@@ -28,8 +31,10 @@ pub use events::{
 };
 pub use ids::{EntityId, IdError, OperationId, SHARDS};
 pub use iso::Country;
+pub use made::NewTransfer;
 pub use money::{
-    AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft, WalletLimits, WalletLimitsChange,
+    AMOUNT_MAX, Amount, Currency, MoneyError, Overdraft, SCALE_MAX, WalletLimits,
+    WalletLimitsChange, currency_code,
 };
 pub use personal::{Personal, PersonalRow};
 pub use record::{Change, Execution, FORMAT, Input, Outcome, Posting, Record};

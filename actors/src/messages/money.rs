@@ -11,6 +11,9 @@ use super::{iso, text};
 /// every JSON reader keeps exactly.
 pub const AMOUNT_MAX: u64 = (1 << 53) - 1;
 
+/// The most decimal places an asset's unit may have.
+pub const SCALE_MAX: u8 = 18;
+
 /// Why a text or number is no money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
@@ -20,9 +23,21 @@ pub enum MoneyError {
     /// Not in 0 … 2^53 − 1, and not "unlimited".
     #[error("must be an integer from 0 to 9007199254740991, or \"unlimited\"")]
     Overdraft,
-    /// Not a currency of ISO 4217.
-    #[error("is not a currency of ISO 4217")]
+    /// Not a currency of ISO 4217, nor an asset of the settings.
+    #[error("is neither a currency of ISO 4217 nor an asset of the setting ledger.assets")]
     Currency,
+    /// Not three to eight capital letters or digits.
+    #[error("must be 3 to 8 capital letters or digits")]
+    Code,
+    /// An asset with the code of a currency.
+    #[error("is a currency of ISO 4217, which has its scale by that")]
+    AssetIso,
+    /// An asset declared twice.
+    #[error("is declared twice")]
+    AssetTwice,
+    /// An asset's scale that is not in 0 … 18.
+    #[error("must have a scale from 0 to 18")]
+    Scale,
 }
 
 /// An amount of money in minor units, 1 … 2^53 − 1.
@@ -109,51 +124,112 @@ impl WalletLimits {
     }
 }
 
-/// A currency: three to eight capital letters or digits, ISO 4217's codes among them.
+/// A currency of ISO 4217, or an asset that the settings declared: then its scale is a part of it, in
+/// every record too, so that no later setting can give old amounts another meaning.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency([u8; 8]);
+pub struct Currency {
+    code: [u8; 8],
+    /// Of an asset; [`OF_ISO`] for a currency, whose scale is looked up.
+    scale: u8,
+}
+
+/// In place of a scale: that of ISO 4217.
+const OF_ISO: u8 = u8::MAX;
 
 impl Currency {
     /// Reads an ISO 4217 code.
     pub fn iso(code: &str) -> Result<Self, MoneyError> {
         if iso::is_currency(code) {
-            Self::packed(code)
+            Self::packed(code, OF_ISO)
         } else {
             Err(MoneyError::Currency)
         }
     }
 
-    /// Reads any well-formed code: three to eight capital letters or digits.
-    pub fn declared(code: &str) -> Result<Self, MoneyError> {
-        Self::packed(code)
+    /// An asset: three to eight capital letters or digits that are no code of ISO 4217, and how many
+    /// decimal places its unit has.
+    pub fn asset(code: &str, scale: u8) -> Result<Self, MoneyError> {
+        if iso::is_currency(code) {
+            return Err(MoneyError::AssetIso);
+        }
+        if scale > SCALE_MAX {
+            return Err(MoneyError::Scale);
+        }
+        Self::packed(code, scale)
+    }
+
+    /// Reads what [`Currency::recorded`] wrote: it was checked when it was made.
+    pub fn of_record(text: &str) -> Result<Self, MoneyError> {
+        match text.split_once(':') {
+            None => Self::packed(text, OF_ISO),
+            Some((code, scale)) => {
+                Self::packed(code, scale.parse().map_err(|_| MoneyError::Scale)?)
+            }
+        }
+    }
+
+    /// The currency as records keep it: `USD`, and of an asset its scale too, `USDC:6`.
+    pub fn recorded(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| match self.scale {
+            OF_ISO => f.write_str(self.code()),
+            scale => write!(f, "{}:{scale}", self.code()),
+        })
     }
 
     /// The code, as `USD`.
     pub fn code(&self) -> &str {
         let end = self
-            .0
+            .code
             .iter()
             .position(|byte| *byte == 0)
-            .unwrap_or(self.0.len());
-        std::str::from_utf8(&self.0[..end]).unwrap_or_default()
+            .unwrap_or(self.code.len());
+        std::str::from_utf8(&self.code[..end]).unwrap_or_default()
     }
 
-    /// TEMP
-    pub fn decimal(self, minor: u64) -> String {
-        format!("{}.{:02}", minor / 100, minor % 100)
+    /// Whether it is an asset rather than a currency of ISO 4217.
+    pub const fn is_asset(&self) -> bool {
+        self.scale != OF_ISO
     }
 
-    fn packed(code: &str) -> Result<Self, MoneyError> {
-        let fits = (3..=8).contains(&code.len())
-            && code
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-        if !fits {
-            return Err(MoneyError::Currency);
+    /// How many decimal places its unit has: a minor unit is one of the last of them.
+    pub fn scale(&self) -> u8 {
+        match self.scale {
+            OF_ISO => iso::scale(self.code()),
+            scale => scale,
         }
+    }
+
+    /// An amount in minor units as a decimal number of units with all places of the scale: `1000.00`.
+    pub fn decimal(&self, minor_units: i128) -> String {
+        let sign = if minor_units < 0 { "-" } else { "" };
+        let minor_units = minor_units.unsigned_abs();
+        match self.scale() {
+            0 => format!("{sign}{minor_units}"),
+            scale => {
+                let unit = 10_u128.pow(u32::from(scale));
+                let (whole, part) = (minor_units / unit, minor_units % unit);
+                format!("{sign}{whole}.{part:0places$}", places = usize::from(scale))
+            }
+        }
+    }
+
+    fn packed(code: &str, scale: u8) -> Result<Self, MoneyError> {
+        currency_code(code)?;
         let mut bytes = [0; 8];
         bytes[..code.len()].copy_from_slice(code.as_bytes());
-        Ok(Self(bytes))
+        Ok(Self { code: bytes, scale })
+    }
+}
+
+/// Checks that a text could be a currency's code: three to eight capital letters or digits.
+pub fn currency_code(code: &str) -> Result<(), MoneyError> {
+    let mut bytes = code.bytes();
+    let is_code = (3..=8).contains(&code.len())
+        && bytes.all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    if is_code {
+        Ok(())
+    } else {
+        Err(MoneyError::Code)
     }
 }
 
@@ -173,20 +249,24 @@ impl fmt::Display for Currency {
 
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
+        write!(f, "{}", self.recorded())
     }
 }
 
 impl Serialize for Currency {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
+        if self.is_asset() {
+            serializer.collect_str(&self.recorded())
+        } else {
+            serializer.serialize_str(self.code())
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Currency {
     /// Takes any well-formed code: what a record holds was checked when it was made.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text::with_str(deserializer, Self::packed)
+        text::with_str(deserializer, Self::of_record)
     }
 }
 
@@ -210,6 +290,52 @@ mod tests {
         );
         for code in ["usd", "US", "USDX", "ABC", "", "U$D", "\u{e9}\u{e9}"] {
             assert_eq!(Currency::iso(code), Err(MoneyError::Currency), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_an_assets_scale() {
+        let usdc = Currency::asset("USDC", 6).unwrap();
+        for (currency, text) in [(usdc, "USDC:6"), (Currency::iso("KES").unwrap(), "KES")] {
+            assert_eq!(currency.recorded().to_string(), text);
+            assert_eq!(Currency::of_record(text), Ok(currency));
+            let mut bytes = Vec::new();
+            florin_storage::encode(&currency, &mut bytes).unwrap();
+            assert_eq!(
+                florin_storage::decode::<Currency>(&bytes).unwrap(),
+                currency
+            );
+        }
+        assert_eq!(usdc.to_string(), "USDC");
+        for wrong in ["USDC:", "USDC:x", ":6", "usdc:6", ""] {
+            assert!(Currency::of_record(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_with_all_places_of_their_scale() {
+        let iso = |code| Currency::iso(code).unwrap();
+        let asset = |scale| Currency::asset("USDC", scale).unwrap();
+        for (currency, minor_units, text) in [
+            (iso("KES"), 100_000, "1000.00"),
+            (iso("USD"), 1, "0.01"),
+            (iso("USD"), -105, "-1.05"),
+            (iso("USD"), 0, "0.00"),
+            (iso("JPY"), 1_000, "1000"),
+            (iso("JPY"), -7, "-7"),
+            (iso("BHD"), 1_234_567, "1234.567"),
+            (iso("CLF"), 5, "0.0005"),
+            (iso("USD"), i128::from(AMOUNT_MAX), "90071992547409.91"),
+            (asset(0), 12, "12"),
+            (asset(6), 1_500_000, "1.500000"),
+            (asset(18), 1, "0.000000000000000001"),
+            (
+                asset(18),
+                i128::MIN,
+                "-170141183460469231731.687303715884105728",
+            ),
+        ] {
+            assert_eq!(currency.decimal(minor_units), text, "{currency:?}");
         }
     }
 }

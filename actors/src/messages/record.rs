@@ -133,7 +133,8 @@ impl Record {
     /// The balances of an entity right after, if the record moved its money. Of an external
     /// account there are none to show: its total may pass what a caller can read exactly.
     pub fn balances(&self, entity: EntityId) -> Option<Balances> {
-        self.postings.iter().find_map(|posting| {
+        // The last one: a batch may move an entity several times.
+        self.postings.iter().rev().find_map(|posting| {
             let change = self.changes.get(posting.change as usize)?;
             (change.entity == entity).then_some(())?;
             Some(Balances {
@@ -189,7 +190,7 @@ impl Record {
                 Some((_, ItemResult::Refused(rejection))) => {
                     Some((index as u32, item, Some(rejection)))
                 }
-                Some((_, ItemResult::Replayed(..))) => None,
+                Some((_, ItemResult::Replayed(..) | ItemResult::RefusedBefore(_))) => None,
             }
         })
     }

@@ -7,17 +7,28 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Microseconds since 1970-01-01T00:00:00Z.
+/// The first and the last microsecond that RFC 3339 can write: the years 0000 and 9999.
+const MICROS: (i64, i64) = (-62_167_219_200_000_000, 253_402_300_799_999_999);
+
+/// Microseconds since 1970-01-01T00:00:00Z, within the years 0000 … 9999: every one can be written
+/// as RFC 3339 has it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
-#[serde(transparent)]
+#[serde(into = "i64", try_from = "i64")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time this many microseconds after 1970.
+    /// The time this many microseconds after 1970, or the first or last there is.
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        let (first, last) = MICROS;
+        Self(if micros < first {
+            first
+        } else if micros > last {
+            last
+        } else {
+            micros
+        })
     }
 
     /// Microseconds since 1970.
@@ -46,7 +57,7 @@ impl Timestamp {
         } else {
             millis as i64 * 1_000
         };
-        Self(self.0.saturating_add(micros))
+        Self::from_micros(self.0.saturating_add(micros))
     }
 }
 
@@ -62,7 +73,25 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimeError)?;
         let micros = at.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros).map(Self).map_err(|_| TimeError)
+        // With its zone, a year that is written can still lie before 0000 or past 9999.
+        let micros = i64::try_from(micros).map_err(|_| TimeError)?;
+        Self::try_from(micros)
+    }
+}
+
+impl TryFrom<i64> for Timestamp {
+    type Error = TimeError;
+
+    fn try_from(micros: i64) -> Result<Self, TimeError> {
+        let (first, last) = MICROS;
+        let is_time = (first..=last).contains(&micros);
+        is_time.then_some(Self(micros)).ok_or(TimeError)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> Self {
+        time.0
     }
 }
 
@@ -93,5 +122,26 @@ mod tests {
     fn times_are_written_with_microseconds_in_utc() {
         let at = Timestamp::from_micros(1_700_000_000_000_042);
         assert_eq!(at.to_string(), "2023-11-14T22:13:20.000042Z");
+    }
+
+    /// Found by the fuzz targets `query` and `record`: a time past the year 9999 panicked where it
+    /// was written.
+    #[test]
+    fn every_time_that_is_read_can_be_written() {
+        let (first, last) = ("0000-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z");
+        for text in [first, last] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
+        for beyond in ["9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(beyond.parse::<Timestamp>(), Err(TimeError), "{beyond}");
+        }
+        for (micros, text) in [(i64::MIN, first), (i64::MAX, last)] {
+            assert_eq!(Timestamp::from_micros(micros).to_string(), text);
+            let mut bytes = Vec::new();
+            florin_storage::encode(&micros, &mut bytes).unwrap();
+            assert!(florin_storage::decode::<Timestamp>(&bytes).is_err());
+        }
+        let late = Timestamp::from_micros(i64::MAX).plus_millis(u64::MAX);
+        assert_eq!(late.to_string(), last);
     }
 }

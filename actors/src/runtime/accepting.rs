@@ -2,6 +2,7 @@
 //! accepted and not yet executed is known in memory, and after a start from the views and the
 //! journal's tail.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use super::confirmation::Slot;
 use super::envelope::{Envelope, Mode, ReplyTo};
 use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
+use super::permits::{Permit, Permits};
 use super::reply::{Operation, Page};
-use super::seat::Seat;
+use super::seat::{Phase, Seat};
 use super::waiting::Held;
 use crate::entities::{self, Stamp};
 use crate::messages::{
@@ -30,23 +32,34 @@ pub(super) struct Accepted {
     pub(super) operation: OperationId,
     /// What was asked, and when it was accepted.
     pub(super) queued: Queued,
-    /// Repeats of its key that wait for its outcome.
+    /// Repeats of its key that wait for its outcome, and batches with such an item.
     pub(super) waiting: Vec<Held>,
+    /// Given back when it is executed.
+    #[allow(dead_code, reason = "held, not read")]
+    pub(super) place: Option<Permit>,
 }
 
 impl Ledger {
     /// Accepts a command that is to be executed afterwards, or refuses it at once: one about an
-    /// entity that isn't there, or that has another version.
+    /// entity that isn't there, or that has another version. `verdict`: what it came to now, of one
+    /// about a transfer, whose source's version counts.
     pub(super) fn take_on(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
-        envelope: Box<Envelope>,
+        mut envelope: Box<Envelope>,
         stamp: Stamp,
+        verdict: Option<Verdict>,
         claim: Option<u128>,
     ) {
-        if let Err(rejection) = may_be_taken_on(seat, &envelope) {
-            let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
-            verdict.rests_on = seat.present.borrow().last;
+        let refused = match verdict {
+            Some(verdict) => self.told_at_once(verdict),
+            None => may_be_taken_on(seat, &envelope).err().map(|rejection| {
+                let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
+                verdict.rests_on = seat.present.borrow().last;
+                verdict
+            }),
+        };
+        if let Some(verdict) = refused {
             self.conclude(envelope, stamp, verdict, None, claim);
             return;
         }
@@ -70,6 +83,7 @@ impl Ledger {
                 created_at: stamp.time,
             },
             waiting: Vec::new(),
+            place: envelope.place.take(),
         };
         self.conclude(envelope, stamp, verdict, None, claim);
         if self.sequencer.borrow().stamp(stamp.time).sequence == stamp.sequence {
@@ -80,8 +94,24 @@ impl Ledger {
         self.accept(execute);
     }
 
-    /// Executes what was accepted before the node ended, in order.
-    pub fn resume_accepted(self: &Rc<Self>, records: Vec<Record>) {
+    /// A verdict that is told at once; any other one is left to the execution.
+    fn told_at_once(&self, verdict: Verdict) -> Option<Verdict> {
+        for touched in &verdict.touched {
+            self.forget_vacant(&touched.seat);
+        }
+        match &verdict.outcome {
+            Outcome::Refused(rejection)
+                if matches!(rejection.code, Code::NotFound | Code::VersionMismatch) =>
+            {
+                Some(verdict)
+            }
+            _ => None,
+        }
+    }
+
+    /// Executes what was accepted before the node ended, in order. It takes its `places` also when
+    /// there are fewer by now: what was accepted is never refused.
+    pub(super) fn resume_accepted(self: &Rc<Self>, records: Vec<Record>, places: &Arc<Permits>) {
         for record in records {
             let Some(subject) = record.command.routing_entity() else {
                 continue;
@@ -93,6 +123,7 @@ impl Ledger {
                     created_at: record.time,
                 },
                 waiting: Vec::new(),
+                place: Some(places.occupy()),
             };
             self.accepted.borrow_mut().insert(record.sequence, accepted);
             let context = Context {
@@ -141,6 +172,7 @@ impl Ledger {
             original: None,
             item_keys: None,
             read_again: false,
+            place: None,
             reply_to: ReplyTo {
                 slot: Arc::new(Slot::new()),
                 lane: None,
@@ -151,7 +183,39 @@ impl Ledger {
         })
     }
 
-    /// A command can't be executed now, as an entity of it is out of service: it is tried again.
+    /// Whether an execution waits, and its place with it if it does: its entity is out of service,
+    /// or an earlier one of that entity waits still.
+    pub(super) fn waits_in_line(
+        self: &Rc<Self>,
+        seat: &Seat,
+        execution: Execution,
+        envelope: Box<Envelope>,
+    ) -> Option<Box<Envelope>> {
+        let mut line = self.in_line.borrow_mut();
+        let has_earlier = line.get(&seat.entity).is_some_and(|waiting| {
+            let first = waiting.first_key_value();
+            first.is_some_and(|(first, _)| *first < execution.accepted)
+        });
+        if seat.phase() != Phase::Quarantined && !has_earlier {
+            return Some(envelope);
+        }
+        let waiting = line.entry(seat.entity).or_insert_with(|| {
+            let (ledger, entity) = (Rc::clone(self), seat.entity);
+            actix_rt::spawn(async move {
+                tokio::time::sleep(PAUSE).await;
+                let line = ledger.in_line.borrow_mut().remove(&entity);
+                for envelope in line.into_iter().flat_map(BTreeMap::into_values) {
+                    ledger.accept(envelope);
+                }
+            });
+            BTreeMap::new()
+        });
+        waiting.insert(execution.accepted, envelope);
+        None
+    }
+
+    /// A command can't be executed now, as another entity of it is out of service: it is tried again,
+    /// and holds up no other.
     pub(super) fn postpone(self: &Rc<Self>, envelope: Box<Envelope>) {
         let ledger = Rc::clone(self);
         actix_rt::spawn(async move {
@@ -229,8 +293,10 @@ impl Ledger {
     pub(super) fn executed(self: &Rc<Self>, execution: Execution) {
         let accepted = self.accepted.borrow_mut().remove(&execution.accepted);
         for held in accepted.into_iter().flat_map(|accepted| accepted.waiting) {
-            if let Held::Replay(envelope, sequence) = held {
-                self.join(envelope, sequence);
+            match held {
+                Held::Replay(envelope, sequence) => self.join(envelope, sequence),
+                Held::Again(envelope) => self.accept(envelope),
+                Held::Answer(..) | Held::Then(_) => {}
             }
         }
     }

@@ -18,7 +18,8 @@ use super::ledger::Ledger;
 use super::loading::read_record;
 use super::overlay::{Overlay, Verdict};
 use super::reply::Unavailable;
-use super::turn::{Need, Obstacle};
+use super::turn::{Need, Obstacle, Turn};
+use super::waiting::Held;
 use crate::entities::{self, Asked, Stamp, State, Stop};
 use crate::messages::{
     Batch, BatchItem, Caller, Code, Command, EntityId, ItemResult, Metadata, Outcome, Record,
@@ -30,8 +31,17 @@ use crate::messages::{
 pub struct KnownKeys {
     /// How far the segments on disk went that were searched.
     through: u64,
-    /// The record that settled each key that was looked for.
-    found: HashMap<u128, Option<Arc<Record>>, IdHasher>,
+    /// What settled each key that was looked for.
+    found: HashMap<u128, Option<KnownKey>, IdHasher>,
+}
+
+/// What settled a key.
+#[derive(Debug)]
+struct KnownKey {
+    /// The record that did.
+    sequence: u64,
+    /// That record; of a command that was accepted first the one that executed it, if there is one.
+    record: Arc<Record>,
 }
 
 impl Command {
@@ -49,6 +59,15 @@ impl Command {
                     .collect()
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// How many parts it has; `None` for one that has no parts.
+    pub(super) fn items(&self) -> Option<usize> {
+        match self {
+            Self::Transact(transact) => Some(transact.legs.len()),
+            Self::Batch(batch) => Some(batch.items.len()),
+            _ => None,
         }
     }
 }
@@ -160,14 +179,35 @@ impl Ledger {
                 }
             };
             match result {
-                Some(ItemResult::Refused(rejection)) if batch.atomic => {
+                Some(ItemResult::Refused(rejection) | ItemResult::RefusedBefore(rejection))
+                    if batch.atomic =>
+                {
                     return Ok(overlay.refused(Rejection::of_item(index, rejection)));
                 }
                 Some(result) => others.push((index, result)),
                 None => {}
             }
         }
-        Ok(overlay.done_showing(Some(Shown::Batch(others))))
+        let mut verdict = overlay.done_showing(Some(Shown::Batch(others)));
+        // What a key was refused for is kept, also where nothing else was done.
+        verdict.keep = keys.settles;
+        Ok(verdict)
+    }
+
+    /// Lets a batch wait for a command, accepted by record `sequence`, whose key one of its items has.
+    /// It leaves its mailbox, in which that command may stand behind it.
+    pub(super) fn await_execution(
+        self: &Rc<Self>,
+        mut envelope: Box<Envelope>,
+        sequence: u64,
+    ) -> Turn {
+        envelope.item_keys = None;
+        match self.accepted.borrow_mut().get_mut(&sequence) {
+            Some(accepted) => accepted.waiting.push(Held::Again(envelope)),
+            // Executed meanwhile.
+            None => return Turn::Needs(envelope, Need::ItemKeys),
+        }
+        Turn::Ended
     }
 
     /// Decides one transfer on what was decided before, and takes it over on the copies.
@@ -230,18 +270,29 @@ impl Ledger {
                     Some(at) => Some(at),
                     None => search(&segments, hash).map_err(|error| unreadable(&error))?,
                 };
-                let record = match at {
-                    Some(at) => Some(Arc::new(read_record(&reader, at).map_err(|fault| {
-                        tracing::error!(sequence = at, fault, "a record can't be read");
-                        Unavailable::Quarantined
-                    })?)),
+                let known = match at {
+                    Some(sequence) => {
+                        let record = read_record(&reader, sequence).map_err(|fault| {
+                            tracing::error!(sequence, fault, "a record can't be read");
+                            Unavailable::Quarantined
+                        })?;
+                        let record = Arc::new(record);
+                        Some(KnownKey { sequence, record })
+                    }
                     None => None,
                 };
-                found.insert(hash, record);
+                found.insert(hash, known);
             }
             Ok(found)
         });
-        let found = found.await.ok_or(Unavailable::ShuttingDown)??;
+        let mut found: HashMap<_, _, IdHasher> = found.await.ok_or(Unavailable::ShuttingDown)??;
+        for known in found.values_mut().flatten() {
+            if known.record.outcome == Outcome::Accepted
+                && let Some(executed) = self.execution_of(known.record.operation_id).await?
+            {
+                known.record = Arc::new(executed.record);
+            }
+        }
         envelope.item_keys = Some(Box::new(KnownKeys { through, found }));
         Ok(())
     }
@@ -252,6 +303,8 @@ struct ItemKeys<'e> {
     ledger: &'e Ledger,
     envelope: &'e Envelope,
     here: HashMap<&'e str, (Command, ItemResult)>,
+    /// Whether an item settles its key.
+    settles: bool,
 }
 
 impl<'e> ItemKeys<'e> {
@@ -260,6 +313,7 @@ impl<'e> ItemKeys<'e> {
             ledger,
             envelope,
             here: HashMap::new(),
+            settles: false,
         }
     }
 
@@ -270,36 +324,48 @@ impl<'e> ItemKeys<'e> {
         };
         if let Some((first, result)) = self.here.get(key) {
             let same = first == command;
-            return Ok(Some(if same { result.clone() } else { reused() }));
+            return Ok(Some(match result {
+                _ if !same => reused(),
+                ItemResult::Refused(rejection) => ItemResult::RefusedBefore(rejection.clone()),
+                result => result.clone(),
+            }));
         }
         let caller = &self.envelope.context.caller;
         let hash = key_hash(caller, key);
         let known = self.envelope.item_keys.as_deref();
         let read = known.and_then(|known| known.found.get(&hash));
-        let record = match (self.ledger.keys.borrow().find(hash), read) {
+        let first = match (self.ledger.keys.borrow().find(hash), read) {
             (Found::Perhaps(segments), _) if segments.is_empty() => return Ok(None),
-            (Found::At(sequence), Some(Some(record))) if record.sequence == sequence => record,
+            (Found::At(sequence), Some(Some(first))) if first.sequence == sequence => first,
             (Found::Perhaps(segments), Some(found)) => {
                 let searched = Searched {
-                    found: found.as_ref().map(|record| record.sequence),
+                    found: found.as_ref().map(|first| first.sequence),
                     through: known.map_or(0, |known| known.through),
                 };
                 if !searched.holds(&segments) {
                     return Err(Obstacle::Need(Need::ItemKeys));
                 }
                 match found {
-                    Some(record) => record,
+                    Some(first) => first,
                     None => return Ok(None),
                 }
             }
             _ => return Err(Obstacle::Need(Need::ItemKeys)),
         };
+        let record = &*first.record;
+        if record.outcome == Outcome::Accepted && record.command == *command {
+            return Err(Obstacle::Execution(first.sequence));
+        }
         Ok(Some(settled(record, caller, key, command)))
     }
 
     /// Takes what became of an item: a later one with its key is a replay of it.
     fn settle(&mut self, item: &'e BatchItem, command: Command, result: &ItemResult) {
         if let Some(key) = item.key.as_deref() {
+            self.settles |= match result {
+                ItemResult::Refused(rejection) => rejection.code.is_stored(),
+                _ => true,
+            };
             self.here.insert(key, (command, result.clone()));
         }
     }
@@ -317,14 +383,14 @@ fn settled(record: &Record, caller: &Caller, key: &str, command: &Command) -> It
         };
         return match &record.outcome {
             _ if record.command != *command => reused(),
-            Outcome::Refused(rejection) => ItemResult::Refused(rejection.clone()),
+            Outcome::Refused(rejection) => ItemResult::RefusedBefore(rejection.clone()),
             _ => ItemResult::Replayed(record.operation_id.transfer(), status),
         };
     }
     let mut items = record.items();
     match items.find(|(_, item, _)| item.key.as_deref() == Some(key)) {
         Some((_, item, _)) if item.command() != *command => reused(),
-        Some((_, _, Some(rejection))) => ItemResult::Refused(rejection.clone()),
+        Some((_, _, Some(rejection))) => ItemResult::RefusedBefore(rejection.clone()),
         Some((index, item, None)) => {
             let operation = record.operation_id.item(index, item.transfer.from.shard());
             ItemResult::Replayed(operation.transfer(), status(item))

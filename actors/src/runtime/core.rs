@@ -19,7 +19,7 @@ use super::inbox::Inbox;
 use super::index::key_hash;
 use super::ledger::Ledger;
 use super::observer::Observer;
-use super::permits::Permits;
+use super::permits::{Permit, Permits};
 use super::random::Random;
 use super::reply::Unavailable;
 use crate::messages::{Command, CommandKind, Context, OperationId, RequestId, Timestamp};
@@ -77,6 +77,8 @@ pub(super) struct Shared {
     pub(super) number: u64,
     pub(super) mail: Inbox<Mail>,
     pub(super) permits: Arc<Permits>,
+    /// The places of commands accepted and not executed.
+    pub(super) places: Arc<Permits>,
     pub(super) queue: Arc<Queue>,
     pub(super) queue_bytes_max: u64,
     pub(super) lag_records_max: u64,
@@ -121,8 +123,9 @@ impl Core {
         wait: Duration,
     ) -> Result<Confirmation, Unavailable> {
         let shared = &self.0;
-        let permit = self
-            .admit(command.kind())
+        let is_accepted_first = context.asynchronous && !context.dry_run && command.moves_money();
+        let (permit, place) = self
+            .admit(command.kind(), is_accepted_first)
             .inspect_err(|reason| shared.observer.shed(reason.code()))?;
         let now = shared.clock.now();
         let subject = match command.routing_entity() {
@@ -137,7 +140,7 @@ impl Core {
             }
         };
         let operation_id = shared.random.operation_id(now, subject.shard());
-        let mode = if context.asynchronous && !context.dry_run && command.moves_money() {
+        let mode = if is_accepted_first {
             Mode::Accept
         } else {
             Mode::Confirm
@@ -169,6 +172,7 @@ impl Core {
             original: None,
             item_keys: None,
             read_again: false,
+            place,
             reply_to,
         });
         match (here, own) {
@@ -244,9 +248,14 @@ impl Core {
         }
     }
 
-    /// Room for one more command, kept until its answer leaves. What puts the node right again
-    /// passes also when little disk is left, or the views are behind.
-    fn admit(&self, kind: CommandKind) -> Result<super::permits::Permit, Unavailable> {
+    /// Room for one more command, kept until its answer leaves, and where it `is_accepted_first` a
+    /// place until it is executed. What puts the node right again passes also when little disk is
+    /// left, or the views are behind.
+    fn admit(
+        &self,
+        kind: CommandKind,
+        is_accepted_first: bool,
+    ) -> Result<(Permit, Option<Permit>), Unavailable> {
         let shared = &self.0;
         if shared.draining.load(Ordering::Acquire) {
             return Err(Unavailable::ShuttingDown);
@@ -262,7 +271,11 @@ impl Core {
         if shared.queue.backlog_bytes() > shared.queue_bytes_max {
             return Err(Unavailable::Overloaded);
         }
-        shared.permits.take().ok_or(Unavailable::Overloaded)
+        let permit = shared.permits.take().ok_or(Unavailable::Overloaded)?;
+        let place = is_accepted_first
+            .then(|| shared.places.take().ok_or(Unavailable::Overloaded))
+            .transpose()?;
+        Ok((permit, place))
     }
 
     /// Durable records that the views still have to read.

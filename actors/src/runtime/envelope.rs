@@ -35,6 +35,8 @@ pub struct Envelope {
     pub item_keys: Option<Box<KnownKeys>>,
     /// Whether its entity, which could not be read, was read once more for it.
     pub read_again: bool,
+    /// Its place among the commands accepted and not executed, where it is to be one of them.
+    pub place: Option<Permit>,
     /// The way back.
     pub reply_to: ReplyTo,
 }

@@ -30,7 +30,7 @@ use super::seat::{Phase, Seat};
 use super::sequencing::Sequencer;
 use super::supervision::SupervisionOptions;
 use super::waiting::{Held, Waiting};
-use crate::messages::{CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
+use crate::messages::{Assets, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
 use crate::views::Views;
 
 /// How often it is looked whether an index will soon need its next generation.
@@ -61,6 +61,8 @@ pub struct Ledger {
     pub(super) quarantined: RefCell<BTreeMap<EntityId, String>>,
     pub(super) supervision: SupervisionOptions,
     pub(super) passivation: PassivationOptions,
+    /// The assets that may move, beside the currencies of ISO 4217.
+    pub(super) assets: Assets,
     pub(super) intercept: Arc<dyn Intercept>,
     /// The entity whose code was asked last: whose fault a panic is.
     pub(super) asked: Cell<Option<EntityId>>,
@@ -69,6 +71,8 @@ pub struct Ledger {
     pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
     /// Commands accepted and not yet executed, by the record that accepted them.
     pub(super) accepted: RefCell<BTreeMap<u64, Accepted>>,
+    /// Those of them that wait for their entity to come back into service, in their order.
+    pub(super) in_line: RefCell<HashMap<EntityId, BTreeMap<u64, Box<Envelope>>, IdHasher>>,
     /// Who listens for an operation that is under way.
     pub(super) listeners: RefCell<HashMap<OperationId, Vec<oneshot::Sender<()>>, IdHasher>>,
     pub(super) sequencer: RefCell<Sequencer>,
@@ -99,6 +103,8 @@ pub struct Parts {
     pub supervision: SupervisionOptions,
     /// When entities leave memory.
     pub passivation: PassivationOptions,
+    /// The assets that may move, beside the currencies of ISO 4217.
+    pub assets: Assets,
     /// What makes entities fail, in tests.
     pub intercept: Arc<dyn Intercept>,
     /// The index of idempotency keys.
@@ -131,12 +137,14 @@ impl Ledger {
             quarantined: RefCell::new(parts.known.quarantined),
             supervision: parts.supervision,
             passivation: parts.passivation,
+            assets: parts.assets,
             intercept: parts.intercept,
             asked: Cell::new(None),
             keys: RefCell::new(parts.keys),
             operations: RefCell::new(parts.operations),
             queued: RefCell::default(),
             accepted: RefCell::default(),
+            in_line: RefCell::default(),
             listeners: RefCell::default(),
             sequencer: RefCell::new(parts.sequencer),
             chunk_begun: Notify::new(),
@@ -260,6 +268,7 @@ impl Ledger {
                 Some(Held::Replay(envelope, sequence)) => {
                     actix_rt::spawn(Rc::clone(self).replay(envelope, sequence));
                 }
+                Some(Held::Again(envelope)) => self.accept(envelope),
                 Some(Held::Answer(decided, reply_to)) => self.answer(decided, reply_to, &mut lanes),
             }
         }
@@ -278,7 +287,7 @@ impl Ledger {
         for held in held {
             let reply_to = match &held {
                 Held::Answer(_, reply_to) => reply_to,
-                Held::Replay(envelope, _) => &envelope.reply_to,
+                Held::Replay(envelope, _) | Held::Again(envelope) => &envelope.reply_to,
                 Held::Then(_) => continue,
             };
             self.send(Reply::Unavailable(Unavailable::OutcomeUnknown), reply_to);

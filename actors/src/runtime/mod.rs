@@ -58,12 +58,12 @@ pub use self::observer::Observer;
 pub use self::options::{Limits, NodeOptions, StartError, Threads};
 pub use self::passivation::PassivationOptions;
 pub use self::permits::{Permit, Permits};
-pub(crate) use self::recovery::note_quarantine;
 pub use self::reply::{
     Account, ActorView, Decided, Health, Operation, Page, Reply, Totals, TrialBalance, Unavailable,
 };
 pub use self::seat::Present;
 pub use self::supervision::SupervisionOptions;
+pub(crate) use self::supervision::note_quarantine;
 pub use self::tree::{ACTOR_STATES, ActorFilter};
 
 #[cfg(test)]

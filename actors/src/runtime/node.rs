@@ -78,6 +78,7 @@ impl Node {
             clock,
             seed,
             limits,
+            assets,
             observer,
             threads,
             intercept,
@@ -146,6 +147,7 @@ impl Node {
             number: next_number(),
             mail: Inbox::new(),
             permits: Permits::new(limits.in_flight_max),
+            places: Permits::new(limits.accepted_max),
             queue: Arc::clone(&journal.queue),
             queue_bytes_max: limits.queue_bytes_max,
             lag_records_max: limits.lag_records_max,
@@ -180,6 +182,7 @@ impl Node {
             known,
             supervision: limits.supervision,
             passivation: limits.passivation,
+            assets,
             intercept,
             keys,
             operations,
@@ -218,7 +221,7 @@ impl Node {
         node.task(Rc::clone(&ledger).prepare_generations());
         node.task(core.clone().expire_transfers());
         ledger.seat_quarantined();
-        ledger.resume_accepted(accepted);
+        ledger.resume_accepted(accepted, &core.0.places);
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {
             Threads::Real(_) => {

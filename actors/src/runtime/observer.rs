@@ -10,6 +10,9 @@ pub trait Observer: Send + Sync {
     /// A commit made so many records durable.
     fn committed(&self, records: usize, bytes: usize, seconds: f64);
 
+    /// A batch or a transaction of so many parts was decided in one turn, which took so long.
+    fn batched(&self, kind: CommandKind, items: usize, seconds: f64);
+
     /// A command was turned away before it was begun.
     fn shed(&self, reason: &'static str);
 
@@ -21,6 +24,7 @@ pub trait Observer: Send + Sync {
 impl Observer for () {
     fn decided(&self, _: CommandKind, _: &'static str, _: f64) {}
     fn committed(&self, _: usize, _: usize, _: f64) {}
+    fn batched(&self, _: CommandKind, _: usize, _: f64) {}
     fn shed(&self, _: &'static str) {}
     fn restarted(&self, _: &'static str, _: &'static str) {}
 }

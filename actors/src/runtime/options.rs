@@ -10,6 +10,7 @@ use super::intercept::Intercept;
 use super::observer::Observer;
 use super::passivation::PassivationOptions;
 use super::supervision::SupervisionOptions;
+use crate::messages::Assets;
 use crate::views::ProjectorOptions;
 
 /// Why a node doesn't start, or doesn't end well.
@@ -37,6 +38,8 @@ pub enum StartError {
 pub struct Limits {
     /// Commands under way.
     pub in_flight_max: usize,
+    /// Commands accepted and not yet executed.
+    pub accepted_max: usize,
     /// Bytes waiting for the journal.
     pub queue_bytes_max: u64,
     /// Bytes of one record.
@@ -107,6 +110,8 @@ pub struct NodeOptions {
     pub seed: [u8; 32],
     /// The bounds.
     pub limits: Limits,
+    /// The assets that may move, beside the currencies of ISO 4217.
+    pub assets: Assets,
     /// Takes measurements.
     pub observer: Arc<dyn Observer>,
     /// What commits, projects and reads.

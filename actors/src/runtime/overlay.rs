@@ -9,7 +9,8 @@ use super::ledger::Ledger;
 use super::seat::{Phase, Seat};
 use crate::entities::{Lookup, Original, Part, Stamp, State, States, Step};
 use crate::messages::{
-    Balances, Change, Command, EntityId, Event, Outcome, Posting, Rejection, Shown, TransferEnds,
+    Balances, Change, Command, Currency, EntityId, Event, Outcome, Posting, Rejection, Shown,
+    TransferEnds,
 };
 
 /// What was decided, before anything is done.
@@ -120,6 +121,10 @@ impl States for Overlay<'_> {
             Some(original) if transfer == self.envelope.subject => original.clone(),
             _ => Original::Unread,
         }
+    }
+
+    fn trades(&self, currency: Currency) -> bool {
+        self.ledger.assets.trade(currency)
     }
 
     fn fresh(&mut self, entity: EntityId) -> bool {

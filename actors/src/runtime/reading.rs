@@ -17,7 +17,9 @@ use crate::messages::{
     Balances, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp, TransferStatus,
     TransferView, WalletView,
 };
-use crate::views::{AccountFilter, Mark, Period, Standing, as_of, read_movements};
+use crate::views::{
+    AccountFilter, Mark, Period, Standing, TransferFilter, TransferMark, as_of, read_movements,
+};
 
 impl Core {
     /// An account as it is now. `None`: no such account.
@@ -96,6 +98,34 @@ impl Core {
             posted_amount: made.amount.get(),
             made,
         }))
+    }
+
+    /// A page of transfers, the newest first; shows everything that was durable when the call came.
+    /// A page may be short and yet not the last one.
+    ///
+    /// # Errors
+    /// The views or the entity can't be read, or the views didn't get there in time.
+    pub async fn transfers(
+        &self,
+        filter: TransferFilter,
+        after: Option<TransferMark>,
+        limit: usize,
+    ) -> Result<Page<TransferView, TransferMark>, Unavailable> {
+        let head = match filter.walks().filter(|_| after.is_none()) {
+            Some(entity) => self
+                .seated(entity, |seat| {
+                    let present = seat.present.borrow();
+                    let moves = present.state.as_ref()?.money().is_some();
+                    moves.then_some(present.last)
+                })
+                .await?
+                .unwrap_or(0),
+            None => 0,
+        };
+        self.views_reach().await?;
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || views.transfers(&reader, &filter, head, after, limit))
+            .await
     }
 
     /// An account's or wallet's money as it is now, and its currency. `None`: no such entity of
@@ -212,6 +242,8 @@ impl Core {
             return Ok(Some(Operation::Decided(decided)));
         }
         // Accepted first: another record tells what became of it.
+        // A repeat that was told 504 leads to the first one's.
+        let id = decided.record.operation_id;
         let execution = operation_entry(id.execution());
         match self.looked_up(id, execution).await? {
             Some(Operation::Decided(executed)) => Ok(Some(Operation::Decided(executed))),
@@ -347,6 +379,11 @@ impl Core {
         .await
     }
 
+    /// Erasures of personal data that are durable and not yet carried out on the disk.
+    pub fn erasures_pending(&self) -> usize {
+        self.0.reader.withheld_rows()
+    }
+
     /// How the node is.
     pub fn health(&self) -> Health {
         let shared = &self.0;
@@ -430,11 +467,13 @@ impl Ledger {
         entry: u128,
         sender: oneshot::Sender<OperationAt>,
     ) {
-        if let Some(queued) = self.queued.borrow().get(&id) {
+        let found = self.operations.borrow().find(entry);
+        // Its record may be durable while its answer has not left yet.
+        let is_durable = matches!(found, Found::At(at) if at <= self.watermark.durable());
+        if let Some(queued) = self.queued.borrow().get(&id).filter(|_| !is_durable) {
             let _ = sender.send(OperationAt::Queued(id, *queued));
             return;
         }
-        let found = self.operations.borrow().find(entry);
         match found {
             Found::At(sequence) => self.when_durable(sequence, move || {
                 let _ = sender.send(OperationAt::Record(sequence));

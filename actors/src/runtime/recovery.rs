@@ -7,7 +7,8 @@ use florin_storage::{Head, Position, Reader};
 use super::id_hasher::IdHasher;
 use super::index::{Index, key_hash, operation_entry};
 use super::options::StartError;
-use crate::messages::{Command, EntityId, Outcome, Record, Timestamp};
+use super::supervision::note_quarantine;
+use crate::messages::{EntityId, Outcome, Record, Timestamp};
 use crate::record_codec::decode_record;
 use crate::views::Indexes;
 
@@ -32,19 +33,6 @@ pub(crate) fn note_accepted(accepted: &mut BTreeSet<u64>, record: &Record) {
     }
     if let Some(execution) = record.execution {
         accepted.remove(&execution.accepted);
-    }
-}
-
-/// What a record says of who is out of service.
-pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, record: &Record) {
-    match (&record.command, &record.outcome) {
-        (Command::Quarantine(quarantine), Outcome::Done(_)) => {
-            quarantined.insert(quarantine.entity, quarantine.reason.clone());
-        }
-        (Command::Resume(resume), Outcome::Done(_)) => {
-            quarantined.remove(&resume.entity);
-        }
-        _ => {}
     }
 }
 

@@ -4,6 +4,7 @@
 //! resumes it. Each decision is one line of the log, a metric, and, where it must outlive the
 //! process, a record.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,6 +41,19 @@ impl SupervisionOptions {
             .saturating_mul(1 << faults.saturating_sub(1).min(20));
         let most = doubled.min(self.backoff_max);
         most - most.mul_f64(f64::from(jitter) / f64::from(u8::MAX) / 4.0)
+    }
+}
+
+/// What a record says of who is out of service.
+pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, record: &Record) {
+    match (&record.command, &record.outcome) {
+        (Command::Quarantine(quarantine), Outcome::Done(_)) => {
+            quarantined.insert(quarantine.entity, quarantine.reason.clone());
+        }
+        (Command::Resume(resume), Outcome::Done(_)) => {
+            quarantined.remove(&resume.entity);
+        }
+        _ => {}
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Need {
 pub(super) enum Obstacle {
     Need(Need),
     Unavailable(Unavailable),
+    /// An item's key is that of a command, accepted by this record, that is still to be executed.
+    Execution(u64),
 }
 
 impl Ledger {
@@ -120,12 +122,22 @@ impl Ledger {
             }
             claim = Some(hash);
         }
+        if let Mode::Execute(execution) = envelope.mode {
+            match self.waits_in_line(seat, execution, envelope) {
+                Some(back) => envelope = back,
+                None => return Turn::Ended,
+            }
+        }
         if seat.phase() == Phase::Quarantined && !(is_resume && seat.is_readable()) {
             self.out_of_reach(envelope, Unavailable::Quarantined);
             return Turn::Ended;
         }
-        if envelope.mode == Mode::Accept {
-            self.take_on(seat, envelope, stamp, claim);
+        let is_about_transfer = matches!(
+            envelope.command,
+            Command::Post(_) | Command::Void(_) | Command::Reverse(_)
+        );
+        if envelope.mode == Mode::Accept && !is_about_transfer {
+            self.take_on(seat, envelope, stamp, None, claim);
             self.forget_vacant(seat);
             return Turn::Ended;
         }
@@ -137,8 +149,13 @@ impl Ledger {
         }
         let row = envelope.command.seal(|| self.random.salt());
         self.asked.set(None);
+        let (kind, items) = (envelope.command.kind(), envelope.command.items());
+        let began = items.map(|_| self.clock.nanos());
         let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(seat, &envelope, stamp)));
         match verdict {
+            Ok(Ok(verdict)) if envelope.mode == Mode::Accept => {
+                self.take_on(seat, envelope, stamp, Some(verdict), claim);
+            }
             Ok(Ok(verdict)) => self.conclude(envelope, stamp, verdict, row, claim),
             Ok(Err(obstacle)) => {
                 if let Some(row) = &row {
@@ -147,9 +164,16 @@ impl Ledger {
                 match obstacle {
                     Obstacle::Need(need) => return Turn::Needs(envelope, need),
                     Obstacle::Unavailable(unavailable) => self.out_of_reach(envelope, unavailable),
+                    Obstacle::Execution(sequence) => {
+                        return self.await_execution(envelope, sequence);
+                    }
                 }
             }
             Err(panic) => self.conclude_fault(seat, envelope, stamp, &panic, row, claim),
+        }
+        if let (Some(items), Some(began)) = (items, began) {
+            let nanos = self.clock.nanos().saturating_sub(began);
+            self.observer.batched(kind, items, nanos as f64 / 1e9);
         }
         self.forget_vacant(seat);
         Turn::Ended

@@ -13,6 +13,8 @@ pub enum Held {
     Answer(Box<Decided>, ReplyTo),
     /// Answer from the record that settled the key earlier.
     Replay(Box<Envelope>, u64),
+    /// Let a batch take its turn, whose item's key is that of a command still to be executed.
+    Again(Box<Envelope>),
     /// Anything else: a read.
     Then(Box<dyn FnOnce()>),
 }
@@ -22,6 +24,7 @@ impl fmt::Debug for Held {
         f.write_str(match self {
             Self::Answer(..) => "Answer",
             Self::Replay(..) => "Replay",
+            Self::Again(_) => "Again",
             Self::Then(_) => "Then",
         })
     }

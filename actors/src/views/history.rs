@@ -1,9 +1,14 @@
 //! An entity's history: its own chain of records, walked back from its last one.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use florin_storage::Reader;
 
 use super::Views;
-use crate::messages::{Command, EntityId, Kind, Movement, Posting, Record, Timestamp};
+use crate::messages::{
+    Command, EntityId, Event, Kind, Metadata, Movement, Posting, Record, Timestamp, TransferEvent,
+};
 use crate::runtime::{Page, read_record};
 
 /// A time from its beginning to just before its end.
@@ -59,6 +64,7 @@ pub fn read_movements(
 ) -> Result<Page<Movement, Mark>, String> {
     let mut entries = Vec::new();
     let mut next = mark;
+    let mut notes = HashMap::new();
     while next.record > 0 {
         let (record, place) = read_change(reader, entity, next.record)?;
         if record.time < period.from {
@@ -69,7 +75,7 @@ pub fn read_movements(
         } else {
             Vec::new()
         };
-        for movement in moved.into_iter().skip(next.shown as usize) {
+        for mut movement in moved.into_iter().skip(next.shown as usize) {
             // What is left may move nothing, as the record that opens an account: only a movement
             // that is there makes another page.
             if entries.len() == limit {
@@ -77,6 +83,13 @@ pub fn read_movements(
                     entries,
                     next: Some(next),
                 });
+            }
+            if let Command::Post(post) = &record.command {
+                let notes = match notes.entry(post.transfer) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(notes_of(reader, &record, post.transfer)?),
+                };
+                (movement.reference, movement.metadata) = notes.clone();
             }
             entries.push(movement);
             next.shown += 1;
@@ -90,6 +103,29 @@ pub fn read_movements(
         entries,
         next: None,
     })
+}
+
+/// The reference and metadata of the pending transfer that a record posts: those of the record that
+/// made it, found along the transfer's own chain.
+fn notes_of(
+    reader: &Reader,
+    record: &Record,
+    transfer: EntityId,
+) -> Result<(Option<String>, Metadata), String> {
+    let own = record
+        .changes
+        .iter()
+        .find(|change| change.entity == transfer);
+    let mut at = own.map_or(0, |change| change.previous);
+    while at > 0 {
+        let (earlier, place) = read_change(reader, transfer, at)?;
+        let change = &earlier.changes[place];
+        if let Some(Event::Transfer(TransferEvent::Pending(made))) = change.events.first() {
+            return Ok((made.reference.clone(), made.metadata.clone()));
+        }
+        at = change.previous;
+    }
+    Ok((None, Metadata::default()))
 }
 
 /// A record, and which of its changes is the entity's.

@@ -4,7 +4,10 @@
 //! of rows in the order of ids, which is that of creation.
 
 use crate::entities::State;
-use crate::messages::{AccountStatus, EntityId, Timestamp, TransferStatus};
+use crate::messages::{
+    AccountStatus, Command, EntityId, Outcome, Record, Timestamp, Transfer, TransferMade,
+    TransferStatus,
+};
 
 /// Which accounts a list shows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +25,9 @@ const ACCOUNTS_BY_REFERENCE_AND_STATUS: u8 = 3;
 const WALLETS_BY_CUSTOMER: u8 = 4;
 const TRANSFERS_DUE: u8 = 5;
 const ACCEPTED: u8 = 6;
+const TRANSFERS_PENDING: u8 = 7;
+const TRANSFERS_BY_REFERENCE: u8 = 8;
+const HOLDS_BY_TARGET: u8 = 9;
 
 /// The rows of an entity.
 pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
@@ -40,13 +46,120 @@ pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
         }
         Some(State::Wallet(wallet)) => vec![row(by_customer(wallet.customer()), entity)],
         Some(State::Transfer(transfer)) if transfer.status() == TransferStatus::Pending => {
-            match transfer.made().expires_at {
-                Some(at) => vec![row(due(at), entity)],
-                None => Vec::new(),
-            }
+            let made = transfer.made();
+            let mut rows = vec![pending(entity, made)];
+            rows.extend(made.expires_at.map(|at| row(due(at), entity)));
+            rows
         }
         Some(State::Transfer(_) | State::External(_) | State::Numbering(_)) | None => Vec::new(),
     }
+}
+
+/// The rows of the transfers that a record made, which lead to the record. A transfer at once that
+/// carries no reference has none: the chains of its two ends lead to it, and most transfers are such.
+/// A pending one changes its source alone, so its target has a row.
+pub(super) fn of_record(record: &Record) -> Vec<Vec<u8>> {
+    if !matches!(record.outcome, Outcome::Done(_)) {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    let mut add = |transfer: &Transfer, is_pending: bool| {
+        let reference = transfer.reference.as_deref().map(transfers_by_reference);
+        let held = is_pending.then(|| holds_by_target(transfer.to));
+        let prefixes = reference.into_iter().chain(held);
+        rows.extend(prefixes.map(|prefix| of_sequence(prefix, record.sequence)));
+    };
+    match &record.command {
+        Command::Transfer(transfer) => add(transfer, false),
+        Command::Hold(hold) => add(&hold.transfer, true),
+        Command::Batch(_) => {
+            for (_, item, refused) in record.items() {
+                if refused.is_none() {
+                    add(&item.transfer, item.pending.is_some());
+                }
+            }
+        }
+        _ => {}
+    }
+    rows
+}
+
+/// What the rows of records start with that made transfers of that reference, or of one with the same
+/// hash. Short, for they are the only rows that a transfer at once can have.
+pub(super) fn transfers_by_reference(reference: &str) -> Vec<u8> {
+    let mut prefix = vec![TRANSFERS_BY_REFERENCE];
+    prefix.extend_from_slice(&blake3::hash(reference.as_bytes()).as_bytes()[..8]);
+    prefix
+}
+
+/// What the rows of records start with that made pending transfers to that entity.
+pub(super) fn holds_by_target(target: EntityId) -> Vec<u8> {
+    row(vec![HOLDS_BY_TARGET], target)
+}
+
+/// The row of a record in a list of records.
+pub(super) fn of_sequence(mut prefix: Vec<u8>, sequence: u64) -> Vec<u8> {
+    prefix.extend_from_slice(&sequence.to_be_bytes());
+    prefix
+}
+
+/// The record of a row.
+pub(super) fn sequence(row: &[u8]) -> Option<u64> {
+    row.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// What every pending transfer's row is between.
+pub(super) fn all_pending() -> (Vec<u8>, Vec<u8>) {
+    (vec![TRANSFERS_PENDING], vec![TRANSFERS_PENDING + 1])
+}
+
+/// What the row of a pending transfer starts with: in the order of the times when they were made.
+pub(super) fn pending_since(made_at: Timestamp, transfer: EntityId) -> Vec<u8> {
+    let mut prefix = vec![TRANSFERS_PENDING];
+    prefix.extend_from_slice(&in_order(made_at));
+    row(prefix, transfer)
+}
+
+/// Its ends stand in the row, so that those of an entity are found without a look at the others.
+fn pending(transfer: EntityId, made: &TransferMade) -> Vec<u8> {
+    row(
+        row(pending_since(made.made_at, transfer), made.from),
+        made.to,
+    )
+}
+
+/// A pending transfer by its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PendingRow {
+    /// When it was made.
+    pub(super) made_at: Timestamp,
+    /// The transfer.
+    pub(super) transfer: EntityId,
+    /// Where it is taken, and where it is to go.
+    pub(super) ends: [EntityId; 2],
+}
+
+impl PendingRow {
+    /// Reads it; `None`: the row is no pending transfer's.
+    pub(super) fn read(row: &[u8]) -> Option<Self> {
+        let (_, row) = row.split_first()?;
+        let (time, row) = row.split_first_chunk::<8>()?;
+        let (transfer, row) = row.split_first_chunk::<16>()?;
+        let (from, to) = row.split_first_chunk::<16>()?;
+        Some(Self {
+            made_at: Timestamp::from_micros((u64::from_be_bytes(*time) ^ 1 << 63) as i64),
+            transfer: EntityId::from_bytes(*transfer),
+            ends: [
+                EntityId::from_bytes(*from),
+                EntityId::from_bytes(to.try_into().ok()?),
+            ],
+        })
+    }
+}
+
+/// With its sign turned, a time sorts as its bytes do.
+fn in_order(time: Timestamp) -> [u8; 8] {
+    (time.as_micros() as u64 ^ 1 << 63).to_be_bytes()
 }
 
 /// What the rows of a customer's wallets start with.
@@ -56,15 +169,13 @@ pub(super) fn by_customer(customer: EntityId) -> Vec<u8> {
 
 /// The row of a command that was accepted by this record and isn't executed.
 pub(super) fn accepted(sequence: u64) -> Vec<u8> {
-    let mut row = vec![ACCEPTED];
-    row.extend_from_slice(&sequence.to_be_bytes());
-    row
+    of_sequence(vec![ACCEPTED], sequence)
 }
 
 /// What the row of a pending transfer that expires then starts with: in the order of times.
 pub(super) fn due(at: Timestamp) -> Vec<u8> {
     let mut prefix = vec![TRANSFERS_DUE];
-    prefix.extend_from_slice(&(at.as_micros() as u64 ^ 1 << 63).to_be_bytes());
+    prefix.extend_from_slice(&in_order(at));
     prefix
 }
 

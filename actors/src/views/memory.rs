@@ -143,6 +143,8 @@ impl Memory {
         if let Some(execution) = record.execution {
             self.rows.insert(lists::accepted(execution.accepted), false);
         }
+        let listed = lists::of_record(record).into_iter();
+        self.rows.extend(listed.map(|row| (row, true)));
         self.sequence = record.sequence;
         Ok(())
     }
@@ -185,7 +187,7 @@ impl Memory {
             for (currency, totals) in &self.totals {
                 bytes.clear();
                 florin_storage::encode(&(totals.debits, totals.credits), &mut bytes)?;
-                write.put(TOTALS, currency.code().as_bytes(), &bytes)?;
+                write.put(TOTALS, currency.recorded().to_string().as_bytes(), &bytes)?;
             }
             if self.quarantined != self.quarantined_written {
                 for entity in self.quarantined_written.keys() {
@@ -285,7 +287,7 @@ pub(super) fn read_totals(read: &ViewRead) -> Result<BTreeMap<Currency, Totals>,
         let (code, bytes) = row?;
         let code = String::from_utf8_lossy(&code).into_owned();
         let (debits, credits) = florin_storage::decode(&bytes)?;
-        if let Ok(currency) = Currency::declared(&code) {
+        if let Ok(currency) = Currency::of_record(&code) {
             all.insert(currency, Totals { debits, credits });
         }
     }

@@ -18,6 +18,7 @@ mod milestones;
 mod pace;
 mod projector;
 mod queries;
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,6 +37,7 @@ pub use indexes::{IndexMemory, Indexes};
 pub use lists::AccountFilter;
 pub use milestones::Standing;
 pub use projector::{Projector, ProjectorOptions};
+pub use transfers::{TransferFilter, TransferMark};
 
 use crate::messages::EntityId;
 use crate::runtime::Present;
@@ -51,7 +53,7 @@ mod sample;
 /// The file of the entities' view.
 const FILE: &str = "views/entities.redb";
 /// Raised when the rows' form changes: the view is then rebuilt.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 const SNAPSHOTS: &str = "snapshots";
 const ROWS: &str = "rows";
 const TOTALS: &str = "totals";
@@ -59,6 +61,12 @@ const TOTALS: &str = "totals";
 /// are to go.
 const ERASURES: &str = "erasures";
 const QUARANTINED: &str = "quarantined";
+
+/// See [`crate::fuzzing::is_snapshot`].
+#[cfg(fuzzing)]
+pub(crate) fn is_snapshot(bytes: &[u8]) -> bool {
+    memory::decode_snapshot(bytes).is_ok()
+}
 
 /// The views as queries and loads see them.
 #[derive(Debug)]

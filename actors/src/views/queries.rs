@@ -172,14 +172,10 @@ fn between<'m>(
     from: Vec<u8>,
     to: Vec<u8>,
 ) -> Result<impl Iterator<Item = Result<EntityId, ViewError>> + use<'m>, ViewError> {
-    let stored = read
-        .range(ROWS, from.as_slice()..=to.as_slice())?
-        .map(|row| row.map(|(key, _)| key))
-        .filter(|row| !row.as_ref().is_ok_and(|row| memory.rows.contains_key(row)));
-    let added = rows_added(&memory.rows, from, to).map(Ok);
     let merged = Merged {
-        left: stored.peekable(),
-        right: added.peekable(),
+        left: stored(memory, read, &from, &to)?.peekable(),
+        right: rows_added(&memory.rows, from, to).map(Ok).peekable(),
+        is_before: |one, other| one < other,
     };
     Ok(merged.map(|row| {
         let nameless = || florin_storage::Error::Decode("a row without id".to_owned());
@@ -187,11 +183,38 @@ fn between<'m>(
     }))
 }
 
+/// The rows from one to another, both included, from the last one back.
+pub(super) fn rows_back<'m>(
+    memory: &'m Memory,
+    read: &ViewRead,
+    from: Vec<u8>,
+    to: Vec<u8>,
+) -> Result<impl Iterator<Item = Result<Vec<u8>, ViewError>> + use<'m>, ViewError> {
+    let added = rows_added(&memory.rows, from.clone(), to.clone());
+    Ok(Merged {
+        left: stored(memory, read, &from, &to)?.rev().peekable(),
+        right: added.rev().map(Ok).peekable(),
+        is_before: |one, other| one > other,
+    })
+}
+
+/// The rows in the store that nothing was done with since.
+fn stored<'m>(
+    memory: &'m Memory,
+    read: &ViewRead,
+    from: &[u8],
+    to: &[u8],
+) -> Result<impl DoubleEndedIterator<Item = Result<Vec<u8>, ViewError>> + use<'m>, ViewError> {
+    let rows = read.range(ROWS, from..=to)?;
+    let rows = rows.map(|row| row.map(|(key, _)| key));
+    Ok(rows.filter(|row| !row.as_ref().is_ok_and(|row| memory.rows.contains_key(row))))
+}
+
 fn rows_added(
     rows: &BTreeMap<Vec<u8>, bool>,
     from: Vec<u8>,
     to: Vec<u8>,
-) -> impl Iterator<Item = Vec<u8>> {
+) -> impl DoubleEndedIterator<Item = Vec<u8>> {
     rows.range(from..=to)
         .filter(|(_, added)| **added)
         .map(|(row, _)| row.clone())
@@ -201,6 +224,7 @@ fn rows_added(
 struct Merged<L: Iterator, R: Iterator> {
     left: Peekable<L>,
     right: Peekable<R>,
+    is_before: fn(&[u8], &[u8]) -> bool,
 }
 
 impl<L, R> Iterator for Merged<L, R>
@@ -212,7 +236,7 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         match (self.left.peek(), self.right.peek()) {
-            (Some(Ok(left)), Some(Ok(right))) if right < left => self.right.next(),
+            (Some(Ok(left)), Some(Ok(right))) if (self.is_before)(right, left) => self.right.next(),
             (Some(_), _) => self.left.next(),
             (None, _) => self.right.next(),
         }

@@ -9,10 +9,10 @@ pub trait Script: Send {
     /// The next request of this connection, whole, as it goes out; `None` when it has no more.
     fn next(&mut self, slot: usize) -> Option<&[u8]>;
 
-    /// Whether the last request of this connection makes a record when it is answered as expected.
-    fn records(&self, slot: usize) -> bool {
+    /// How many records the last request of this connection makes when it is answered as expected.
+    fn records(&self, slot: usize) -> u64 {
         let _ = slot;
-        true
+        1
     }
 
     /// An answer with the expected status came. Returns what is wrong with it, if anything.

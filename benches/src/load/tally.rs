@@ -35,9 +35,9 @@ pub struct Tally {
     pub answered: u64,
     /// Those of them that came within the measured window.
     pub answered_in_window: u64,
-    /// Answers that each are one record in the journal.
+    /// The records in the journal that the answers stand for.
     pub recorded: u64,
-    /// Requests that may have made a record or not: their outcome is not known here.
+    /// Requests that may have made records or not: their outcome is not known here.
     pub maybe_recorded: u64,
     /// Microseconds from when a request was due to its reply.
     pub latency: Histogram<u64>,
@@ -83,10 +83,10 @@ impl Tally {
         }
     }
 
-    /// An answer with the expected status; `records` when it is a record too.
-    pub fn answer(&mut self, timing: &Timing, records: bool) {
+    /// An answer with the expected status, which stands for so many records.
+    pub fn answer(&mut self, timing: &Timing, records: u64) {
         self.answered += 1;
-        self.recorded += u64::from(records);
+        self.recorded += records;
         if timing.measured {
             self.latency.saturating_record(micros(timing.latency));
             self.service.saturating_record(micros(timing.service));
@@ -217,15 +217,15 @@ mod tests {
     #[test]
     fn threads_add_up_and_only_the_window_is_measured() {
         let mut sum = Tally::new();
-        sum.answer(&timing(100, None), true);
+        sum.answer(&timing(100, None), 1);
         let mut other = Tally::new();
-        other.answer(&timing(300, Some(0)), true);
-        other.answer(&timing(3_600_000_000, Some(1)), false);
+        other.answer(&timing(300, Some(0)), 2);
+        other.answer(&timing(3_600_000_000, Some(1)), 0);
         other.other_status(&timing(40, Some(1)), &refusal(503, b"overloaded"));
         other.transport_error("reset", true);
         sum.add(other);
         assert_eq!((sum.answered, sum.answered_in_window), (3, 2));
-        assert_eq!((sum.recorded, sum.maybe_recorded), (2, 1));
+        assert_eq!((sum.recorded, sum.maybe_recorded), (3, 1));
         assert_eq!(sum.latency.len(), 2);
         assert_eq!(sum.service.min(), 150);
         assert!(sum.latency.max() >= LATENCY_US_MAX);

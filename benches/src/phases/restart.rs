@@ -48,10 +48,12 @@ pub fn run(session: &mut Session<'_>) -> Result<Restart, BenchError> {
     // The load outlives the node by no more than it takes to see that it is gone.
     let load = Load::closed(connections, options.measured() * 2);
     let plan = session.plan(address, pid, &load);
-    let scripts =
-        options
-            .first_scenario()
-            .scripts(address, &session.accounts, options.threads, None);
+    let scripts = options.first_scenario().scripts(
+        address,
+        session.holders(options.first_scenario()),
+        options.threads,
+        None,
+    );
     let tally = thread::scope(|scope| {
         let loading = scope.spawn(|| load::drive(&plan, scripts));
         thread::sleep(options.warmup() + options.measured());
@@ -72,7 +74,7 @@ pub fn run(session: &mut Session<'_>) -> Result<Restart, BenchError> {
         records,
         ready_ms,
         answered: tally.recorded,
-        unknown: tally.maybe_recorded,
+        unknown: tally.maybe_recorded * options.first_scenario().records_max(),
         found: records.saturating_sub(before),
     })
 }

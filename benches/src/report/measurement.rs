@@ -250,7 +250,7 @@ impl Measurement {
                     unknown => format!(" and {unknown} of unknown outcome"),
                 };
                 fault(format!(
-                    "{} requests answered{unknown}, but {} records in the journal",
+                    "{} records answered for{unknown}, but {} in the journal",
                     recorded.answered, recorded.records
                 ));
             }
@@ -308,9 +308,9 @@ pub mod tests {
             measured: second.is_some(),
             second,
         };
-        tally.answer(&took(None), true);
+        tally.answer(&took(None), 1);
         for answer in 0..in_window {
-            tally.answer(&took(Some(usize::from(answer > in_window / 2))), true);
+            tally.answer(&took(Some(usize::from(answer > in_window / 2))), 1);
         }
         let plan = Plan {
             address: "127.0.0.1:1".parse().unwrap(),
@@ -378,7 +378,7 @@ pub mod tests {
         assert_eq!(
             measurement.faults(),
             [
-                "transfer-hot at 64 connections, round 2: 11 requests answered, but 10 records in the journal"
+                "transfer-hot at 64 connections, round 2: 11 records answered for, but 10 in the journal"
             ]
         );
     }

@@ -28,6 +28,10 @@ pub struct Mix {
     pub deposits: u32,
     /// Every request makes many transfers at once instead.
     pub many: Option<Many>,
+    /// Deposits are made by the asynchronous endpoint.
+    pub asynchronous: bool,
+    /// Every transfer is a hold, and the connection's next request its post.
+    pub holds: bool,
 }
 
 /// A request of many transfers.
@@ -54,6 +58,9 @@ pub struct Requests {
     deposit: Template,
     withdraw: Template,
     many: Option<(Template, Many)>,
+    async_deposit: Template,
+    hold: Template,
+    post: Template,
     keys: Keys,
     accounts: Arc<[AccountId]>,
     choice: Choice,
@@ -61,8 +68,30 @@ pub struct Requests {
     deposited: bool,
     rng: SmallRng,
     left: u64,
-    /// Of each connection's last request: whether it only read.
-    only_read: Vec<bool>,
+    /// What each connection did last.
+    last: Vec<Last>,
+}
+
+/// What a connection's last request was.
+#[derive(Debug, Clone, Copy, Default)]
+enum Last {
+    /// One that makes a record.
+    #[default]
+    Change,
+    /// One that only reads.
+    Read,
+    /// One that is accepted by a record and executed by another.
+    Accepted,
+    /// A hold, which is to be posted.
+    Hold,
+    /// A hold that was made: this transfer.
+    Held(AccountId),
+}
+
+/// The part of a hold's answer that is read.
+#[derive(serde::Deserialize)]
+struct Held {
+    transfer_id: String,
 }
 
 impl Requests {
@@ -80,6 +109,9 @@ impl Requests {
             deposit: Template::deposit(address),
             withdraw: Template::withdraw(address),
             many: mix.many.map(|many| (Template::many(address, many), many)),
+            async_deposit: Template::async_deposit(address),
+            hold: Template::hold(address),
+            post: Template::settle(address),
             keys: Keys::new(),
             accounts,
             choice,
@@ -87,15 +119,19 @@ impl Requests {
             deposited: false,
             rng: SmallRng::from_os_rng(),
             left: limit.unwrap_or(u64::MAX),
-            only_read: Vec::new(),
+            last: Vec::new(),
         }
     }
 
-    fn remember(&mut self, slot: usize, only_read: bool) {
-        if self.only_read.len() <= slot {
-            self.only_read.resize(slot + 1, false);
+    fn remember(&mut self, slot: usize, last: Last) {
+        if self.last.len() <= slot {
+            self.last.resize(slot + 1, Last::default());
         }
-        self.only_read[slot] = only_read;
+        self.last[slot] = last;
+    }
+
+    fn last(&self, slot: usize) -> Last {
+        self.last.get(slot).copied().unwrap_or_default()
     }
 }
 
@@ -113,8 +149,11 @@ impl Requests {
 }
 
 impl Script for Requests {
-    fn expected_status(&self, _slot: usize) -> u16 {
-        200
+    fn expected_status(&self, slot: usize) -> u16 {
+        match self.last(slot) {
+            Last::Accepted => 202,
+            _ => 200,
+        }
     }
 
     fn next(&mut self, slot: usize) -> Option<&[u8]> {
@@ -122,8 +161,16 @@ impl Script for Requests {
         if self.many.is_some() {
             return self.next_many();
         }
+        if let Last::Held(transfer) = self.last(slot) {
+            self.remember(slot, Last::Change);
+            return Some(self.post.fill(&mut self.keys, &[&transfer], 0));
+        }
         let Mix {
-            reads, deposits, ..
+            reads,
+            deposits,
+            asynchronous,
+            holds,
+            ..
         } = self.mix;
         let kind = if reads + deposits == 0 {
             100
@@ -131,11 +178,21 @@ impl Script for Requests {
             self.rng.random_range(0..100)
         };
         let amount = self.rng.random_range(AMOUNTS);
-        self.remember(slot, kind < reads);
+        self.remember(
+            slot,
+            match kind {
+                kind if kind < reads => Last::Read,
+                kind if kind < reads + deposits && asynchronous => Last::Accepted,
+                kind if kind >= reads + deposits && holds => Last::Hold,
+                _ => Last::Change,
+            },
+        );
         if kind < reads + deposits {
             let account = &self.accounts[self.choice.one(&mut self.rng)];
             let template = if kind < reads {
                 &mut self.read
+            } else if asynchronous {
+                &mut self.async_deposit
             } else {
                 self.deposited = !self.deposited;
                 if self.deposited {
@@ -148,11 +205,31 @@ impl Script for Requests {
         }
         let (from, to) = self.choice.two(&mut self.rng);
         let ends = [&self.accounts[from], &self.accounts[to]];
-        Some(self.transfer.fill(&mut self.keys, &ends, amount))
+        let template = if holds {
+            &mut self.hold
+        } else {
+            &mut self.transfer
+        };
+        Some(template.fill(&mut self.keys, &ends, amount))
     }
 
-    fn records(&self, slot: usize) -> bool {
-        !self.only_read.get(slot).copied().unwrap_or_default()
+    fn records(&self, slot: usize) -> u64 {
+        match self.last(slot) {
+            Last::Read => 0,
+            Last::Accepted => 2,
+            Last::Change | Last::Hold | Last::Held(_) => 1,
+        }
+    }
+
+    fn answered(&mut self, slot: usize, body: &[u8]) -> Result<(), String> {
+        if let Last::Hold = self.last(slot) {
+            let held: Held = serde_json::from_slice(body)
+                .map_err(|error| format!("POST /transfers: its reply: {error}"))?;
+            let id = AccountId::try_from(held.transfer_id.as_bytes())
+                .map_err(|_| format!("POST /transfers: {:?} is no UUID", held.transfer_id))?;
+            self.remember(slot, Last::Held(id));
+        }
+        Ok(())
     }
 }
 
@@ -175,7 +252,7 @@ mod tests {
     }
 
     /// The requests, whole, each with whether it makes a record.
-    fn sent(mut script: Requests) -> Vec<(String, bool)> {
+    fn sent(mut script: Requests) -> Vec<(String, u64)> {
         let mut sent = Vec::new();
         while let Some(bytes) = script.next(3) {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -193,7 +270,7 @@ mod tests {
                 assert!(head.starts_with("POST /transfers HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n"));
                 assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
                 let (_, key) = head.split_once("Idempotency-Key: ").unwrap();
-                assert!(keys.insert(key.to_owned()) && *records);
+                assert!(keys.insert(key.to_owned()) && *records == 1);
                 serde_json::from_str(body).unwrap()
             })
             .collect();
@@ -242,13 +319,14 @@ mod tests {
         let mix = Mix {
             reads: 15,
             deposits: 5,
-            many: None,
+            ..Mix::default()
         };
         let mut kinds: HashMap<String, u32> = HashMap::new();
         for (text, records) in sent(script(Choice::uniform(5), mix, 10_000)) {
             let first = text.lines().next().unwrap();
             let kind = first.replace(['a', 'b', 'c', 'd', 'e'], "");
-            assert_eq!(records, !first.starts_with("GET /accounts/"), "{first}");
+            let is_read = first.starts_with("GET /accounts/");
+            assert_eq!(records, u64::from(!is_read), "{first}");
             *kinds.entry(kind).or_default() += 1;
         }
         let count = |like: &str| -> u32 {
@@ -258,5 +336,43 @@ mod tests {
         assert!((1_300..1_700).contains(&count("GET")), "{kinds:?}");
         assert!((150..350).contains(&count("posit")), "{kinds:?}");
         assert!(count("posit").abs_diff(count("withrw")) <= 1, "{kinds:?}");
+    }
+
+    #[test]
+    fn an_asynchronous_deposit_is_accepted_and_stands_for_two_records() {
+        let mix = Mix {
+            deposits: 100,
+            asynchronous: true,
+            ..Mix::default()
+        };
+        let mut script = script(Choice::uniform(5), mix, 3);
+        while let Some(bytes) = script.next(1) {
+            let first = String::from_utf8_lossy(bytes).into_owned();
+            assert!(first.contains("/async-deposit HTTP/1.1\r\n"), "{first}");
+            assert_eq!((script.expected_status(1), script.records(1)), (202, 2));
+        }
+    }
+
+    #[test]
+    fn a_hold_that_was_made_is_posted_by_the_connection_that_made_it() {
+        let mix = Mix {
+            holds: true,
+            ..Mix::default()
+        };
+        let mut script = script(Choice::uniform(5), mix, 4);
+        let transfer = "f".repeat(36);
+        let reply = format!(r#"{{"transfer_id":"{transfer}"}}"#);
+        let next = |script: &mut Requests, slot| {
+            String::from_utf8(script.next(slot).unwrap().to_vec()).unwrap()
+        };
+        let hold = next(&mut script, 0);
+        assert!(hold.starts_with("POST /transfers HTTP") && hold.contains(r#""pending":true"#));
+        assert!(script.answered(0, b"{}").is_err());
+        script.answered(0, reply.as_bytes()).unwrap();
+        assert!(next(&mut script, 1).starts_with("POST /transfers HTTP"));
+        let post = next(&mut script, 0);
+        assert!(post.starts_with(&format!("POST /transfers/{transfer}/post HTTP")));
+        script.answered(0, b"{}").unwrap();
+        assert!(next(&mut script, 0).starts_with("POST /transfers HTTP"));
     }
 }

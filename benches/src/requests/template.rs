@@ -39,6 +39,29 @@ impl Template {
         Self::post(address, "/accounts/{ID}/deposit", r#"{"amount":{AMOUNT}}"#)
     }
 
+    /// `POST /accounts/ID/async-deposit`.
+    pub fn async_deposit(address: SocketAddr) -> Self {
+        Self::post(
+            address,
+            "/accounts/{ID}/async-deposit",
+            r#"{"amount":{AMOUNT}}"#,
+        )
+    }
+
+    /// `POST /transfers`, pending.
+    pub fn hold(address: SocketAddr) -> Self {
+        Self::post(
+            address,
+            "/transfers",
+            r#"{"from":"{ID}","to":"{ID}","amount":{AMOUNT},"pending":true}"#,
+        )
+    }
+
+    /// `POST /transfers/ID/post`, all of it.
+    pub fn settle(address: SocketAddr) -> Self {
+        Self::post(address, "/transfers/{ID}/post", "{}")
+    }
+
     /// `POST /accounts/ID/withdraw`.
     pub fn withdraw(address: SocketAddr) -> Self {
         Self::post(address, "/accounts/{ID}/withdraw", r#"{"amount":{AMOUNT}}"#)

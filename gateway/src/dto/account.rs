@@ -29,7 +29,7 @@ pub struct AccountBody {
     #[schema(pattern = "^[A-Z]{2}$", example = "KE")]
     pub country_code: String,
     /// Its one currency, ISO 4217.
-    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: String,
     /// May it move money? A FROZEN account takes credits only, a DELETED one nothing.
     #[schema(value_type = AccountStatus)]

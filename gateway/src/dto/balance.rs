@@ -12,7 +12,7 @@ pub struct BalanceBody {
     #[schema(value_type = String, format = Uuid)]
     id: EntityId,
     /// Its one currency.
-    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     currency: String,
     /// What is posted, in minor units.
     balance: i64,

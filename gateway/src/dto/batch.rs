@@ -76,10 +76,12 @@ impl ItemBody {
     pub fn new(record: &Record, index: u32, dry_run: bool) -> Option<Self> {
         let (item, other) = record.item(index)?;
         Some(match other {
-            Some(ItemResult::Refused(rejection)) => Self::Refused {
-                code: Code::name(rejection.code),
-                detail: rejection.detail.to_string(),
-            },
+            Some(ItemResult::Refused(rejection) | ItemResult::RefusedBefore(rejection)) => {
+                Self::Refused {
+                    code: Code::name(rejection.code),
+                    detail: rejection.detail.to_string(),
+                }
+            }
             Some(ItemResult::Replayed(transfer, status)) => Self::Done {
                 // One that the same batch would have made has no id in a dry run.
                 transfer_id: (!dry_run).then_some(*transfer),

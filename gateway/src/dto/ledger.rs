@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use florin_actors::messages::{
-    Command, EntityId, Kind, Metadata, OperationId, Outcome, Posting, Record,
+    Command, EntityId, Kind, Metadata, OperationId, Outcome, Posting, Record, TransferView,
 };
 use florin_actors::runtime::{Totals, TrialBalance};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub struct PostingBody {
     /// Minor units, negative for a debit.
     amount: i64,
     /// The currency of both.
-    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     currency: String,
     /// The balance right after. Of an `external` account a decimal string: it is a total over
     /// many entities.
@@ -81,8 +81,14 @@ impl BalanceAfter {
 
 impl TransactionBody {
     /// The transaction that an operation made, sealed by `link`; `None` when it moved nothing. A
-    /// batch makes one an item, and none by itself.
-    pub fn of(id: OperationId, record: &Record, link: [u8; 32]) -> Option<Self> {
+    /// batch makes one an item, and none by itself. `posted`: the pending transfer that it posts, whose
+    /// reference and metadata it carries.
+    pub fn of(
+        id: OperationId,
+        record: &Record,
+        link: [u8; 32],
+        posted: Option<TransferView>,
+    ) -> Option<Self> {
         let item = record.item_of(id);
         let is_batch = matches!(record.command, Command::Batch(_));
         if !matches!(record.outcome, Outcome::Done(_)) || is_batch != item.is_some() {
@@ -98,7 +104,13 @@ impl TransactionBody {
                 let transfer = &item.transfer;
                 (transfer.reference.as_deref(), Some(&transfer.metadata))
             }
-            None => record.command.notes(),
+            None => match &posted {
+                Some(transfer) => {
+                    let made = &transfer.made;
+                    (made.reference.as_deref(), Some(&made.metadata))
+                }
+                None => record.command.notes(),
+            },
         };
         Some(Self {
             id,
@@ -165,11 +177,19 @@ impl From<Totals> for TotalsBody {
 impl From<TrialBalance> for TrialBalanceBody {
     fn from(balance: TrialBalance) -> Self {
         let currencies = balance.currencies.into_iter();
+        let mut by_code = BTreeMap::new();
+        for (currency, totals) in currencies {
+            let code = currency.code().to_owned();
+            // An asset that had another scale once is another one, with totals of its own.
+            let name = match by_code.contains_key(&code) {
+                true => currency.recorded().to_string(),
+                false => code,
+            };
+            by_code.insert(name, totals.into());
+        }
         Self {
             as_of_sequence: balance.as_of_sequence,
-            currencies: currencies
-                .map(|(currency, totals)| (currency.code().to_owned(), totals.into()))
-                .collect(),
+            currencies: by_code,
         }
     }
 }

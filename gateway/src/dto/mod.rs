@@ -33,7 +33,7 @@ pub use requests::{
     UpdateWalletRequest,
 };
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
-pub use values::{Id, Key};
+pub use values::{CurrencyCode, Id, Key};
 pub use wallet::WalletBody;
 
 #[cfg(test)]

@@ -483,7 +483,9 @@ fn outcome(record: &Record) -> OutcomeLine<'_> {
 
 fn item_outcome((index, result): &(u32, ItemResult)) -> ItemOutcomeLine<'_> {
     let (rejection, replayed) = match result {
-        ItemResult::Refused(rejection) => (Some(rejection), None),
+        ItemResult::Refused(rejection) | ItemResult::RefusedBefore(rejection) => {
+            (Some(rejection), None)
+        }
         ItemResult::Replayed(transfer, _) => (None, Some(*transfer)),
     };
     ItemOutcomeLine {

@@ -1,7 +1,7 @@
 //! The bodies of commands. Unknown and duplicate fields are refused; every bound is checked while
 //! reading.
 
-use florin_actors::messages::{AccountStatus, Transfer, WalletLimitsChange};
+use florin_actors::messages::{AccountStatus, WalletLimitsChange};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -20,8 +20,9 @@ pub struct OpenAccountRequest {
     /// The holder's country, ISO 3166-1 alpha-2.
     #[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "KE")]
     pub country_code: CountryCode,
-    /// The account's one currency, ISO 4217; the setting `ledger.default_currency` where not given.
-    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    /// The account's one currency, ISO 4217 or an asset of the setting `ledger.assets`; the
+    /// setting `ledger.default_currency` where not given.
+    #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
     /// How far below zero it may go; 0 where not given.
     pub overdraft_limit: Option<OverdraftLimit>,
@@ -85,7 +86,7 @@ pub struct MoneyRequest {
     #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
     pub amount: Amount,
     /// Must be the account's own, where given.
-    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
     /// Your own name for it.
     #[schema(value_type = Option<String>, max_length = 255)]
@@ -112,11 +113,12 @@ pub struct TransferRequest {
     #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
     pub amount: Amount,
     /// Must be both ends' own, where given.
-    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
     /// Only holds the money: it moves once the transfer is posted.
     pub pending: Option<bool>,
-    /// After how many seconds a pending transfer expires; without it never. Only with `pending`.
+    /// After how many seconds a pending transfer expires, only with `pending`. Where not given, the
+    /// setting `ledger.hold_expiry_seconds`, by default never.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 315_360_000)]
     pub expires_in_seconds: Option<Seconds>,
     /// Your own name for it.
@@ -202,8 +204,9 @@ pub struct OpenWalletRequest {
     /// A label; not for personal values.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, example = "Savings")]
     pub name: Option<Name>,
-    /// The wallet's one currency, ISO 4217; the setting `ledger.default_currency` where not given.
-    #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "USD")]
+    /// The wallet's one currency, ISO 4217 or an asset of the setting `ledger.assets`; the
+    /// setting `ledger.default_currency` where not given.
+    #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
     /// How far below zero it may go; 0 where not given.
     pub overdraft_limit: Option<OverdraftLimit>,
@@ -276,19 +279,6 @@ pub struct AliasTransferRequest {
     /// The same as the header `Idempotency-Key`.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
     pub idempotency_key: Option<Key>,
-}
-
-impl From<TransferRequest> for Transfer {
-    fn from(request: TransferRequest) -> Self {
-        Self {
-            from: request.from.0,
-            to: request.to.0,
-            amount: request.amount.0,
-            currency: request.currency.map(|currency| currency.0),
-            reference: request.reference.map(|reference| reference.0),
-            metadata: request.metadata.unwrap_or_default().0,
-        }
-    }
 }
 
 impl From<AliasTransferRequest> for TransferRequest {

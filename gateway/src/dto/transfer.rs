@@ -141,7 +141,7 @@ pub struct TransferBody {
     /// How much of it was moved.
     posted_amount: u64,
     /// The currency of both.
-    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     currency: String,
     /// When it expires; null if it doesn't.
     #[schema(required, value_type = Option<String>, format = DateTime)]

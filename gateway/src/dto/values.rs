@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use florin_actors::messages::{
-    self as core, AMOUNT_MAX, Country, Currency, EntityId, IdError, Overdraft, Timestamp,
+    self as core, AMOUNT_MAX, Country, EntityId, IdError, Overdraft, Timestamp,
 };
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -81,8 +81,9 @@ text_value! {
 }
 
 text_value! {
-    /// A currency of ISO 4217.
-    CurrencyCode(Currency), "a currency of ISO 4217", str::parse
+    /// The code of a currency of ISO 4217 or of an asset; which ones there are the settings tell.
+    CurrencyCode(Box<str>), "the code of a currency of ISO 4217, or of an asset",
+    |text| core::currency_code(text).map(|()| Box::from(text))
 }
 
 text_value! {

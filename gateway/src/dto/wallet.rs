@@ -22,7 +22,7 @@ pub struct WalletBody {
     #[schema(required)]
     pub name: Option<String>,
     /// Its one currency.
-    #[schema(pattern = "^[A-Z]{3}$", example = "USD")]
+    #[schema(pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: String,
     /// May it move money?
     #[schema(value_type = AccountStatus)]

@@ -46,6 +46,8 @@ pub enum Area {
     Money,
     /// Transfers.
     Transfers,
+    /// What ends or undoes a transfer.
+    Endings,
     /// Batches and transactions of many legs.
     Batches,
     /// Wallets themselves.
@@ -178,9 +180,10 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Money,
         Self::Transfers,
+        Self::Endings,
         Self::Batches,
         Self::Wallets,
         Self::Compat,

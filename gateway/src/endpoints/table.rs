@@ -174,6 +174,18 @@ const PENDING_ONLY: Filter = Filter {
     format: "",
     required: true,
 };
+const ENTITY: Filter = Filter {
+    name: "entity",
+    values: &[],
+    format: "uuid",
+    required: false,
+};
+const TRANSFER_STATUS: Filter = Filter {
+    name: "status",
+    values: &["pending", "posted", "voided", "expired", "reversed"],
+    format: "",
+    required: false,
+};
 const CUSTOMER: Filter = Filter {
     name: "customer_id",
     values: &[],
@@ -282,7 +294,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: Method::POST,
         path: "/transfers/{id}/post",
         label: "POST /transfers/{id}/post",
-        area: Area::Transfers,
+        area: Area::Endings,
         name: "postTransfer",
         summary: "Posts a pending transfer, or a part of it",
         purpose: command::<PostRequest>(),
@@ -293,7 +305,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: Method::POST,
         path: "/transfers/{id}/void",
         label: "POST /transfers/{id}/void",
-        area: Area::Transfers,
+        area: Area::Endings,
         name: "voidTransfer",
         summary: "Voids a pending transfer",
         purpose: command::<KeyOnlyRequest>(),
@@ -304,7 +316,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         method: Method::POST,
         path: "/transfers/{id}/reverse",
         label: "POST /transfers/{id}/reverse",
-        area: Area::Transfers,
+        area: Area::Endings,
         name: "reverseTransfer",
         summary: "Makes the opposite of a transfer, once",
         purpose: command::<KeyOnlyRequest>(),
@@ -337,6 +349,19 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: command::<AliasTransferRequest>(),
         answers: &[done::<TransferDoneBody>(), ACCEPTED],
         problems: &[COMMAND, OF_ENTITY, DEBIT, TRANSFER],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/transfers",
+        label: "GET /transfers",
+        area: Area::Transfers,
+        name: "listTransfers",
+        summary: "Lists transfers of an entity, of a reference, or all pending ones, newest first",
+        purpose: Purpose::List {
+            filters: &[ENTITY, TRANSFER_STATUS, REFERENCE],
+        },
+        answers: &[listed::<TransferBody>()],
+        problems: &[LIST, &[InvalidId], UNAVAILABLE],
     },
     Endpoint {
         method: Method::GET,

@@ -45,6 +45,9 @@ pub struct Metrics {
     command_seconds: Arc<Histograms>,
     commit_seconds: Arc<Histograms>,
     commit_records: Arc<Histograms>,
+    batch_seconds: Arc<Histograms>,
+    batch_items: Arc<Histograms>,
+    erasures: Count,
     shed: Arc<Counters>,
     restarts: Arc<Counters>,
     view_lag: Count,
@@ -130,6 +133,9 @@ impl Metrics {
                 vec!["account", OTHER],
                 faults,
             )),
+            batch_seconds: Arc::new(Histograms::new("kind", SECONDS, kinds())),
+            batch_items: Arc::new(Histograms::new("kind", COUNTS, kinds())),
+            erasures: Count::default(),
             view_lag: Count::default(),
             view_lag_seconds: Measure::default(),
             lag: Lag::default(),
@@ -169,6 +175,12 @@ impl Metrics {
         let help = "Records made durable by one commit";
         let commit = shared(&self.commit_records);
         all.register_with_unit("florin_journal_commit", help, records(), commit);
+        let help = "Time of one turn that decides a batch or a transaction";
+        let batch = shared(&self.batch_seconds);
+        all.register_with_unit("florin_batch_turn", help, seconds(), batch);
+        let help = "Transfers of a batch, or legs of a transaction, decided in one turn";
+        let (items, batch) = (Unit::Other("items".to_owned()), shared(&self.batch_items));
+        all.register_with_unit("florin_batch_turn", help, items, batch);
         let help = "Requests and connections turned away before anything was begun";
         all.register("florin_load_shed", help, shared(&self.shed));
         let help = "Actors started anew after a fault";
@@ -180,6 +192,8 @@ impl Metrics {
         let help = "Memory that the index of keys and operations takes";
         let memory = self.index_memory.clone();
         all.register_with_unit("florin_index_memory", help, Unit::Bytes, memory);
+        let help = "Erasures of personal data not yet carried out on the disk";
+        all.register("florin_erasures_pending", help, self.erasures.clone());
         let help = "Durable records that the views still have to read";
         all.register_with_unit("florin_view_lag", help, records(), self.view_lag.clone());
         let help = "Age of the oldest durable record that the views still have to read";
@@ -237,6 +251,7 @@ impl Metrics {
         self.disk_free
             .set(health.disk_free_bytes.unwrap_or_default());
         self.index_memory.set(core.index_memory_bytes());
+        self.erasures.set(core.erasures_pending() as u64);
         if let Ok(keys) = core.idempotency_keys().await {
             self.keys.set(keys);
         }
@@ -278,6 +293,11 @@ impl Observer for Metrics {
     fn committed(&self, records: usize, _bytes: usize, seconds: f64) {
         self.commit_seconds.observe(0, seconds);
         self.commit_records.observe(0, records as f64);
+    }
+
+    fn batched(&self, kind: CommandKind, items: usize, seconds: f64) {
+        self.batch_seconds.observe(kind as usize, seconds);
+        self.batch_items.observe(kind as usize, items as f64);
     }
 
     fn shed(&self, reason: &'static str) {

@@ -94,13 +94,12 @@ async fn open<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {
     let request: OpenAccountRequest = body::read(call, body).await?;
-    let default_currency = call.gateway.limits.default_currency;
+    let limits = &call.gateway.limits;
+    let currency = limits.currency(request.currency.as_ref(), || "currency".to_owned())?;
     let account = OpenAccount {
         holder: Personal::Plain(request.holder_name.0),
         country: request.country_code.0,
-        currency: request
-            .currency
-            .map_or(default_currency, |currency| currency.0),
+        currency: currency.unwrap_or(limits.default_currency),
         overdraft: request
             .overdraft_limit
             .map_or(Overdraft::Limit(0), Overdraft::from),

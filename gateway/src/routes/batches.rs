@@ -12,6 +12,7 @@ use warp::reply::Response;
 use super::transfers;
 use crate::call::Call;
 use crate::dto::{BatchRequest, TransactionRequest, TransferRequest};
+use crate::gateway::Limits;
 use crate::problem::Problem;
 use crate::{body, command};
 
@@ -41,7 +42,10 @@ async fn batch<B: Buf>(
     let bytes_max = call.gateway.limits.batch_bytes_max;
     let request: BatchRequest = body::read_up_to(call, body, bytes_max).await?;
     let items = request.transfers.0.into_iter().enumerate();
-    let items: Result<Vec<BatchItem>, Problem> = items.map(item).collect();
+    let limits = &call.gateway.limits;
+    let items: Result<Vec<BatchItem>, Problem> = items
+        .map(|(index, request)| item(limits, index, request))
+        .collect();
     let batch = Batch {
         atomic: request.atomic,
         items: items?,
@@ -50,15 +54,15 @@ async fn batch<B: Buf>(
     command::run(call, batch, request.idempotency_key).await
 }
 
-fn item((index, request): (usize, TransferRequest)) -> Result<BatchItem, Problem> {
-    let pending = transfers::pending(&request, |field| format!("transfers[{index}].{field}"))?;
+fn item(limits: &Limits, index: usize, request: TransferRequest) -> Result<BatchItem, Problem> {
+    let key = request.idempotency_key.as_ref();
+    let key = key.map(|key| Arc::clone(&key.0));
+    let path = |field: &str| format!("transfers[{index}].{field}");
+    let (transfer, pending) = transfers::asked(limits, request, path)?;
     Ok(BatchItem {
+        transfer,
         pending,
-        key: request
-            .idempotency_key
-            .as_ref()
-            .map(|key| Arc::clone(&key.0)),
-        transfer: request.into(),
+        key,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use florin_actors::messages::Command;
 use florin_actors::runtime::Operation;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -40,7 +41,11 @@ async fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
         return Err(none());
     };
     let link = core.link(decided.record.sequence).await?.ok_or_else(none)?;
-    let transaction = TransactionBody::of(id, &decided.record, link).ok_or_else(none)?;
+    let posted = match &decided.record.command {
+        Command::Post(post) => core.transfer(post.transfer).await?,
+        _ => None,
+    };
+    let transaction = TransactionBody::of(id, &decided.record, link, posted).ok_or_else(none)?;
     Ok(answer::json(StatusCode::OK, &transaction))
 }
 

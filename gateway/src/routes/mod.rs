@@ -6,6 +6,7 @@ mod admin;
 mod batches;
 mod compat;
 mod documents;
+mod endings;
 mod history;
 mod ledger;
 mod money;
@@ -34,6 +35,7 @@ pub fn areas() -> Vec<impl Serve> {
     let area = |area| match area {
         Area::Money => money::routes(),
         Area::Transfers => transfers::routes(),
+        Area::Endings => endings::routes(),
         Area::Batches => batches::routes(),
         Area::Wallets => wallets::routes(),
         Area::Compat => compat::routes(),

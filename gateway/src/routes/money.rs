@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Buf;
-use florin_actors::messages::{Command, Deposit, EntityId, Withdraw};
+use florin_actors::messages::{Command, Currency, Deposit, EntityId, Withdraw};
 use futures_util::Stream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -58,18 +58,23 @@ async fn accept<B: Buf>(
     let to = id.id()?;
     let request: MoneyRequest = body::read(call, body).await?;
     let key = request.idempotency_key.clone();
-    let deposit = Command::Deposit(to_entity(to, request));
+    let deposit = Command::Deposit(to_entity(call, to, request)?);
     command::accept(call, deposit, key, None).await
 }
 
-fn to_entity(to: EntityId, request: MoneyRequest) -> Deposit {
-    Deposit {
+fn to_entity(call: &Call, to: EntityId, request: MoneyRequest) -> Result<Deposit, Problem> {
+    Ok(Deposit {
         to,
         amount: request.amount.0,
-        currency: request.currency.map(|currency| currency.0),
+        currency: currency(call, &request)?,
         reference: request.reference.map(|reference| reference.0),
         metadata: request.metadata.unwrap_or_default().0,
-    }
+    })
+}
+
+fn currency(call: &Call, request: &MoneyRequest) -> Result<Option<Currency>, Problem> {
+    let limits = &call.gateway.limits;
+    limits.currency(request.currency.as_ref(), || "currency".to_owned())
 }
 
 async fn deposit<B: Buf>(
@@ -80,7 +85,7 @@ async fn deposit<B: Buf>(
     let to = id.id()?;
     let request: MoneyRequest = body::read(call, body).await?;
     let key = request.idempotency_key.clone();
-    let deposit = Command::Deposit(to_entity(to, request));
+    let deposit = Command::Deposit(to_entity(call, to, request)?);
     command::run(call, deposit, key).await
 }
 
@@ -94,7 +99,7 @@ async fn withdraw<B: Buf>(
     let withdrawal = Withdraw {
         from,
         amount: request.amount.0,
-        currency: request.currency.map(|currency| currency.0),
+        currency: currency(call, &request)?,
         reference: request.reference.map(|reference| reference.0),
         metadata: request.metadata.unwrap_or_default().0,
     };

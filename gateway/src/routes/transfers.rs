@@ -1,9 +1,10 @@
-//! Transfers: made at once or pending, posted, voided, reversed, and looked up.
+//! Transfers: made at once or pending, looked up and listed.
 
 use std::sync::Arc;
 
 use bytes::Buf;
-use florin_actors::messages::{Command, Hold, Post, Reverse, Transfer, Void};
+use florin_actors::messages::{Command, EntityId, Hold, Transfer, TransferStatus};
+use florin_actors::views::{TransferFilter, TransferMark};
 use futures_util::Stream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -12,7 +13,10 @@ use warp::reply::Response;
 
 use super::EntitySegment;
 use crate::call::Call;
-use crate::dto::{KeyOnlyRequest, PostRequest, TransferBody, TransferRequest};
+use crate::codes::ProblemCode;
+use crate::cursor::Scope;
+use crate::dto::{PageBody, TransferBody, TransferRequest};
+use crate::gateway::Limits;
 use crate::problem::Problem;
 use crate::{answer, body, command};
 
@@ -26,30 +30,6 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = transfer(&call, body).await;
             call.respond(outcome)
         });
-    let post = warp::path!("transfers" / EntitySegment / "post")
-        .and(warp::post())
-        .and(super::call())
-        .and(warp::body::stream())
-        .then(|id, call: Arc<Call>, body| async move {
-            let outcome = post(id, &call, body).await;
-            call.respond(outcome)
-        });
-    let void = warp::path!("transfers" / EntitySegment / "void")
-        .and(warp::post())
-        .and(super::call())
-        .and(warp::body::stream())
-        .then(|id, call: Arc<Call>, body| async move {
-            let outcome = void(id, &call, body).await;
-            call.respond(outcome)
-        });
-    let reverse = warp::path!("transfers" / EntitySegment / "reverse")
-        .and(warp::post())
-        .and(super::call())
-        .and(warp::body::stream())
-        .then(|id, call: Arc<Call>, body| async move {
-            let outcome = reverse(id, &call, body).await;
-            call.respond(outcome)
-        });
     let show = warp::path!("transfers" / EntitySegment)
         .and(warp::get())
         .and(super::call())
@@ -57,16 +37,14 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = show(id, &call).await;
             call.respond(outcome)
         });
-    transfer
-        .or(post)
-        .unify()
-        .or(void)
-        .unify()
-        .or(reverse)
-        .unify()
-        .or(show)
-        .unify()
-        .boxed()
+    let list = warp::path!("transfers")
+        .and(warp::get())
+        .and(super::call())
+        .then(|call: Arc<Call>| async move {
+            let outcome = super::beside(&call, list(Arc::clone(&call))).await;
+            call.respond(outcome)
+        });
+    transfer.or(list).unify().or(show).unify().boxed()
 }
 
 async fn transfer<B: Buf>(
@@ -80,74 +58,43 @@ async fn transfer<B: Buf>(
 /// Makes a transfer, however its request was written.
 pub(super) async fn submit(call: &Call, request: TransferRequest) -> Result<Response, Problem> {
     let key = request.idempotency_key.clone();
-    command::run(call, of_request(request)?, key).await
-}
-
-/// The command of a transfer's request.
-fn of_request(request: TransferRequest) -> Result<Command, Problem> {
-    let pending = pending(&request, str::to_owned)?;
-    let transfer = Transfer::from(request);
-    Ok(match pending {
-        None => Command::Transfer(transfer),
-        Some(expires_in_seconds) => Command::Hold(Box::new(Hold {
+    let limits = &call.gateway.limits;
+    let command = match asked(limits, request, str::to_owned)? {
+        (transfer, None) => Command::Transfer(transfer),
+        (transfer, Some(expires_in_seconds)) => Command::Hold(Box::new(Hold {
             transfer,
             expires_in_seconds,
         })),
-    })
+    };
+    command::run(call, command, key).await
 }
 
-/// Whether a request is for a pending transfer, and after how many seconds that expires; `path` is
-/// the whole path of one of its fields.
-pub(super) fn pending(
-    request: &TransferRequest,
+/// The transfer that a request asks for, and, if that is to be pending, after how many seconds it
+/// expires; `path` gives the whole path of one of its fields.
+pub(super) fn asked(
+    limits: &Limits,
+    request: TransferRequest,
     path: impl Fn(&str) -> String,
-) -> Result<Option<Option<u32>>, Problem> {
+) -> Result<(Transfer, Option<Option<u32>>), Problem> {
     let expires_in_seconds = request.expires_in_seconds.map(|seconds| seconds.0);
-    match (request.pending, expires_in_seconds) {
-        (Some(true), expires_in_seconds) => Ok(Some(expires_in_seconds)),
-        (_, None) => Ok(None),
+    let pending = match (request.pending, expires_in_seconds) {
+        // A default written out or left away is the same request.
+        (Some(true), seconds) => Some(seconds.or(limits.hold_expiry_seconds)),
+        (_, None) => None,
         (_, Some(_)) => {
             let field = path("expires_in_seconds");
-            Err(Problem::malformed(field, "is for pending transfers only"))
+            return Err(Problem::malformed(field, "is for pending transfers only"));
         }
-    }
-}
-
-async fn post<B: Buf>(
-    id: EntitySegment,
-    call: &Call,
-    body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, Problem> {
-    let transfer = id.id()?;
-    let request: PostRequest = body::read(call, body).await?;
-    let post = Post {
-        transfer,
-        amount: request.amount.map(|amount| amount.0),
-        is_final: request.is_final.unwrap_or(true),
     };
-    command::run(call, Command::Post(post), request.idempotency_key).await
-}
-
-async fn void<B: Buf>(
-    id: EntitySegment,
-    call: &Call,
-    body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, Problem> {
-    let transfer = id.id()?;
-    let request: KeyOnlyRequest = body::read(call, body).await?;
-    let void = Command::Void(Void { transfer });
-    command::run(call, void, request.idempotency_key).await
-}
-
-async fn reverse<B: Buf>(
-    id: EntitySegment,
-    call: &Call,
-    body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, Problem> {
-    let transfer = id.id()?;
-    let request: KeyOnlyRequest = body::read(call, body).await?;
-    let reverse = Command::Reverse(Reverse { transfer });
-    command::run(call, reverse, request.idempotency_key).await
+    let transfer = Transfer {
+        from: request.from.0,
+        to: request.to.0,
+        amount: request.amount.0,
+        currency: limits.currency(request.currency.as_ref(), || path("currency"))?,
+        reference: request.reference.map(|reference| reference.0),
+        metadata: request.metadata.unwrap_or_default().0,
+    };
+    Ok((transfer, pending))
 }
 
 async fn show(id: EntitySegment, call: &Call) -> Result<Response, Problem> {
@@ -156,4 +103,39 @@ async fn show(id: EntitySegment, call: &Call) -> Result<Response, Problem> {
     let transfer = call.gateway.core.transfer(id).await?;
     let transfer = transfer.ok_or_else(|| Problem::not_found("no transfer has this id"))?;
     Ok(answer::json(StatusCode::OK, &TransferBody::from(transfer)))
+}
+
+async fn list(call: Arc<Call>) -> Result<Response, Problem> {
+    let query = call.query()?;
+    let limits = &call.gateway.limits;
+    let limit = query.limit(limits.page_default, limits.page_max)?;
+    let status = query.one_of("status", &TransferStatus::ALL, TransferStatus::name)?;
+    let entity = query.get("entity").map(str::parse::<EntityId>).transpose();
+    let entity =
+        entity.map_err(|_| Problem::of_field(ProblemCode::InvalidId, "entity", "is not a UUID"))?;
+    let filter = TransferFilter {
+        entity,
+        status,
+        reference: query.get("reference").map(str::to_owned),
+    };
+    if !filter.is_bounded() {
+        let detail = "is missing: a list of transfers is of an entity, of a reference, or of all \
+                      that are pending";
+        return Err(Problem::malformed("entity", detail));
+    }
+    let entity = filter.entity.map(|entity| entity.to_string());
+    let scope = Scope::list("/transfers")
+        .and(entity.as_deref())
+        .and(query.get("status"))
+        .and(query.get("reference"));
+    let after = query.get("cursor").map(|cursor| scope.place(cursor));
+    let after = after.transpose()?;
+    let after = after.map(|place| TransferMark::from_bytes(&filter, place));
+    let page = call.gateway.core.transfers(filter, after, limit).await?;
+    let next = page.next.map(|next| scope.cursor(next.to_bytes()));
+    let transfers: Vec<TransferBody> = page.entries.into_iter().map(TransferBody::from).collect();
+    Ok(answer::json(
+        StatusCode::OK,
+        &PageBody::new(transfers, next),
+    ))
 }

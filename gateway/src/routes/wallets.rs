@@ -88,14 +88,14 @@ async fn open<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Problem> {
     let request: OpenWalletRequest = body::read(call, body).await?;
-    let default_currency = call.gateway.limits.default_currency;
+    let limits = &call.gateway.limits;
+    let currency = limits.currency(request.currency.as_ref(), || "currency".to_owned())?;
+    let default_currency = limits.default_currency;
     let limits = WalletLimitsChange::from(request.limits.unwrap_or_default());
     let wallet = OpenWallet {
         customer: request.customer_id.0,
         name: request.name.map(|name| name.0.to_string()),
-        currency: request
-            .currency
-            .map_or(default_currency, |currency| currency.0),
+        currency: currency.unwrap_or(default_currency),
         overdraft: request
             .overdraft_limit
             .map_or(Overdraft::Limit(0), Overdraft::from),

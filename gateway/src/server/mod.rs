@@ -5,7 +5,7 @@ mod census;
 mod connection;
 mod descriptors;
 mod lane;
-mod talk;
+pub mod talk;
 mod vigil;
 
 use std::io;

@@ -18,7 +18,7 @@ use crate::websocket::{Message, Talk};
 
 /// The largest frame, and message, that is read. Nothing is expected; what is longer closes the
 /// connection by its head, before a byte of it is kept.
-const INCOMING_BYTES_MAX: usize = 4 << 10;
+pub const INCOMING_BYTES_MAX: usize = 4 << 10;
 /// How much is read at a time; each connection keeps as much.
 const READ_BYTES: usize = 1 << 10;
 /// How much may wait for a client that doesn't read.
@@ -41,13 +41,7 @@ pub async fn run(stream: TcpStream, talk: Talk, gateway: &Gateway, idle: Duratio
     let Some(messages) = talk.take() else {
         return;
     };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WAITING_BYTES_MAX)
-        .max_message_size(Some(INCOMING_BYTES_MAX))
-        .max_frame_size(Some(INCOMING_BYTES_MAX));
-    let mut socket = Socket::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let mut socket = Socket::from_raw_socket(stream, Role::Server, Some(config())).await;
     let alive = (idle / 2).clamp(ALIVE_MIN, ALIVE_MAX);
     let carrying = async {
         if let Some(code) = carry(&mut socket, messages, alive).await {
@@ -64,6 +58,16 @@ pub async fn run(stream: TcpStream, talk: Talk, gateway: &Gateway, idle: Duratio
         let farewell = socket.close(Some(frame(CloseCode::Away)));
         let _ = timeout(LAST_WORD_MAX, farewell).await;
     }
+}
+
+/// The bounds of what is read and written.
+pub fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WAITING_BYTES_MAX)
+        .max_message_size(Some(INCOMING_BYTES_MAX))
+        .max_frame_size(Some(INCOMING_BYTES_MAX))
 }
 
 /// Sends what is to be said; how to close then, `None` when there is nobody to tell.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use florin_actors::messages::{Balances, Command, EntityId, Outcome, WalletLimits};
+use florin_actors::messages::{
+    Balances, BatchItem, Command, Currency, EntityId, Outcome, Transfer, WalletLimits,
+};
 use florin_actors::runtime::Decided;
 
 use super::history::Request;
@@ -23,6 +25,9 @@ pub struct Book {
     pub balances: BTreeMap<EntityId, Balances>,
     /// Requests with a key, answered or not.
     pub keyed: Vec<Request>,
+    /// Items of batches and single transfers with a key.
+    pub items: Vec<BatchItem>,
+    pub currencies: BTreeMap<EntityId, Currency>,
     /// Openings under way or done.
     pub opening: usize,
 }
@@ -37,9 +42,11 @@ impl Book {
             if !self.accounts.contains(&view.id) {
                 self.accounts.push(view.id);
             }
+            self.currencies.insert(view.id, view.currency);
             self.note(view.id, view.balances);
         }
         if let Some(view) = decided.record.wallet() {
+            self.currencies.insert(view.id, view.currency);
             if !self.wallets.contains(&view.id) {
                 self.wallets.push(view.id);
             }
@@ -59,19 +66,33 @@ impl Book {
 
     fn learn_transfer(&mut self, decided: &Decided) {
         let record = &decided.record;
-        if !matches!(record.outcome, Outcome::Done(_)) || !decided.stored {
+        if matches!(record.outcome, Outcome::Refused(_)) || !decided.stored {
+            return;
+        }
+        if let (Command::Batch(batch), Outcome::Done(_)) = (&record.command, &record.outcome) {
+            for (index, item) in (0..).zip(&batch.items) {
+                let source = item.transfer.from;
+                let operation = record.operation_id.item(index, source.shard());
+                self.made(operation.transfer(), source);
+            }
             return;
         }
         let source = match &record.command {
             Command::Transfer(transfer) => transfer.from,
             Command::Hold(hold) => hold.transfer.from,
+            // Nobody can end it; some try.
+            Command::Transact(transact) => transact.legs[0].from,
             Command::Reverse(_) => match record.ends() {
                 Some(ends) => ends.from.0,
                 None => return,
             },
             _ => return,
         };
-        let made = (record.operation_id.transfer(), source);
+        self.made(record.operation_id.transfer(), source);
+    }
+
+    fn made(&mut self, transfer: EntityId, source: EntityId) {
+        let made = (transfer, source);
         if !self.transfers.contains(&made) {
             self.transfers.push(made);
             if self.transfers.len() > TRANSFERS_MAX {
@@ -102,5 +123,20 @@ impl Book {
                 self.keyed.remove(0);
             }
         }
+        let single = |transfer: &Transfer, pending| BatchItem {
+            transfer: transfer.clone(),
+            pending,
+            key: request.key.clone(),
+        };
+        let items = match &request.command {
+            Command::Batch(batch) => batch.items.clone(),
+            Command::Transfer(transfer) => vec![single(transfer, None)],
+            Command::Hold(hold) => vec![single(&hold.transfer, Some(hold.expires_in_seconds))],
+            _ => Vec::new(),
+        };
+        self.items
+            .extend(items.into_iter().filter(|item| item.key.is_some()));
+        let beyond = self.items.len().saturating_sub(KEYED_MAX);
+        self.items.drain(..beyond);
     }
 }

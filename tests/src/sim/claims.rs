@@ -70,7 +70,8 @@ impl Judge {
                 fault = "its key was settled".to_owned();
                 continue;
             }
-            let verdict = self.states[sequence as usize].decide(request, place);
+            let before = self.before(sequence);
+            let verdict = self.states[sequence as usize].decide(request, place, before);
             let fits = check_record(record, &verdict).and_then(|()| {
                 if !request.dry_run && is_stored(&verdict, request.key.is_some()) {
                     return Err("it should have been stored under its key".to_owned());
@@ -88,7 +89,12 @@ impl Judge {
     /// The record that settled the request's key, and whether it was the same request, as far as
     /// can be told as long as no name was erased.
     pub(super) fn first_of(&self, request: &Request, history: &History) -> Option<(u64, bool)> {
-        let sequence = self.key_of(&request.scope()?)?;
+        let scope = request.scope()?;
+        let sequence = self.key_of(&scope)?;
+        if self.record(sequence).key.as_deref() != Some(&*scope.1) {
+            // It was the key of a batch's item.
+            return Some((sequence, false));
+        }
         let first = history.find(self.record(sequence).operation_id)?;
         let ledger = self.now();
         let first = normal(&history.asked[first].request.command, ledger);
@@ -106,8 +112,13 @@ impl Judge {
 /// nothing and the refusals that the contract stores.
 pub fn is_stored(verdict: &Verdict, has_key: bool) -> bool {
     match verdict {
-        Verdict::Done(effect) => has_key || !effect.touched.is_empty(),
+        Verdict::Done(effect) => {
+            has_key || !effect.touched.is_empty() || !effect.settles.is_empty()
+        }
         Verdict::Refused(code) => has_key && *code != Code::NotFound,
+        Verdict::Rejected { .. } => has_key,
+        Verdict::Accepted => true,
+        Verdict::Open => false,
     }
 }
 
@@ -142,6 +153,14 @@ pub(super) fn is_asked(record: &Record, asked: &Asked, ledger: &Ledger) -> Resul
 /// A command with the currency left away that is the routing entity's own.
 pub fn normal(command: &Command, ledger: &Ledger) -> Command {
     let mut command = command.clone();
+    if let Command::Batch(batch) = &mut command {
+        for item in &mut batch.items {
+            let own = ledger.money(item.transfer.from);
+            if item.transfer.currency == own.map(|money| money.currency) {
+                item.transfer.currency = None;
+            }
+        }
+    }
     let own = command
         .routing_entity()
         .and_then(|id| ledger.money(id))

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use florin_actors::messages::{Code, Context, Outcome, RequestId};
-use florin_actors::runtime::{Clock, Confirmation, Core, Decided, Reply, SLACK, Unavailable};
+use florin_actors::messages::{Code, Command, Context, Outcome, RequestId};
+use florin_actors::runtime::{
+    Clock, Confirmation, Core, Decided, Operation, Reply, SLACK, Unavailable,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -90,10 +92,10 @@ impl Client {
             request_id: RequestId::given(&format!("request-{number}")).unwrap(),
             correlation_id: None,
             trace: None,
-            kind: None,
+            kind: request.kind,
             if_match: request.if_match,
             dry_run: request.dry_run,
-            asynchronous: false,
+            asynchronous: request.asynchronous,
         };
         let after = World::durable(&self.core);
         let sent_at = self.core.now();
@@ -173,7 +175,30 @@ impl Client {
                 Death::Torn
             });
         }
+        if let Some(decided) = decided.as_ref().filter(|_| !is_finale)
+            && decided.record.outcome == Outcome::Accepted
+            && self.rng.random_bool(0.3)
+        {
+            self.follow(asked).await;
+        }
         decided
+    }
+
+    /// Follows an operation that was accepted until it is told to be settled: then it is.
+    async fn follow(&mut self, asked: usize) {
+        let world = Rc::clone(&self.world);
+        let operation = world.history.borrow().asked[asked].operation;
+        let core = self.core.clone();
+        let settled = tokio::select! {
+            biased;
+            () = world.death(self.life) => false,
+            () = core.settled(operation) => true,
+            () = tokio::time::sleep(WAIT) => false,
+        };
+        let found = operations::look_up::read(self, asked).await;
+        if settled && let Some(Some(Operation::Pending { .. })) = found {
+            world.violated(format!("#{asked} is told to be settled and is pending"));
+        }
     }
 
     /// Takes a reply: says what became of the request.
@@ -199,7 +224,7 @@ impl Client {
                     world.violated(format!("#{asked} is given up after {took:?} of {wait:?}"));
                 }
                 let healthy = !world.settings.slow && !self.is_disk_faulty();
-                if wait >= WAIT && healthy {
+                if wait >= WAIT && healthy && !self.may_wait(asked) {
                     world.violated(format!("#{asked} is not answered within {wait:?}"));
                 }
                 (Fate::TimedOut, None)
@@ -256,6 +281,18 @@ impl Client {
             let until = health.journal_durable + health.journal_backlog;
             world.history.borrow_mut().asked[asked].begun_until = Some(until);
         });
+    }
+
+    /// Whether what this rests on may be a command that was accepted and waits for an entity that is
+    /// out of service.
+    fn may_wait(&self, asked: usize) -> bool {
+        let history = self.world.history.borrow();
+        let request = &history.asked[asked].request;
+        let has_keys = match &request.command {
+            Command::Batch(batch) => batch.items.iter().any(|item| item.key.is_some()),
+            _ => false,
+        };
+        self.world.settings.panics > 0 && (has_keys || request.key.is_some())
     }
 
     fn is_disk_faulty(&self) -> bool {
@@ -339,6 +376,7 @@ fn summary(decided: Option<&Decided>) -> String {
         .collect();
     let outcome = match &decided.record.outcome {
         Outcome::Refused(rejection) => rejection.to_string(),
+        Outcome::Accepted => "accepted".to_owned(),
         _ => "done".to_owned(),
     };
     format!("by record {} {flags:?}: {outcome}", decided.record.sequence)

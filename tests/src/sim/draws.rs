@@ -49,6 +49,42 @@ impl Client {
         }
     }
 
+    /// Two to four accounts and wallets.
+    pub fn ends(&mut self) -> Vec<EntityId> {
+        let count = self.rng.random_range(2..5);
+        (0..count).map(|_| self.purse()).collect()
+    }
+
+    /// Two of these ends, mostly of one currency; now and then anything else.
+    pub fn pair(&mut self, ends: &[EntityId]) -> (EntityId, EntityId) {
+        if self.rng.random_range(0..12) == 0 {
+            return (self.purse(), self.purse());
+        }
+        let from = ends[self.rng.random_range(0..ends.len())];
+        let others: Vec<EntityId> = {
+            let book = self.world.book.borrow();
+            let currency = book.currencies.get(&from);
+            let mut known: Vec<_> = book.currencies.iter().collect();
+            known.retain(|(id, own)| Some(*own) == currency && **id != from);
+            let fitting = known.into_iter().map(|(id, _)| *id);
+            let (near, far): (Vec<_>, Vec<_>) = fitting.partition(|id| ends.contains(id));
+            if near.is_empty() { far } else { near }
+        };
+        let to = match others.len() {
+            0 => self.purse(),
+            count => others[self.rng.random_range(0..count)],
+        };
+        (from, to)
+    }
+
+    /// An amount that is mostly there.
+    pub fn small_amount(&mut self, from: EntityId, to: EntityId) -> Amount {
+        if self.rng.random_range(0..5) == 0 {
+            return self.amount(Some(from), Some(to));
+        }
+        Amount::new(self.rng.random_range(1..40)).unwrap()
+    }
+
     /// A transfer: mostly one that was made, the younger the likelier.
     pub fn transfer(&mut self) -> EntityId {
         let known = self.world.book.borrow().transfers.clone();
@@ -199,6 +235,16 @@ impl Client {
             (Some(version), 3) => Some(version.saturating_sub(1)),
             _ => None,
         };
+        let is_whole = matches!(command, Command::Transact(_) | Command::Batch(_));
+        let if_match = if_match.filter(|_| !is_whole);
+        let kind = match &command {
+            Command::Deposit(_) | Command::Withdraw(_) if self.rng.random_bool(0.3) => {
+                let id = command.routing_entity();
+                id.map(|id| self.kind_of(id))
+            }
+            _ => None,
+        };
+        let asynchronous = command.moves_money() && self.rng.random_range(0..8) == 0;
         let key = self.rng.random_bool(0.35).then(|| {
             let number: u32 = self.rng.random_range(0..10_000);
             format!("key-{number}").into()
@@ -214,6 +260,8 @@ impl Client {
             key,
             if_match,
             dry_run: self.rng.random_bool(0.08),
+            kind,
+            asynchronous,
             wait,
         }
     }

@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 use super::client::{Client, WAIT};
 use super::history::{Fate, Request};
 use super::operations::{
-    account, accounts, look_up, movements, transfer_of, trial_balance, wallet, wallets,
+    account, accounts, look_up, movements, resume, transfer_of, trial_balance, wallet, wallets,
 };
 use super::world::{Death, World};
 
@@ -50,6 +50,7 @@ pub async fn finish(world: &Rc<World>) {
     settled(world).await;
     repeated(world).await;
     expired(world).await;
+    executed(world).await;
     shown(world).await;
     world.judge_now();
     erased(world).await;
@@ -116,6 +117,7 @@ async fn promised(world: &Rc<World>) {
     for asked in timed_out {
         match look_up::read(&mut client, asked).await {
             Some(Some(Operation::Decided(_))) | None => {}
+            Some(Some(Operation::Pending { .. })) if waits(world, asked) => {}
             Some(found) => world.violated(format!(
                 "#{asked} was told 504 and its operation tells {found:?}"
             )),
@@ -146,6 +148,7 @@ async fn settled(world: &Rc<World>) {
         }
         match found {
             Some(Some(Operation::Decided(_))) if recorded => {}
+            Some(Some(Operation::Pending { .. })) if waits(world, asked) => {}
             // A repeat has no record of its own.
             Some(None) if !recorded => {}
             None if world.violation().is_some() => return,
@@ -177,7 +180,11 @@ async fn repeated(world: &Rc<World>) {
         // Whether it is the same request can't be told any more once its name was erased.
         let erased = world.judge.borrow().is_erased(sequence, u64::MAX);
         if let Some(decided) = client.ask(request.clone()).await {
-            let replayed = decided.replayed && decided.record.sequence == sequence;
+            let settles = {
+                let judge = world.judge.borrow();
+                [Some(sequence), judge.executed_by(sequence)]
+            };
+            let replayed = decided.replayed && settles.contains(&Some(decided.record.sequence));
             if replayed == erased {
                 let what = format!("the key of record {sequence} (erased: {erased})");
                 world.violated(format!("{what} is replayed: {replayed}"));
@@ -198,6 +205,44 @@ async fn repeated(world: &Rc<World>) {
         if world.violation().is_some() {
             return;
         }
+    }
+}
+
+/// Whether a command was accepted and is still to be executed.
+fn waits(world: &World, asked: usize) -> bool {
+    let judge = world.judge.borrow();
+    judge.accepted().values().any(|number| *number == asked)
+}
+
+/// Everything that was accepted is executed, at the latest once every entity is in service again.
+async fn executed(world: &Rc<World>) {
+    let Some(mut client) = client(world) else {
+        return;
+    };
+    let mut waited = Duration::ZERO;
+    loop {
+        world.judge_now();
+        let left: Vec<_> = {
+            let judge = world.judge.borrow();
+            judge.accepted().keys().copied().collect()
+        };
+        if world.violation().is_some() {
+            return;
+        }
+        let pending = client.core.pending(None, 100).await.unwrap();
+        if left.is_empty() && pending.entries.is_empty() {
+            return;
+        }
+        if waited > QUIET_MAX {
+            let pending = pending.entries;
+            world.violated(format!(
+                "records {left:?} were accepted and are not executed; pending are {pending:?}"
+            ));
+            return;
+        }
+        resume::run_all(&mut client).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        waited += Duration::from_secs(1);
     }
 }
 

@@ -9,7 +9,7 @@ use florin_actors::messages::{
     Timestamp, TransferView, WalletView,
 };
 use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance, Unavailable};
-use florin_actors::views::{AccountFilter, Standing};
+use florin_actors::views::{AccountFilter, Mark, Standing};
 
 /// A command as a client sends it.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub struct Request {
     pub key: Option<Arc<str>>,
     pub if_match: Option<u64>,
     pub dry_run: bool,
+    /// The kind that its entity must have, where the path names one.
+    pub kind: Option<Kind>,
+    /// Answered once it is durable, executed afterwards.
+    pub asynchronous: bool,
     pub wait: Duration,
 }
 
@@ -31,6 +35,21 @@ impl Request {
                 Personal::Sealed(_) => None,
             },
             _ => None,
+        }
+    }
+
+    /// Whether it is accepted first and executed afterwards.
+    pub fn is_accepted_first(&self) -> bool {
+        self.asynchronous && !self.dry_run && self.command.moves_money()
+    }
+
+    /// The request as it is executed after it was accepted: what was asked at once is no longer.
+    pub fn execution(&self) -> Self {
+        Self {
+            asynchronous: false,
+            if_match: None,
+            kind: None,
+            ..self.clone()
         }
     }
 
@@ -132,9 +151,9 @@ pub enum Seen {
     Movements {
         id: EntityId,
         kind: Kind,
-        before: Option<u64>,
+        before: Option<Mark>,
         limit: usize,
-        page: Option<Page<Movement, u64>>,
+        page: Option<Page<Movement, Mark>>,
     },
     Operation {
         asked: usize,
@@ -150,6 +169,8 @@ pub enum Seen {
 pub struct History {
     pub asked: Vec<Asked>,
     operations: BTreeMap<OperationId, usize>,
+    /// Whether the disk may fail, which takes entities out of service.
+    pub disk_faults: bool,
 }
 
 impl History {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
     AccountEvent, AccountStatus, Amount, Currency, EntityId, Event, ExternalEvent, MoneyEvent,
-    NumberingEvent, OperationId, Outcome, Overdraft, Record, Timestamp, WalletEvent, WalletLimits,
+    NumberingEvent, OperationId, Outcome, Overdraft, Posting, Record, Timestamp, WalletEvent,
+    WalletLimits,
 };
 
 use super::holds::Holds;
@@ -40,6 +41,8 @@ pub struct Walk {
     lines: BTreeMap<EntityId, Line>,
     keys: BTreeSet<(String, String)>,
     operations: BTreeSet<OperationId>,
+    /// Records that accepted a command that is still to be executed.
+    accepted: BTreeMap<u64, OperationId>,
     numbers: BTreeSet<u64>,
     holds: Holds,
 }
@@ -61,10 +64,30 @@ impl Walk {
             )
         })?;
         ensure(record.time >= self.time, || "time goes back".to_owned())?;
-        ensure(self.operations.insert(record.operation_id), || {
-            format!("operation {} has two records", record.operation_id)
-        })?;
-        if let Some(key) = &record.key {
+        match record.execution {
+            None => ensure(self.operations.insert(record.operation_id), || {
+                format!("operation {} has two records", record.operation_id)
+            })?,
+            Some(execution) => {
+                let accepted = self.accepted.remove(&execution.accepted);
+                ensure(accepted == Some(record.operation_id), || {
+                    format!("{} is executed and was not accepted", record.operation_id)
+                })?;
+            }
+        }
+        if record.outcome == Outcome::Accepted {
+            self.accepted.insert(record.sequence, record.operation_id);
+            ensure(
+                record.changes.is_empty() && record.postings.is_empty(),
+                || "an acceptance changes something".to_owned(),
+            )?;
+        }
+        for (index, item, refused) in record.items() {
+            let operation = record.operation_id.item(index, item.transfer.from.shard());
+            let is_new = refused.is_some() || self.operations.insert(operation);
+            ensure(is_new, || format!("operation {operation} has two records"))?;
+        }
+        for key in record.keys() {
             let scope = (record.caller.name().to_owned(), key.to_string());
             ensure(self.keys.insert(scope), || {
                 format!("key {key} is settled twice")
@@ -79,11 +102,13 @@ impl Walk {
         self.sequence = record.sequence;
         self.time = record.time;
         let mut moved: BTreeMap<EntityId, i128> = BTreeMap::new();
-        for change in &record.changes {
+        for (place, change) in record.changes.iter().enumerate() {
             let line = self.lines.entry(change.entity).or_default();
             let raised = u64::from(change.raised);
+            let own = |posting: &&Posting| posting.change as usize == place;
+            let postings = record.postings.iter().filter(own).count().max(1) as u64;
             ensure(
-                raised == 1 && change.version == line.version + raised,
+                raised == postings && change.version == line.version + raised,
                 || {
                     format!(
                         "{} goes from version {} by {raised} to {}",
@@ -126,42 +151,50 @@ impl Walk {
         self.postings(record, moved)
     }
 
-    /// Postings sum to zero per currency and are what the events moved.
+    /// Postings sum to zero per currency, item by item, and are what the events moved.
     fn postings(
         &mut self,
         record: &Record,
         mut moved: BTreeMap<EntityId, i128>,
     ) -> Result<(), String> {
-        let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+        let mut sums: BTreeMap<(u32, Currency), i128> = BTreeMap::new();
+        let mut last: BTreeMap<EntityId, &Posting> = BTreeMap::new();
         for posting in &record.postings {
             let change = record
                 .changes
                 .get(posting.change as usize)
                 .ok_or("a posting without change")?;
             let line = self.lines.entry(change.entity).or_default();
-            line.posted += i128::from(posting.amount);
-            *sums.entry(posting.currency).or_default() += i128::from(posting.amount);
-            ensure(
-                line.posted == line.balance
-                    && line.balance == posting.balance
-                    && line.held == i128::from(posting.held),
-                || {
-                    format!(
-                        "{}: postings sum to {}, events to {}, the posting says {}",
-                        change.entity, line.posted, line.balance, posting.balance
-                    )
-                },
-            )?;
+            let amount = i128::from(posting.amount);
+            line.posted += amount;
+            *sums.entry((posting.item, posting.currency)).or_default() += amount;
+            ensure(line.posted == posting.balance, || {
+                format!(
+                    "{}: postings sum to {}, the posting says {}",
+                    change.entity, line.posted, posting.balance
+                )
+            })?;
             ensure(line.currency == Some(posting.currency), || {
                 format!("{} is posted in another currency", change.entity)
             })?;
-            let event_amount = moved.insert(change.entity, 0);
-            ensure(event_amount == Some(i128::from(posting.amount)), || {
-                format!(
-                    "{}: its events move {event_amount:?}, not the posting's amount",
-                    change.entity
-                )
-            })?;
+            *moved.entry(change.entity).or_default() -= amount;
+            let before = last.insert(change.entity, posting);
+            ensure(
+                before.is_none_or(|before| before.item < posting.item),
+                || format!("{} is posted twice by one item", change.entity),
+            )?;
+        }
+        for (entity, posting) in last {
+            let line = &self.lines[&entity];
+            ensure(
+                line.posted == line.balance && line.held == i128::from(posting.held),
+                || {
+                    format!(
+                        "{entity}: postings sum to {}, events to {}, it holds {}, they say {}",
+                        line.posted, line.balance, line.held, posting.held
+                    )
+                },
+            )?;
         }
         ensure(moved.values().all(|amount| *amount == 0), || {
             "money moves without a posting".to_owned()

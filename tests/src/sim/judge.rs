@@ -2,15 +2,18 @@
 //! everything that was shown against it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use florin_actors::messages::{Code, Command, EntityId, Movement, Outcome, PersonalRow, Record};
+use florin_actors::messages::{
+    Code, Command, EntityId, Movement, Outcome, PersonalRow, Record, TransferStatus,
+};
 use florin_actors::{decode_personal, decode_record, encode_record};
 use florin_storage::{Reader, verify_chain};
 
-use super::claims::{is_asked, is_stored};
+use super::claims::{is_asked, is_stored, normal};
 use super::history::{History, Observation, Request};
 use super::invariants::Walk;
-use super::model::{Ledger, Verdict};
+use super::model::{Became, Before, Ledger, Scope, Settled, Verdict};
 use super::names::sealed_name;
 use super::verdict::{check_record, place_of};
 
@@ -21,8 +24,12 @@ pub struct Judge {
     pub(super) states: Vec<Ledger>,
     pub(super) records: Vec<Record>,
     bytes: Vec<Vec<u8>>,
-    /// Which record settled a key.
-    pub(super) keys: BTreeMap<(String, String), u64>,
+    /// The keys that are settled, those of batches' items among them.
+    keys: BTreeMap<Scope, Settled>,
+    /// Records that accepted a command that is still to be executed, and whose.
+    accepted: BTreeMap<u64, usize>,
+    /// Records that accepted a command, and the ones that executed it.
+    executed: BTreeMap<u64, u64>,
     /// Which record settled a request.
     pub(super) settled: BTreeMap<usize, u64>,
     /// Records that opened an account, and the one that erased the name beside it.
@@ -48,6 +55,8 @@ impl Judge {
             records: Vec::new(),
             bytes: Vec::new(),
             keys: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            executed: BTreeMap::new(),
             settled: BTreeMap::new(),
             erasures: BTreeMap::new(),
             nameless: BTreeSet::new(),
@@ -72,14 +81,30 @@ impl Judge {
 
     /// The record that settled a request, if one did.
     pub fn record_of(&self, asked: usize) -> Option<&Record> {
-        self.settled
-            .get(&asked)
-            .map(|sequence| self.record(*sequence))
+        let sequence = *self.settled.get(&asked)?;
+        let executed = self.executed_by(sequence);
+        Some(self.record(executed.unwrap_or(sequence)))
+    }
+
+    /// The record that executed the command that another one accepted.
+    pub fn executed_by(&self, accepted: u64) -> Option<u64> {
+        self.executed.get(&accepted).copied()
+    }
+
+    /// What was accepted and is still to be executed.
+    pub fn accepted(&self) -> &BTreeMap<u64, usize> {
+        &self.accepted
+    }
+
+    /// The keys that were settled up to a record.
+    pub(super) fn before(&self, up_to: u64) -> Before<'_> {
+        let keys = &self.keys;
+        Before { keys, up_to }
     }
 
     /// The record that settled a key.
     pub fn key_of(&self, scope: &(String, String)) -> Option<u64> {
-        self.keys.get(scope).copied()
+        self.keys.get(scope).map(|settled| settled.sequence)
     }
 
     pub(super) fn record(&self, sequence: u64) -> &Record {
@@ -200,6 +225,10 @@ impl Judge {
         let asked = &history.asked[number];
         let mut ledger = self.now().clone();
         is_asked(&record, asked, &ledger)?;
+        let request = match record.execution {
+            Some(_) => &self.executes(&record, number, history)?,
+            None => &asked.request,
+        };
         let resumes = match &record.command {
             Command::Resume(resume) if matches!(record.outcome, Outcome::Done(_)) => {
                 self.quarantined.remove(&resume.entity)
@@ -208,13 +237,18 @@ impl Judge {
         };
         match &record.outcome {
             Outcome::Refused(rejection) if rejection.code == Code::ActorFaulted => {
-                self.faulted(&record, &asked.request)?;
-                let scope = asked.request.scope();
-                self.keys
-                    .extend(scope.map(|scope| (scope, record.sequence)));
+                self.faulted(&record, request)?;
+                self.settle_key(&record, request, &ledger);
             }
             // What changes nothing and has no key has a record only when it came too late.
-            outcome if record.key.is_none() && record.changes.is_empty() && !resumes => {
+            outcome
+                if record.key.is_none()
+                    && record.changes.is_empty()
+                    && !resumes
+                    && *outcome != Outcome::Accepted
+                    && record.execution.is_none()
+                    && record.item_keys().next().is_none() =>
+            {
                 let code = match outcome {
                     Outcome::Refused(rejection) => Some(rejection.code),
                     _ => None,
@@ -222,37 +256,107 @@ impl Judge {
                 self.late(&record, code, asked, history)?;
             }
             _ => {
-                let scope = asked.request.scope();
-                if record.key != asked.request.key || asked.request.dry_run {
+                let scope = request.scope();
+                if record.key != request.key || request.dry_run {
                     return Err(format!("its key is {:?}, asked was {scope:?}", record.key));
                 }
-                if asked
+                let is_late = asked
                     .begun_until
-                    .is_some_and(|until| record.sequence > until)
-                {
+                    .is_some_and(|until| record.sequence > until);
+                if is_late && record.execution.is_none() {
                     return Err("it was begun after its deadline".to_owned());
                 }
-                let verdict = ledger.decide(&asked.request, place_of(&record));
+                let place = place_of(&record);
+                let verdict = ledger.decide(request, place, self.before(record.sequence - 1));
                 check_record(&record, &verdict)?;
-                if !resumes && !is_stored(&verdict, scope.is_some()) {
+                let is_owed = resumes || record.execution.is_some();
+                if !is_owed && !is_stored(&verdict, scope.is_some()) {
                     return Err("it should not have been stored".to_owned());
                 }
                 if let Verdict::Done(effect) = &verdict {
-                    ledger.apply(effect, place_of(&record));
+                    ledger.apply(effect, place);
                     self.note_erasure(&record, &effect.touched)?;
-                    self.note_movements(&record, &asked.request, effect.ends);
+                    self.note_movements(&record, request, effect);
+                    for settled in &effect.settles {
+                        let scope = (request.caller.name().to_owned(), settled.key.to_string());
+                        self.keys.insert(scope, settled.clone());
+                    }
                 }
-                self.keys
-                    .extend(scope.map(|scope| (scope, record.sequence)));
+                if verdict == Verdict::Accepted {
+                    self.accepted.insert(record.sequence, number);
+                }
+                self.settle_key(&record, request, &ledger);
             }
         }
         if !sealed_name(&record, row, &asked.request)? {
             self.nameless.insert(record.sequence);
         }
-        self.settled.insert(number, record.sequence);
+        self.settled.entry(number).or_insert(record.sequence);
         self.states.push(ledger);
         self.records.push(record);
         Ok(())
+    }
+
+    /// Takes that a record executes what another one accepted: once, and in the order of acceptance
+    /// where nothing keeps an entity from its work. Gives the request that is executed.
+    fn executes(
+        &mut self,
+        record: &Record,
+        number: usize,
+        history: &History,
+    ) -> Result<Request, String> {
+        let execution = record.execution.ok_or("it executes nothing")?;
+        let accepted = execution.accepted;
+        if self.accepted.remove(&accepted) != Some(number) {
+            return Err(format!("it executes record {accepted}, again or another's"));
+        }
+        if self.record(accepted).time != execution.accepted_at {
+            return Err("it was accepted at another time".to_owned());
+        }
+        self.executed.insert(accepted, record.sequence);
+        let entity = record.command.routing_entity();
+        let earlier = self.accepted.range(..accepted).find(|(_, number)| {
+            let command = &history.asked[**number].request.command;
+            // A batch waits for the commands whose keys its items have.
+            command.routing_entity() == entity && !matches!(command, Command::Batch(_))
+        });
+        if let Some((earlier, _)) = earlier
+            && !self.faults
+            && !history.disk_faults
+        {
+            return Err(format!("record {earlier} was accepted before {accepted}"));
+        }
+        Ok(history.asked[number].request.execution())
+    }
+
+    /// Takes that a record settles its request's key, or that what was accepted is known now.
+    fn settle_key(&mut self, record: &Record, request: &Request, ledger: &Ledger) {
+        let (Some(scope), Some(key)) = (request.scope(), &record.key) else {
+            return;
+        };
+        let status = match &record.command {
+            Command::Hold(_) => TransferStatus::Pending,
+            _ => TransferStatus::Posted,
+        };
+        let became = match &record.outcome {
+            Outcome::Accepted => None,
+            Outcome::Refused(rejection) => Some(Became::Refused(rejection.code)),
+            Outcome::Done(_) => Some(Became::Made(record.operation_id.transfer(), status)),
+        };
+        let became = became.map(|became| (record.sequence, became));
+        if record.execution.is_some() {
+            if let Some(settled) = self.keys.get_mut(&scope) {
+                settled.became = became;
+            }
+            return;
+        }
+        let settled = Settled {
+            key: Arc::clone(key),
+            sequence: record.sequence,
+            command: normal(&record.command, ledger),
+            became,
+        };
+        self.keys.insert(scope, settled);
     }
 
     /// An actor is taken out of service because commands failed, dry runs among them; nothing of

@@ -3,7 +3,7 @@
 
 use florin_actors::messages::{Code, Command, EntityId, Outcome, Timestamp, WalletView};
 use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance};
-use florin_actors::views::{AccountFilter, Standing};
+use florin_actors::views::{AccountFilter, Mark, Standing};
 
 use super::history::{Fate, History, Observation, Request, Seen};
 use super::judge::Judge;
@@ -86,7 +86,12 @@ impl Judge {
                 match (page, kept) {
                     (None, None) => Ok(()),
                     (Some(page), Some(_)) => {
-                        self.paged(*id, before.unwrap_or(sequence).min(sequence), *limit, page)
+                        let last = Mark {
+                            record: sequence,
+                            shown: 0,
+                        };
+                        let from = before.filter(|from| from.record <= sequence);
+                        self.paged(*id, from.unwrap_or(last), *limit, page)
                     }
                     (page, _) => Err(format!("{page:?} at {sequence}")),
                 }
@@ -181,6 +186,20 @@ impl Judge {
         }
         let may_differ = !same || self.is_erased(sequence, window.1);
         let same = same && !self.is_erased(sequence, window.0);
+        let sequence_shown = decided.record.sequence;
+        if decided.replayed && same {
+            // What was accepted first: its outcome, or, to who asks for no more, how it stands.
+            let executed = self.executed_by(sequence);
+            let stands = decided.record.outcome == Outcome::Accepted;
+            let is_early = executed.is_none_or(|executed| executed > window.0);
+            let right = match stands {
+                true => request.is_accepted_first() && is_early && sequence_shown == sequence,
+                false => sequence_shown == executed.unwrap_or(sequence),
+            };
+            if !right || sequence_shown > window.1 {
+                return Err(format!("it is settled by {sequence} and {executed:?}"));
+            }
+        }
         match (decided.replayed, same) {
             (true, true) if self.is_recorded(&decided.record) && decided.stored => {
                 self.named(decided, window)
@@ -236,8 +255,15 @@ impl Judge {
                 let joined = || {
                     let first = self.first_of(&asked.request, history);
                     let (sequence, _) = first.filter(|(_, same)| *same)?;
+                    let sequence = self.executed_by(sequence).unwrap_or(sequence);
                     (asked.fate == Fate::TimedOut).then(|| self.record(sequence))
                 };
+                if decided.record.sequence > window.1 {
+                    return Err("it is not durable".to_owned());
+                }
+                if decided.record.outcome == Outcome::Accepted {
+                    return Err("it was only accepted".to_owned());
+                }
                 let right = self.record_of(number).or_else(joined);
                 if right != Some(&decided.record)
                     || !decided.stored
@@ -247,8 +273,24 @@ impl Judge {
                 }
                 self.named(decided, window)
             }
-            Some(Operation::Pending { .. }) | None if recorded => {
-                Err("its answer was there already".to_owned())
+            None if recorded => Err("its answer was there already".to_owned()),
+            Some(Operation::Pending { .. }) => {
+                let asked = &history.asked[number];
+                let first = self.first_of(&asked.request, history);
+                let first = first.filter(|(_, same)| *same && asked.fate == Fate::TimedOut);
+                let own = self.settled.get(&number).copied();
+                let Some(sequence) = own.or(first.map(|(sequence, _)| sequence)) else {
+                    return Ok(());
+                };
+                let is_accepted = self.record(sequence).outcome == Outcome::Accepted;
+                let is_done = match self.executed_by(sequence) {
+                    Some(executed) => executed <= window.0,
+                    None => !is_accepted,
+                };
+                if is_done && (recorded || is_accepted) {
+                    return Err("its outcome was there already".to_owned());
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

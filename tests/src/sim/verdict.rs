@@ -1,8 +1,10 @@
 //! A record held against what the model says: outcome, changes, postings, the account shown.
 
-use florin_actors::messages::{AccountEvent, EntityId, Event, Outcome, Record, WalletEvent};
+use florin_actors::messages::{
+    AccountEvent, Code, EntityId, Event, ItemResult, Outcome, Record, Shown, WalletEvent,
+};
 
-use super::model::{Place, Shows, Verdict, plain};
+use super::model::{Became, Place, Shows, Verdict, plain};
 
 /// The place of a record.
 pub fn place_of(record: &Record) -> Place {
@@ -20,8 +22,8 @@ pub fn place_of(record: &Record) -> Place {
     }
 }
 
-type Changed = (EntityId, u64, u64);
-type Posted = (EntityId, i128, String, i128, i64, String);
+type Changed = (EntityId, u64, u32, u64);
+type Posted = (EntityId, u32, i128, String, i128, i64, String);
 
 /// Whether a record says what the model says.
 ///
@@ -32,7 +34,25 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
         (Verdict::Refused(right), Outcome::Refused(rejection)) if rejection.code == *right => {
             return Ok(());
         }
+        (Verdict::Rejected { index, code }, Outcome::Refused(rejection))
+            if rejection.code == Code::BatchRejected
+                && rejection
+                    .item
+                    .is_some_and(|item| (item.index, item.code) == (*index, *code)) =>
+        {
+            return Ok(());
+        }
+        (Verdict::Accepted, Outcome::Accepted) => {
+            let changes = record.changes.len() + record.postings.len();
+            return match changes {
+                0 => Ok(()),
+                _ => Err("it is accepted and changes something".to_owned()),
+            };
+        }
         (Verdict::Done(effect), Outcome::Done(_)) => effect,
+        (Verdict::Rejected { .. } | Verdict::Accepted | Verdict::Open, outcome) => {
+            return Err(format!("it is {outcome:?}, the model says {verdict:?}"));
+        }
         (Verdict::Refused(right), outcome) => {
             return Err(format!("it is {outcome:?}, the model refuses: {right:?}"));
         }
@@ -44,11 +64,25 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
     let mut changed: Vec<Changed> = record
         .changes
         .iter()
-        .map(|change| (change.entity, change.version, change.previous))
+        .map(|change| {
+            (
+                change.entity,
+                change.version,
+                change.raised,
+                change.previous,
+            )
+        })
         .collect();
     let mut right: Vec<Changed> = touched
         .iter()
-        .map(|touch| (touch.entity, touch.after.version, touch.previous))
+        .map(|touch| {
+            (
+                touch.entity,
+                touch.after.version,
+                touch.raised,
+                touch.previous,
+            )
+        })
         .collect();
     changed.sort_unstable();
     right.sort_unstable();
@@ -61,6 +95,7 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
         .map(|posting| {
             (
                 record.changes[posting.change as usize].entity,
+                posting.item,
                 i128::from(posting.amount),
                 posting.currency.to_string(),
                 posting.balance,
@@ -71,16 +106,17 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
         .collect();
     let mut right: Vec<Posted> = touched
         .iter()
-        .filter_map(|touch| {
-            let post = touch.posting.as_ref()?;
-            Some((
-                touch.entity,
+        .flat_map(|touch| touch.postings.iter().map(|post| (touch.entity, post)))
+        .map(|(entity, post)| {
+            (
+                entity,
+                post.item,
                 post.amount,
                 post.currency.to_string(),
                 post.balance,
                 i64::try_from(post.held).unwrap(),
                 format!("{:?}", plain(post.overdraft)),
-            ))
+            )
         })
         .collect();
     posted.sort_unstable();
@@ -97,7 +133,9 @@ fn check_shown(record: &Record, right: &Shows) -> Result<(), String> {
         Shows::Nothing => (None, None, None),
         Shows::Entity(id, kept) => (kept.view(*id), kept.wallet(*id), None),
         Shows::Ends(ends) => (None, None, Some(ends)),
+        Shows::Items(_) => (None, None, None),
     };
+    check_items(record, right)?;
     let shown = record.account();
     if shown != account {
         return Err(format!("it shows {shown:?}, the model {account:?}"));
@@ -111,4 +149,46 @@ fn check_shown(record: &Record, right: &Shows) -> Result<(), String> {
         return Err(format!("it shows {shown:?}, the model {ends:?}"));
     }
     Ok(())
+}
+
+/// Whether a record says of a batch's items what the model does.
+fn check_items(record: &Record, right: &Shows) -> Result<(), String> {
+    let shown = match &record.outcome {
+        Outcome::Done(Some(shown)) => match &**shown {
+            Shown::Batch(others) => Some(others),
+            _ => None,
+        },
+        _ => None,
+    };
+    let right = match right {
+        Shows::Items(others) => Some(others),
+        _ => None,
+    };
+    let is_right = |(place, result): &(u32, ItemResult), (right, became): &(u32, Became)| {
+        place == right
+            && match (result, became) {
+                (ItemResult::Refused(rejection), Became::Refused(code))
+                | (ItemResult::RefusedBefore(rejection), Became::RefusedBefore(code)) => {
+                    rejection.code == *code
+                }
+                (ItemResult::Replayed(id, status), Became::Made(right, as_what)) => {
+                    (id, status) == (right, as_what)
+                }
+                _ => false,
+            }
+    };
+    let fits = match (shown, right) {
+        (None, None) => true,
+        (Some(shown), Some(right)) => {
+            let mut both = shown.iter().zip(right);
+            shown.len() == right.len() && both.all(|(shown, right)| is_right(shown, right))
+        }
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(format!(
+        "of its items it says {shown:?}, the model {right:?}"
+    ))
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use florin_actors::messages::Assets;
 use florin_actors::runtime::{Clock, Core, Intercept, Node, NodeOptions, StartError, Threads};
 use florin_storage::{CrashMode, Disk, SimulatedDisk};
 use rand::rngs::SmallRng;
@@ -94,6 +95,8 @@ impl World {
             number: 0,
             is_up: false,
         };
+        let mut history = History::default();
+        history.disk_faults = settings.disk_faults;
         let world = Self {
             seed,
             settings,
@@ -104,7 +107,7 @@ impl World {
             life: Cell::new(first),
             turned: Notify::new(),
             circumstances: RefCell::default(),
-            history: RefCell::default(),
+            history: RefCell::new(history),
             intruder: Arc::new(Intruder::new(seed, panics)),
             judge: RefCell::new(Judge::new(panics > 0)),
             book: RefCell::default(),
@@ -290,6 +293,7 @@ impl World {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             seed,
             limits: self.settings.limits,
+            assets: Assets::default(),
             observer: Arc::new(()),
             intercept: Arc::clone(&self.intruder) as Arc<dyn Intercept>,
             threads: Threads::Simulated {

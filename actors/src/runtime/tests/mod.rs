@@ -47,6 +47,7 @@ impl Clock for TestClock {
 fn limits() -> Limits {
     Limits {
         in_flight_max: 1_000,
+        accepted_max: 1_000,
         queue_bytes_max: 1 << 20,
         record_bytes_max: 1 << 20,
         segment_bytes_max: 1 << 20,
@@ -109,6 +110,7 @@ fn options(disk: &SimulatedDisk, project: bool, clock: Arc<TestClock>) -> NodeOp
         clock,
         seed: [7; 32],
         limits: limits(),
+        assets: Assets::default(),
         observer: Arc::new(()),
         intercept: Arc::new(()),
         threads: Threads::Simulated {

@@ -100,6 +100,23 @@ fn rounds(report: &Report) -> Option<Section> {
     if has(report, Scenario::ReadBalance) {
         paragraphs.push("Reads are held against the same echo, which answers a POST.".to_owned());
     }
+    if has(report, Scenario::PendingPost) {
+        paragraphs.push(
+            "Of pending-post every second request holds and the other posts what is held."
+                .to_owned(),
+        );
+    }
+    if has(report, Scenario::AsyncDeposit) {
+        paragraphs.push(
+            "A request of async-deposit makes two records: answered once the first is durable, executed by the second.".to_owned(),
+        );
+    }
+    if has(report, Scenario::WalletLimits) {
+        paragraphs.push(
+            "The wallets of wallet-limits have all limits there are, above what is moved."
+                .to_owned(),
+        );
+    }
     Some(Section {
         kind: Kind::Rounds,
         title: "One request at a time on each connection, beside the echo".to_owned(),

@@ -2,19 +2,21 @@
 //! anew. It shares the plain words of `florin_actors::messages` with the core and none of its
 //! rules or arithmetic.
 
+mod batches;
 mod kept;
 mod movements;
 mod owners;
 mod transfers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use florin_actors::messages::{
-    Code, Command, Currency, EntityId, Kind, OperationId, Timestamp, TransferEnds, TransferMade,
-    TransferStatus, TransferView,
+    self, Code, Command, Currency, EntityId, Kind, OperationId, Reverse, Timestamp, TransferEnds,
+    TransferMade, TransferStatus, TransferView, Void,
 };
 
+pub use self::batches::{Became, Before, Scope, Settled};
 pub use self::kept::{Account, Kept, Money, Transfer, What, minor, plain};
 use self::movements::{How, Moving};
 use super::history::Request;
@@ -34,6 +36,8 @@ pub struct Place {
 /// One entity's debit, credit or change of what is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post {
+    /// Which item of a batch made it; 0 elsewhere.
+    pub item: u32,
     pub amount: i128,
     pub currency: Currency,
     pub balance: i128,
@@ -46,7 +50,9 @@ pub struct Post {
 pub struct Touch {
     pub entity: EntityId,
     pub previous: u64,
-    pub posting: Option<Post>,
+    /// By how much its version grows.
+    pub raised: u32,
+    pub postings: Vec<Post>,
     pub after: Kept,
 }
 
@@ -57,6 +63,8 @@ pub enum Shows {
     Nothing,
     Entity(EntityId, Kept),
     Ends(TransferEnds),
+    /// What became of the items of a batch that were not simply done.
+    Items(Vec<(u32, Became)>),
 }
 
 /// What a command does.
@@ -66,14 +74,29 @@ pub struct Effect {
     pub shown: Shows,
     /// Whose money moves, from where and to where; `None` is the world outside.
     pub ends: (Option<EntityId>, Option<EntityId>),
-    /// The transfer that it makes and that is no entity.
-    pub at_once: Option<TransferMade>,
+    /// The transfers that it makes and that are no entities.
+    pub at_once: Vec<(EntityId, TransferMade)>,
+    /// The parts of a batch that were done: each item, its operation, and what it does.
+    pub items: Vec<(u32, OperationId, Effect)>,
+    /// The keys of a batch's items that it settles.
+    pub settles: Vec<Settled>,
+    /// Whether it moved money along many legs.
+    pub many_legs: bool,
 }
 
 /// What a command comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Refused(Code),
+    /// Refused whole for one of its items or legs.
+    Rejected {
+        index: u32,
+        code: Code,
+    },
+    /// Accepted; it is executed afterwards.
+    Accepted,
+    /// Nobody can tell yet: an item's key is that of a command that is still to be executed.
+    Open,
     Done(Box<Effect>),
 }
 
@@ -91,6 +114,8 @@ pub struct Ledger {
     kept: BTreeMap<EntityId, Kept>,
     /// Transfers made at once, under the id of their operation.
     at_once: BTreeMap<EntityId, Rc<TransferMade>>,
+    /// Transactions of many legs, under the ids of their operations.
+    many_legs: BTreeSet<EntityId>,
     /// All debits and all credits, by currency.
     pub totals: BTreeMap<Currency, (u128, u128)>,
 }
@@ -176,12 +201,56 @@ impl Ledger {
     }
 
     /// What the request comes to here, whatever its key says.
-    pub fn decide(&self, request: &Request, place: Place) -> Verdict {
-        self.effect(request, place)
-            .map_or_else(Verdict::Refused, |effect| Verdict::Done(Box::new(effect)))
+    pub fn decide(&self, request: &Request, place: Place, before: Before<'_>) -> Verdict {
+        if request.is_accepted_first() {
+            return match self.accepts(request) {
+                Ok(()) => Verdict::Accepted,
+                Err(code) => Verdict::Refused(code),
+            };
+        }
+        match &request.command {
+            Command::Transact(transact) => self.transact(transact, request, place),
+            Command::Batch(batch) => self.batch(batch, request, place, before),
+            _ => self
+                .effect(request, place)
+                .map_or_else(Verdict::Refused, |effect| Verdict::Done(Box::new(effect))),
+        }
+    }
+
+    /// Whether a command may be accepted now and executed later: what it is about must be there, of
+    /// that kind and at that version.
+    fn accepts(&self, request: &Request) -> Result<(), Code> {
+        let about = match &request.command {
+            Command::Transact(_) | Command::Batch(_) => return Ok(()),
+            Command::Post(messages::Post { transfer, .. })
+            | Command::Void(Void { transfer })
+            | Command::Reverse(Reverse { transfer }) => {
+                if self.many_legs.contains(transfer) {
+                    return Ok(());
+                }
+                let made = self.transfer(*transfer).ok_or(Code::NotFound)?.made;
+                made.from
+            }
+            command => command.routing_entity().ok_or(Code::NotFound)?,
+        };
+        self.of_kind(about, request)?;
+        self.money(about).ok_or(Code::NotFound)?;
+        self.at_version(about, request)
+    }
+
+    /// Whether an entity is of the kind that the request's path names.
+    fn of_kind(&self, id: EntityId, request: &Request) -> Result<(), Code> {
+        let kind = self.kept.get(&id).map(Kept::kind);
+        match request.kind {
+            Some(wanted) if kind != Some(wanted) => Err(Code::NotFound),
+            _ => Ok(()),
+        }
     }
 
     fn effect(&self, request: &Request, place: Place) -> Result<Effect, Code> {
+        if let Some(entity) = request.command.routing_entity() {
+            self.of_kind(entity, request)?;
+        }
         match &request.command {
             Command::OpenAccount(open) => self.open(open, request, place),
             Command::UpdateAccount(update) => {
@@ -223,6 +292,14 @@ impl Ledger {
             }
             Command::Transfer(transfer) => self.transfer_at_once(transfer, request, place),
             Command::Hold(hold) => self.hold(hold, request, place),
+            Command::Post(messages::Post { transfer, .. }) | Command::Void(Void { transfer })
+                if self.many_legs.contains(transfer) =>
+            {
+                Err(Code::NotPending)
+            }
+            Command::Reverse(reverse) if self.many_legs.contains(&reverse.transfer) => {
+                Err(Code::NotReversible)
+            }
             Command::Post(post) => self.post(*post, request, place),
             Command::Void(void) => self.void(void.transfer, request, place),
             Command::Reverse(reverse) => self.reverse(reverse.transfer, request, place),
@@ -236,7 +313,7 @@ impl Ledger {
             }
             // Nobody may ask for them.
             Command::Quarantine(_) | Command::Expire(_) => Err(Code::NotFound),
-            // Clients don't ask for these yet.
+            // They are decided part by part.
             Command::Transact(_) | Command::Batch(_) => Err(Code::NotFound),
         }
     }
@@ -245,7 +322,7 @@ impl Ledger {
     pub fn apply(&mut self, effect: &Effect, place: Place) {
         for touch in &effect.touched {
             self.kept.insert(touch.entity, touch.after.clone());
-            if let Some(post) = &touch.posting {
+            for post in &touch.postings {
                 let (debits, credits) = self.totals.entry(post.currency).or_default();
                 if post.amount < 0 {
                     *debits += post.amount.unsigned_abs();
@@ -254,9 +331,11 @@ impl Ledger {
                 }
             }
         }
-        if let Some(made) = &effect.at_once {
-            let id = EntityId::from_bytes(place.operation.to_bytes());
-            self.at_once.insert(id, Rc::new(made.clone()));
+        for (id, made) in &effect.at_once {
+            self.at_once.insert(*id, Rc::new(made.clone()));
+        }
+        if effect.many_legs {
+            self.many_legs.insert(place.operation.transfer());
         }
     }
 
@@ -266,7 +345,8 @@ impl Ledger {
         Touch {
             entity,
             previous,
-            posting,
+            raised: 1,
+            postings: posting.into_iter().collect(),
             after: Kept {
                 version: version + 1,
                 last: place.sequence,

@@ -134,6 +134,7 @@ impl Ledger {
         money.balance += amount;
         also(&mut money);
         let posting = Post {
+            item: 0,
             amount,
             currency: money.currency,
             balance: money.balance,
@@ -151,6 +152,7 @@ impl Ledger {
         };
         let balance = before + amount;
         let posting = Post {
+            item: 0,
             amount,
             currency,
             balance,

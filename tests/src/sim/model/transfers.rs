@@ -29,7 +29,8 @@ impl Ledger {
         };
         let mut effect = self.moved(&moving, request, place)?;
         let currency = self.money(transfer.from).ok_or(Code::NotFound)?.currency;
-        effect.at_once = Some(made(transfer, currency, None, place.time));
+        let made = made(transfer, currency, None, place.time);
+        effect.at_once = vec![(place.operation.transfer(), made)];
         Ok(effect)
     }
 
@@ -174,7 +175,7 @@ impl Ledger {
         };
         let mut effect = self.moved(&moving, request, place)?;
         let amount = u64::try_from(transfer.posted).unwrap();
-        effect.at_once = Some(TransferMade {
+        let opposite = TransferMade {
             from: to,
             to: from,
             amount: messages::Amount::new(amount).unwrap(),
@@ -183,7 +184,8 @@ impl Ledger {
             reference: None,
             metadata: messages::Metadata::default(),
             made_at: place.time,
-        });
+        };
+        effect.at_once = vec![(place.operation.transfer(), opposite)];
         transfer.status = TransferStatus::Reversed;
         // What is shown is the reversal, a transfer of its own.
         let balances = |place: usize| effect.touched[place].after.balances();

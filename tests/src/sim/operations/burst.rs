@@ -15,7 +15,7 @@ pub async fn run(client: &mut Client) {
         sent.extend(client.send(request.clone()));
         if !same || client.rng.random_bool(0.2) {
             request.command = super::command(client);
-            request.if_match = None;
+            (request.if_match, request.kind) = (None, None);
         }
         if !same {
             let command = super::command(client);

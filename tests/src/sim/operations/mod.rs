@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+mod batch;
 mod burst;
 mod delete;
 mod deposit;
@@ -15,8 +16,9 @@ mod open_wallet;
 mod post;
 mod repeat;
 mod reserve;
-mod resume;
+pub mod resume;
 mod reverse;
+mod transact;
 mod transfer;
 pub mod transfer_of;
 pub mod trial_balance;
@@ -67,10 +69,12 @@ fn command(client: &mut Client) -> Command {
         };
     }
     match client.rng.random_range(0..100) {
-        0..22 => deposit::command(client),
-        22..32 => withdraw::command(client),
-        32..46 => transfer::command(client),
-        46..60 => hold::command(client),
+        0..19 => deposit::command(client),
+        19..26 => withdraw::command(client),
+        26..37 => transfer::command(client),
+        37..48 => hold::command(client),
+        48..56 => batch::command(client),
+        56..60 => transact::command(client),
         60..70 => post::command(client),
         70..75 => void::command(client),
         75..82 => reverse::command(client),

@@ -1,8 +1,7 @@
 //! Reads an account's or wallet's movements, page by page, and its money at a time.
 
 use florin_actors::messages::{EntityId, Kind, Movement};
-use florin_actors::runtime::Page;
-use florin_actors::views::{Mark, Period};
+use florin_actors::views::Period;
 use rand::Rng;
 
 use crate::sim::client::Client;
@@ -32,17 +31,11 @@ pub async fn read(client: &mut Client, id: EntityId, kind: Kind, limit: usize) {
         let count = page.as_ref().map(|page| page.entries.len());
         client.step(|| format!("reads {count:?} movements of {id} before {before:?}"));
         let next = page.as_ref().and_then(|page| page.next);
-        // Every record moves an entity once at most: its number tells the place.
-        let before_record = before.map(|mark: Mark| mark.record);
-        let page = page.map(|page| Page {
-            entries: page.entries,
-            next: page.next.map(|mark| mark.record),
-        });
         let entries = page.as_ref().map(|page| page.entries.clone());
         let seen = Seen::Movements {
             id,
             kind,
-            before: before_record,
+            before,
             limit,
             page,
         };

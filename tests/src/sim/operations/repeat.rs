@@ -1,6 +1,7 @@
 //! Repeats a key: with the same request, with the currency or a precondition added, or with
 //! another request; whether its first one was answered, is under way or was lost.
 
+use florin_actors::messages::Command;
 use rand::Rng;
 
 use crate::sim::client::Client;
@@ -13,7 +14,14 @@ pub async fn run(client: &mut Client) {
     }
     let mut request = known[client.rng.random_range(0..known.len())].clone();
     match client.rng.random_range(0..10) {
-        0 if request.command.routing_entity().is_some() => {
+        0 if !matches!(
+            request.command,
+            Command::OpenAccount(_)
+                | Command::OpenWallet(_)
+                | Command::Transact(_)
+                | Command::Batch(_)
+        ) =>
+        {
             request.if_match = Some(client.rng.random_range(0..9))
         }
         1 => {
@@ -21,10 +29,22 @@ pub async fn run(client: &mut Client) {
             if let Some(currency) = request.command.currency_mut() {
                 *currency = named;
             }
+            if let Command::Batch(batch) = &mut request.command {
+                batch.items[0].transfer.currency = named;
+            }
         }
         2 => {
             request.command = super::command(client);
-            request.if_match = None;
+            (request.if_match, request.kind) = (None, None);
+        }
+        3 => request.asynchronous = !request.asynchronous,
+        4 => {
+            let items = client.world.book.borrow().items.clone();
+            if !items.is_empty() {
+                let item = &items[client.rng.random_range(0..items.len())];
+                (request.command, request.key) = (item.command(), item.key.clone());
+                (request.if_match, request.kind) = (None, None);
+            }
         }
         _ => {}
     }

@@ -31,6 +31,7 @@ pub async fn run(client: &mut Client) {
     }));
     let mut request = client.request(hold);
     (request.if_match, request.dry_run) = (None, false);
+    request.asynchronous = false;
     let Some(decided) = client.ask(request).await else {
         return;
     };

@@ -1,0 +1,11 @@
+//! A backup's manifest.
+#![no_main]
+
+use florin_storage::fuzzing;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(manifest) = fuzzing::manifest(bytes) {
+        manifest.bytes();
+        let _ = format!("{manifest:?}");
+    }
+});

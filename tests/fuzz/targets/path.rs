@@ -1,0 +1,6 @@
+//! Paths.
+#![no_main]
+
+use florin_gateway::fuzzing;
+
+libfuzzer_sys::fuzz_target!(|path: &str| fuzzing::path(path));

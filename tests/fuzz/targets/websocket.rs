@@ -1,0 +1,6 @@
+//! What a client says over a WebSocket.
+#![no_main]
+
+use florin_gateway::fuzzing;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzzing::frames(bytes));
