@@ -64,10 +64,33 @@ fn florin(broker: &Broker, names: &Names) -> Server {
     Server::of(executable::florin(), names.variables(broker))
 }
 
+/// Opens accounts, from several clients: each answer waits for the disk.
 fn accounts(client: &Client) -> Vec<String> {
-    (0..ACCOUNTS)
-        .map(|_| client.account_of(1_000_000))
-        .collect()
+    let opened = Mutex::new(Vec::new());
+    at_once(client, ACCOUNTS, |client, _| {
+        let id = client.account_of(1_000_000);
+        opened.lock().expect("whole").push(id);
+    });
+    opened.into_inner().expect("whole")
+}
+
+/// Does something so many times, from several clients; each time has a number of its own.
+fn at_once(client: &Client, times: usize, ask: impl Fn(&Client, u64) + Sync) {
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let client = Client::new(client.address());
+                loop {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    if turn >= times as u64 {
+                        return;
+                    }
+                    ask(&client, turn);
+                }
+            });
+        }
+    });
 }
 
 fn any<'a>(all: &'a [String], random: &mut SmallRng) -> &'a str {
@@ -88,13 +111,14 @@ fn transfer(accounts: &[String], random: &mut SmallRng) -> Value {
 fn published(broker: &Broker, events: usize, rounds: usize) {
     let mut server = Server::start();
     let accounts = accounts(&server);
-    let mut random = SmallRng::seed_from_u64(1);
-    for _ in 0..events.div_ceil(ITEMS * EVENTS_EACH) {
+    let batches = events.div_ceil(ITEMS * EVENTS_EACH);
+    at_once(&server, batches, |client, turn| {
+        let mut random = SmallRng::seed_from_u64(turn);
         let items = (0..ITEMS).map(|_| transfer(&accounts, &mut random));
         let items = items.collect::<Vec<_>>();
         let batch = json!({"atomic": false, "transfers": items});
-        server.post("/transfers/batch", &batch).ok();
-    }
+        client.post("/transfers/batch", &batch).ok();
+    });
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
     let mut ratios = Vec::new();
     for round in 0..rounds {
