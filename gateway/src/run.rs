@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use florin_actors::backup::BackupError;
 use florin_actors::export::ExportError;
+use florin_actors::kafka::Halt;
 use florin_actors::runtime::{Intercept, StartError};
 use florin_actors::verify::VerifyError;
 use florin_config::{ConfigError, Settings};
@@ -119,7 +120,7 @@ pub enum RunError {
     Journal(String),
     /// The bridge to Kafka ended for good.
     #[error("events can't be published: {0}")]
-    Events(#[from] florin_actors::kafka::Halt),
+    Events(#[from] Halt),
     /// Something of the system's.
     #[error("{what}: {source}")]
     System {
@@ -136,6 +137,7 @@ impl RunError {
         match self {
             Self::Settings(_) | Self::Head | Self::Range { .. } => Exit::Misconfigured,
             Self::Journal(_) => Exit::JournalFailed,
+            Self::Events(Halt::Damaged(_)) => Exit::DataDamaged,
             Self::Events(_) => Exit::EventsHalted,
             Self::Data { source, .. }
             | Self::Start {
