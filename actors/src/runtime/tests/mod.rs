@@ -141,6 +141,7 @@ fn context(key: Option<&str>) -> Context {
         if_match: None,
         dry_run: false,
         asynchronous: false,
+        input: None,
     }
 }
 
