@@ -6,6 +6,7 @@ mod cursor;
 mod options;
 mod producer;
 mod publisher;
+mod reach;
 mod topics;
 
 pub use bridge::{Bridge, Stop};

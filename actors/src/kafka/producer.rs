@@ -5,11 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::options::KafkaOptions;
+use super::reach::Noticed;
 
 /// How long one look at the queue may rest.
 const REST: Duration = Duration::from_micros(200);
@@ -42,16 +44,21 @@ impl From<KafkaError> for Fault {
     }
 }
 
-/// What was not delivered.
+/// What was not delivered, and what the library said.
 #[derive(Debug, Default)]
 struct Undelivered {
+    noticed: Noticed,
     count: AtomicUsize,
     first: Mutex<Option<KafkaError>>,
 }
 
 impl ClientContext for Undelivered {
+    fn log(&self, level: RDKafkaLogLevel, what: &str, message: &str) {
+        self.noticed.log(level, what, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka");
+        self.noticed.error(error, reason);
     }
 }
 
@@ -161,8 +168,15 @@ impl Producer {
             return Ok(());
         }
         let first = context.first.lock().unwrap_or_else(PoisonError::into_inner);
-        Err(first
-            .clone()
-            .map_or_else(|| Fault::Broken("not delivered".into()), Fault::from))
+        Err(
+            match first
+                .clone()
+                .map(|error| (Fault::from(error.clone()), error))
+            {
+                None => Fault::Broken("not delivered".into()),
+                Some((Fault::Broken(_), error)) => Fault::Broken(context.noticed.reason(&error)),
+                Some((fenced, _)) => fenced,
+            },
+        )
     }
 }
