@@ -68,6 +68,8 @@ pub enum Area {
     Documents,
     /// What operators look into.
     Admin,
+    /// What consumers could not handle.
+    DeadLetters,
 }
 
 /// What sort of request it is: which parameters and headers it knows.
@@ -178,7 +180,7 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Money,
         Self::Transfers,
         Self::Batches,
@@ -192,5 +194,6 @@ impl Area {
         Self::Operating,
         Self::Documents,
         Self::Admin,
+        Self::DeadLetters,
     ];
 }

@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod batches;
 mod compat;
+mod dead_letters;
 mod documents;
 mod history;
 mod ledger;
@@ -45,6 +46,7 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Operating => operating::routes(),
         Area::Documents => documents::routes(),
         Area::Admin => admin::routes(),
+        Area::DeadLetters => dead_letters::routes(),
     };
     Area::ALL
         .into_iter()

@@ -1,6 +1,7 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
 mod core;
+mod inputs;
 mod passivation;
 mod supervision;
 mod transfers;
