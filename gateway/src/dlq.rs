@@ -41,7 +41,11 @@ fn list(address: SocketAddr, topic: Option<&str>) -> Result<(), RunError> {
     let filter = filter.unwrap_or_default();
     let mut cursor = String::new();
     loop {
-        let page = answered(address, &format!("/admin/dlq?limit=100{filter}{cursor}"), false)?;
+        let page = answered(
+            address,
+            &format!("/admin/dlq?limit=100{filter}{cursor}"),
+            false,
+        )?;
         for letter in page["data"].as_array().into_iter().flatten() {
             let text = |name: &str| letter[name].as_str().unwrap_or_default();
             tell(&format!(

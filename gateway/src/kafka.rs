@@ -149,10 +149,21 @@ mod tests {
 
     #[test]
     fn only_addresses_of_this_machine_are_loopback() {
-        for broker in ["127.0.0.1:9092", " localhost:9092", "[::1]:9092", "127.9.9.9"] {
+        for broker in [
+            "127.0.0.1:9092",
+            " localhost:9092",
+            "[::1]:9092",
+            "127.9.9.9",
+        ] {
             assert!(is_loopback(broker), "{broker}");
         }
-        for broker in ["10.0.0.1:9092", "kafka:9092", "localhost.example.com:1", "0.0.0.0:1", ""] {
+        for broker in [
+            "10.0.0.1:9092",
+            "kafka:9092",
+            "localhost.example.com:1",
+            "0.0.0.0:1",
+            "",
+        ] {
             assert!(!is_loopback(broker), "{broker}");
         }
     }

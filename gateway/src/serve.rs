@@ -101,12 +101,10 @@ async fn serve(
     let observer = Arc::clone(&metrics);
     let assets = limits.assets.clone();
     let handle = beside.handle().clone();
-    let options =
-        node::options(settings, assets.clone(), disk, observer, intercept, handle).map_err(|error| {
-            RunError::System {
-                what: "randomness",
-                source: io::Error::other(error),
-            }
+    let options = node::options(settings, assets.clone(), disk, observer, intercept, handle)
+        .map_err(|error| RunError::System {
+            what: "randomness",
+            source: io::Error::other(error),
         })?;
     tracing::info!(data_dir = directory, "recovery begins");
     let node = Node::start(options).map_err(|source| RunError::Start {
@@ -118,7 +116,13 @@ async fn serve(
     }
     let bridge = bridge(settings, &node, &telemetry)?;
     let events = Arc::new(Events::new(telemetry, node.outbox()));
-    let intake = intake(settings, &node, events.shared_telemetry(), &assets, beside.handle())?;
+    let intake = intake(
+        settings,
+        &node,
+        events.shared_telemetry(),
+        &assets,
+        beside.handle(),
+    )?;
     let dead_letters = intake.as_ref().map(Intake::dead_letters);
     let intake = intake.map(Intake::start);
     let core = node.core().clone();

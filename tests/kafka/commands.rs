@@ -12,9 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rustix::process::Signal;
 use serde_json::json;
 
-use florin_tests::requests::{
-    Producer, answers, caught_up, foreign_id, has, movement, transfer,
-};
+use florin_tests::requests::{Producer, answers, caught_up, foreign_id, has, movement, transfer};
 
 use crate::support::grouped as florin;
 
@@ -41,7 +39,10 @@ fn deposits_withdrawals_and_transfers_are_done_and_answered() {
     assert_eq!(server.balance(&ada), 600);
 
     let made = deposited[&foreign_id(1)].json();
-    assert_eq!((&made["account_id"], &made["amount"]), (&json!(ada), &json!(1_000)));
+    assert_eq!(
+        (&made["account_id"], &made["amount"]),
+        (&json!(ada), &json!(1_000))
+    );
     assert_eq!(made["balance_after"], 1_000);
     assert_eq!(made["idempotency_key"], "key-1");
     let refused = &withdrawn[&foreign_id(3)];
@@ -58,17 +59,19 @@ fn deposits_withdrawals_and_transfers_are_done_and_answered() {
     let own = text(&made, "transaction_id");
     assert_eq!(text(&by_request, "operation_id"), own);
     assert_eq!(server.get(&format!("/operations/{own}")).ok(), by_request);
-    server.get(&format!("/operations/{}", foreign_id(99))).problem(404, "not_found");
+    server
+        .get(&format!("/operations/{}", foreign_id(99)))
+        .problem(404, "not_found");
     // Also after a restart, and the group goes on where it was.
     caught_up(broker, &names, "deposit-requests");
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
     server.start_again();
     let again = server.get(&format!("/operations/{}", foreign_id(1))).ok();
     assert_eq!(again, by_request);
-    assert!(server.log().contains("Kafka consumer started successfully"));
     producer.request("deposit-requests", &movement(&ada, 1, 6));
     producer.flush();
     has(&server, &ada, 601);
+    assert!(server.log().contains("Kafka consumer started successfully"));
     server.verified();
 }
 
@@ -85,18 +88,35 @@ fn what_a_rule_refuses_is_answered_and_kept() {
     // The second request under a key that was used.
     let mut reused = movement(&ada, 7, 4);
     reused["idempotency_key"] = json!("key-3");
-    for request in [&movement(nobody, 1, 1), &foreign, &movement(&ada, 5, 3), &reused] {
+    for request in [
+        &movement(nobody, 1, 1),
+        &foreign,
+        &movement(&ada, 5, 3),
+        &reused,
+    ] {
         producer.request("deposit-requests", request);
         producer.flush();
     }
     let failed = answers(broker, &names, &["deposit-failed"], 3);
     let unknown = failed[&foreign_id(1)].json();
-    assert_eq!((&unknown["error"], &unknown["code"]), (&json!("Account not found"), &json!("not_found")));
+    assert_eq!(
+        (&unknown["error"], &unknown["code"]),
+        (&json!("Account not found"), &json!("not_found"))
+    );
     assert_eq!(failed[&foreign_id(2)].json()["code"], "currency_mismatch");
-    assert_eq!(failed[&foreign_id(4)].json()["code"], "idempotency_key_reused");
+    assert_eq!(
+        failed[&foreign_id(4)].json()["code"],
+        "idempotency_key_reused"
+    );
     has(&server, &ada, 5);
-    for (number, code) in [(1, "not_found"), (2, "currency_mismatch"), (4, "idempotency_key_reused")] {
-        let operation = server.get(&format!("/operations/{}", foreign_id(number))).ok();
+    for (number, code) in [
+        (1, "not_found"),
+        (2, "currency_mismatch"),
+        (4, "idempotency_key_reused"),
+    ] {
+        let operation = server
+            .get(&format!("/operations/{}", foreign_id(number)))
+            .ok();
         assert_eq!(operation["status"], "failed", "{operation}");
         assert_eq!(operation["error"]["code"], code, "{operation}");
     }
@@ -120,7 +140,13 @@ fn from_the_beginning(
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
     let (group, topic) = (names.of("ledger-service"), names.of(topic));
     let reset = [
-        "--group", &group, "--topic", &topic, "--reset-offsets", "--to-earliest", "--execute",
+        "--group",
+        &group,
+        "--topic",
+        &topic,
+        "--reset-offsets",
+        "--to-earliest",
+        "--execute",
     ];
     let output = broker.tool("kafka-consumer-groups", &reset);
     assert!(output.status.success(), "{output:?}");
@@ -174,7 +200,12 @@ fn duplicates_have_one_effect() {
     producer.flush();
     let last = movement(&ada, 100, 2).to_string();
     for key in 0..5 {
-        producer.put("deposit-requests", &key.to_string(), Some(last.as_bytes()), &[]);
+        producer.put(
+            "deposit-requests",
+            &key.to_string(),
+            Some(last.as_bytes()),
+            &[],
+        );
     }
     producer.flush();
     caught_up(broker, &names, "deposit-requests");
@@ -268,8 +299,17 @@ fn the_java_producer_s_requests_are_done() {
     has(&server, &ada, 40);
     broker.produce_by_java(&names.of("withdrawal-requests"), &[(&ada, &withdrawal)]);
     has(&server, &ada, 25);
-    let read = ["--topic", &names.of("withdrawal-responses"), "--from-beginning",
-        "--isolation-level", "read_committed", "--max-messages", "1", "--timeout-ms", "30000"];
+    let read = [
+        "--topic",
+        &names.of("withdrawal-responses"),
+        "--from-beginning",
+        "--isolation-level",
+        "read_committed",
+        "--max-messages",
+        "1",
+        "--timeout-ms",
+        "30000",
+    ];
     let told = broker.tool("kafka-console-consumer", &read);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains(&foreign_id(2)), "{told}");
@@ -350,7 +390,9 @@ fn florin_killed_again_and_again_does_each_command_once_and_in_order() {
     let made = answers(broker, &names, &["deposit-completed"], number as usize);
     // Per account the balances grow in the order of the requests.
     for account in &accounts {
-        let of_account = made.values().filter(|one| one.json()["account_id"] == **account);
+        let of_account = made
+            .values()
+            .filter(|one| one.json()["account_id"] == **account);
         let mut balances: Vec<(String, i64)> = of_account
             .map(|one| {
                 let value = one.json();

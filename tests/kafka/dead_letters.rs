@@ -82,28 +82,47 @@ fn whatever_is_no_request_is_a_dead_letter_and_holds_nothing_up() {
         for (name, value) in headers {
             assert_eq!(letter.header(name), *value);
         }
-        assert_eq!(letter.header("x-florin-original-topic"), names.of("deposit-requests"));
+        assert_eq!(
+            letter.header("x-florin-original-topic"),
+            names.of("deposit-requests")
+        );
         assert_eq!(letter.header("x-florin-group"), names.of("ledger-service"));
         assert_eq!(letter.header("x-florin-reason"), "malformed");
         assert_eq!(letter.header("x-florin-attempts"), "1");
         assert!(!letter.header("x-florin-error").is_empty());
         let _: i64 = letter.header("x-florin-original-offset").parse().unwrap();
-        let _: i32 = letter.header("x-florin-original-partition").parse().unwrap();
-        assert!(florin_tests::bank::is_time(letter.header("x-florin-failed-at")));
-        assert!(florin_tests::bank::is_time(letter.header("x-florin-original-timestamp")));
+        let _: i32 = letter
+            .header("x-florin-original-partition")
+            .parse()
+            .unwrap();
+        assert!(florin_tests::bank::is_time(
+            letter.header("x-florin-failed-at")
+        ));
+        assert!(florin_tests::bank::is_time(
+            letter.header("x-florin-original-timestamp")
+        ));
     }
     // The same by HTTP, part by part.
     let listed = server.list("/admin/dlq?limit=5");
     assert_eq!(listed.len(), bad.len());
     let topic = names.of("deposit-requests");
-    assert_eq!(server.list(&format!("/admin/dlq?topic={topic}")).len(), bad.len());
+    assert_eq!(
+        server.list(&format!("/admin/dlq?topic={topic}")).len(),
+        bad.len()
+    );
     assert!(server.list("/admin/dlq?topic=other").is_empty());
-    let shown = server.get(&format!("/admin/dlq/{}", text(&listed[0], "id"))).ok();
+    let shown = server
+        .get(&format!("/admin/dlq/{}", text(&listed[0], "id")))
+        .ok();
     assert_eq!(shown["value"], "not json", "{shown}");
     assert_eq!(shown["topic"], *topic);
     let metric = format!("florin_dlq_messages{{topic=\"{topic}\"}} {}", bad.len());
     eventually("the metric", || {
-        server.get("/metrics").text().contains(&metric).then_some(())
+        server
+            .get("/metrics")
+            .text()
+            .contains(&metric)
+            .then_some(())
     });
     // And by the command line.
     let port = server.client().address().port().to_string();
@@ -142,15 +161,26 @@ fn a_value_of_five_megabytes_is_a_dead_letter() {
     let server = florin(broker, &names, &[]);
     let ada = server.account();
     let topic = names.of("deposit-requests");
-    let set = ["--alter", "--entity-type", "topics", "--entity-name", &topic,
-        "--add-config", "max.message.bytes=10000000"];
+    let set = [
+        "--alter",
+        "--entity-type",
+        "topics",
+        "--entity-name",
+        &topic,
+        "--add-config",
+        "max.message.bytes=10000000",
+    ];
     let output = broker.tool("kafka-configs", &set);
     assert!(output.status.success(), "{output:?}");
     let producer = Producer::new(broker, &names);
     let mut request = movement(&ada, 1, 1);
     request["reference"] = json!("x".repeat(5 << 20));
     let large = request.to_string();
-    producer.put("deposit-requests", &ada, Some(large.as_bytes()), &[]);
+    // The broker learns of the setting a little later.
+    eventually("the broker takes it", || {
+        producer.put("deposit-requests", &ada, Some(large.as_bytes()), &[]);
+        (producer.refused() == 0).then_some(())
+    });
     producer.request("deposit-requests", &movement(&ada, 2, 2));
     producer.flush();
     has(&server, &ada, 2);
@@ -161,7 +191,9 @@ fn a_value_of_five_megabytes_is_a_dead_letter() {
     assert_eq!(letters[0].value.as_deref(), Some(large.as_bytes()));
     let listed = server.list("/admin/dlq");
     assert_eq!(listed[0]["value_bytes"], large.len());
-    let shown = server.get(&format!("/admin/dlq/{}", text(&listed[0], "id"))).ok();
+    let shown = server
+        .get(&format!("/admin/dlq/{}", text(&listed[0], "id")))
+        .ok();
     assert_eq!(shown["value"], large);
 }
 
@@ -189,13 +221,16 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
         let letter = letters.find(|letter| text(letter, "error").contains(wanted));
         text(letter.unwrap_or_else(|| panic!("{wanted}")), "id")
     };
-    let (poison, coin) = (by_error("expected"), by_error("currency"));
+    let (poison, coin) = (by_error("no JSON object"), by_error("currency"));
     let redrive = |server: &Server, id: &str| {
         server.send(&Request::new("POST", &format!("/admin/dlq/{id}/redrive")))
     };
     for redrives in 1..=2 {
         let failed = redrive(&server, &poison).ok();
-        assert_eq!((&failed["status"], &failed["reason"]), (&json!("failed"), &json!("malformed")));
+        assert_eq!(
+            (&failed["status"], &failed["reason"]),
+            (&json!("failed"), &json!("malformed"))
+        );
         let shown = server.get(&format!("/admin/dlq/{poison}")).ok();
         assert_eq!(shown["redrives"], redrives);
     }
@@ -205,16 +240,19 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     let server = florin(broker, &names, &settings);
     let account = json!({"currency": "COIN"});
     let _ = server.open(&account);
-    // Another journal: its accounts are others, so the request is refused, which is handled.
+    // Another journal, which reads from the beginning: its accounts are others, so the request is
+    // refused, which is handled, and told once.
     let handled = redrive(&server, &coin).ok();
     assert_eq!(handled["status"], "handled", "{handled}");
     let failed = answers(broker, &names, &["deposit-failed"], 1);
     assert_eq!(failed[&foreign_id(1)].json()["error"], "Account not found");
     redrive(&server, &coin).problem(404, "not_found");
-    server.get(&format!("/admin/dlq/{coin}")).problem(404, "not_found");
+    server
+        .get(&format!("/admin/dlq/{coin}"))
+        .problem(404, "not_found");
     let left = server.list("/admin/dlq");
-    assert_eq!(left.len(), 1);
-    assert_eq!(text(&left[0], "id"), poison);
+    let left: Vec<String> = left.iter().map(|letter| text(letter, "id")).collect();
+    assert!(left.contains(&poison) && !left.contains(&coin), "{left:?}");
     // Once more, by the command line, as the settings allow more now.
     let port = server.client().address().port().to_string();
     let told = executable::run(&["dlq", "redrive", &poison, "--port", &port], &[]);
@@ -236,13 +274,22 @@ fn many_dead_letters_are_kept_each_once() {
     let count = 2_000;
     for number in 0..count {
         let value = format!("poison {number}");
-        producer.put("deposit-requests", &number.to_string(), Some(value.as_bytes()), &[]);
+        producer.put(
+            "deposit-requests",
+            &number.to_string(),
+            Some(value.as_bytes()),
+            &[],
+        );
     }
     producer.flush();
     // In the middle of it.
     let dlq = format!("{}.dlq", names.of("deposit-requests"));
     eventually("some", || {
-        (!broker.read(&dlq, Isolation::Uncommitted).is_empty()).then_some(())
+        let page = server.get("/admin/dlq?limit=1").ok();
+        page["data"]
+            .as_array()
+            .filter(|some| !some.is_empty())
+            .map(|_| ())
     });
     server.kill();
     server.start_again();

@@ -1,10 +1,12 @@
 //! Requests from producers that know nothing of Florin, and their answers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, Names};
@@ -13,10 +15,25 @@ use crate::poll::eventually;
 use crate::server::Server;
 use crate::topic::Received;
 
+/// Messages that the brokers did not take.
+#[derive(Default)]
+struct Refused(AtomicUsize);
+
+impl ClientContext for Refused {}
+
+impl ProducerContext for Refused {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        self.0
+            .fetch_add(usize::from(result.is_err()), Ordering::AcqRel);
+    }
+}
+
 /// A bare producer of requests.
 #[allow(missing_debug_implementations, reason = "the client has none")]
 pub struct Producer {
-    inner: BaseProducer,
+    inner: BaseProducer<Refused>,
     names: Names,
 }
 
@@ -33,7 +50,7 @@ impl Producer {
         config.set("message.max.bytes", "20000000");
         config.set("queue.buffering.max.messages", "2000000");
         Self {
-            inner: config.create().unwrap(),
+            inner: config.create_with_context(Refused::default()).unwrap(),
             names: names.clone(),
         }
     }
@@ -63,7 +80,9 @@ impl Producer {
     /// Puts a request, under its entity's id as its key.
     pub fn request(&self, topic: &str, request: &Value) {
         let key = request["account_id"].as_str();
-        let key = key.or(request["from_account_id"].as_str()).unwrap_or("none");
+        let key = key
+            .or(request["from_account_id"].as_str())
+            .unwrap_or("none");
         self.put(topic, key, Some(request.to_string().as_bytes()), &[]);
     }
 
@@ -71,8 +90,18 @@ impl Producer {
     ///
     /// # Panics
     /// When it was not.
+    #[track_caller]
     pub fn flush(&self) {
+        assert_eq!(self.refused(), 0, "messages were refused");
+    }
+
+    /// Waits until all was taken or refused; how many were refused.
+    ///
+    /// # Panics
+    /// When it lasts too long.
+    pub fn refused(&self) -> usize {
         self.inner.flush(Duration::from_secs(60)).unwrap();
+        self.inner.context().0.swap(0, Ordering::AcqRel)
     }
 }
 
@@ -172,7 +201,10 @@ pub fn figure(count: u64) {
     let variables = |commands: &str| {
         let mut variables = names.variables(&broker);
         let group = names.of("ledger-service");
-        let settings = [("kafka.group_id", group.as_str()), ("kafka.commands", commands)];
+        let settings = [
+            ("kafka.group_id", group.as_str()),
+            ("kafka.commands", commands),
+        ];
         variables.extend(Server::variables(&settings));
         variables
     };
@@ -197,7 +229,9 @@ pub fn figure(count: u64) {
         });
         counted.unwrap_or_default()
     };
-    let first = eventually("the first ones", || Some(taken()).filter(|taken| *taken > 0));
+    let first = eventually("the first ones", || {
+        Some(taken()).filter(|taken| *taken > 0)
+    });
     let began = Instant::now();
     eventually("all of them", || (taken() >= count).then_some(()));
     let seconds = began.elapsed().as_secs_f64();

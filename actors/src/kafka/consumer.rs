@@ -502,10 +502,11 @@ impl Session<'_> {
     fn commit(&mut self, mode: CommitMode) -> Result<(), Fault> {
         let offsets = self.offsets()?;
         let is_last = matches!(mode, CommitMode::Sync);
-        let is_news = is_last || offsets.elements().iter().any(|element| {
-            let place = (Arc::from(element.topic()), element.partition());
-            self.committed.get(&place).copied() != element.offset().to_raw()
-        });
+        let is_news = is_last
+            || offsets.elements().iter().any(|element| {
+                let place = (Arc::from(element.topic()), element.partition());
+                self.committed.get(&place).copied() != element.offset().to_raw()
+            });
         if !is_news {
             return Ok(());
         }
@@ -599,6 +600,8 @@ pub(super) fn taken(message: &BorrowedMessage<'_>) -> Message {
 pub(super) fn is_passing(error: &KafkaError) -> bool {
     !matches!(
         error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::GroupAuthorizationFailed | RDKafkaErrorCode::TopicAuthorizationFailed)
+        Some(
+            RDKafkaErrorCode::GroupAuthorizationFailed | RDKafkaErrorCode::TopicAuthorizationFailed
+        )
     )
 }

@@ -28,6 +28,8 @@ use crate::messages::Timestamp;
 const LIMIT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How long between two looks at a partition without a leader.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long a redriven message's consumer may take.
 const HANDLING: Duration = Duration::from_secs(30);
 
@@ -129,7 +131,8 @@ impl DeadLetters for KafkaDeadLetters {
         let (source, after) = (source_topic.map(str::to_owned), after.cloned());
         self.ask(move |inner| {
             let topics = inner.source_topics().into_iter();
-            let topics = topics.filter(|topic| source.as_ref().is_none_or(|wanted| topic == wanted));
+            let topics =
+                topics.filter(|topic| source.as_ref().is_none_or(|wanted| topic == wanted));
             let mut topics: Vec<String> = topics
                 .map(|topic| format!("{topic}{DEAD_LETTERS_SUFFIX}"))
                 .collect();
@@ -175,7 +178,9 @@ impl Inner {
 
     fn source_topics(&self) -> BTreeSet<String> {
         let consumers = self.consumers.iter();
-        consumers.flat_map(|consumer| consumer.topics().to_vec()).collect()
+        consumers
+            .flat_map(|consumer| consumer.topics().to_vec())
+            .collect()
     }
 
     fn get(&self, id: &DeadLetterId) -> Result<DeadLetter, DeadLettersError> {
@@ -277,8 +282,11 @@ impl Inner {
         let reader: BaseConsumer = self.options.reader(true).create()?;
         let mut go_on = true;
         for topic in topics {
-            let metadata = reader.fetch_metadata(Some(topic), REQUEST)?;
-            let partitions = metadata.topics().iter().flat_map(|known| known.partitions());
+            let metadata = patiently(|| reader.fetch_metadata(Some(topic), REQUEST))?;
+            let partitions = metadata
+                .topics()
+                .iter()
+                .flat_map(|known| known.partitions());
             let mut partitions: Vec<i32> = partitions.map(|partition| partition.id()).collect();
             partitions.sort_unstable();
             for partition in partitions {
@@ -310,7 +318,8 @@ impl Inner {
         from: i64,
         mut each: impl FnMut(crate::bus::Message) -> bool,
     ) -> Result<(), DeadLettersError> {
-        let (low, high) = match reader.fetch_watermarks(topic, partition, REQUEST) {
+        let ends = patiently(|| reader.fetch_watermarks(topic, partition, REQUEST));
+        let (low, high) = match ends {
             Ok(ends) => ends,
             Err(error) if is_missing(&error) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -339,6 +348,26 @@ impl Inner {
         let reason = format!("{topic} can't be read to its end in time");
         Err(DeadLettersError::Unavailable(reason))
     }
+}
+
+/// Asks again, within a bound, where a partition has no leader yet, as right after its topic was made.
+fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let deadline = Instant::now() + REQUEST;
+    loop {
+        match ask() {
+            Err(error) if is_leaderless(&error) && Instant::now() < deadline => {
+                std::thread::sleep(LOOK);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_leaderless(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
 }
 
 fn is_missing(error: &KafkaError) -> bool {

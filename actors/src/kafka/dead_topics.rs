@@ -131,7 +131,9 @@ pub(super) fn ensure(options: &KafkaOptions, topics: &[String]) -> Result<(), Fa
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
-                return Err(Fault::Broken(format!("the topic {name} can't be made: {code}")));
+                return Err(Fault::Broken(format!(
+                    "the topic {name} can't be made: {code}"
+                )));
             }
         }
     }

@@ -126,7 +126,11 @@ impl Lane {
         self.flights.push_back(Flight {
             message: Arc::clone(message),
             attempts: u32::from(!is_stalled),
-            state: if is_stalled { State::Waiting } else { State::Away },
+            state: if is_stalled {
+                State::Waiting
+            } else {
+                State::Away
+            },
         });
         !is_stalled
     }
@@ -289,7 +293,10 @@ mod tests {
         lane.settle(1, Ok(()));
         let passed = lane.pass();
         assert_eq!((passed.handled.len(), passed.dead.len()), (2, 1));
-        assert_eq!((passed.dead[0].message.offset, passed.dead[0].attempts), (2, 1));
+        assert_eq!(
+            (passed.dead[0].message.offset, passed.dead[0].attempts),
+            (2, 1)
+        );
         assert_eq!(lane.position(), 4);
     }
 
@@ -313,7 +320,10 @@ mod tests {
         assert!(lane.again(start + Duration::from_millis(150)).is_some());
         lane.settle(1, transient("actor_quarantined"));
         let passed = lane.pass();
-        assert_eq!((passed.dead[0].message.offset, passed.dead[0].attempts), (1, 3));
+        assert_eq!(
+            (passed.dead[0].message.offset, passed.dead[0].attempts),
+            (1, 3)
+        );
         // Then the others, one by one.
         assert!(lane.again(start).is_none());
         let second = lane.again(start + Duration::from_millis(100)).unwrap();

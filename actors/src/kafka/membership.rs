@@ -76,7 +76,10 @@ impl Membership {
                     return Some(offset);
                 }
                 tracing::warn!(
-                    group = self.runner.consumer.group(), topic, partition, offset,
+                    group = self.runner.consumer.group(),
+                    topic,
+                    partition,
+                    offset,
                     "the group's offset is not this journal's: messages are read from the beginning"
                 );
                 None
@@ -155,7 +158,10 @@ impl ClientContext for Membership {
         for (place, lane) in &lanes.all {
             let topic = statistics.topics.get(&*place.0);
             let partition = topic.and_then(|topic| topic.partitions.get(&place.1));
-            if let Some(end) = partition.map(|known| known.ls_offset).filter(|end| *end >= 0) {
+            if let Some(end) = partition
+                .map(|known| known.ls_offset)
+                .filter(|end| *end >= 0)
+            {
                 self.runner.note_lag(place, end, lane.position());
             }
         }
@@ -169,10 +175,7 @@ impl ConsumerContext for Membership {
         what: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let incremental = matches!(
-            kafka.rebalance_protocol(),
-            RebalanceProtocol::Cooperative
-        );
+        let incremental = matches!(kafka.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done = match what {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 if let Err(fault) = self.begin(kafka, partitions) {

@@ -263,7 +263,10 @@ impl Record {
             None => self.operation_id,
             Some(_) => self.operation_id.execution(),
         };
-        let external = self.input.as_ref().map(|input| input.operation_id.external());
+        let external = self
+            .input
+            .as_ref()
+            .map(|input| input.operation_id.external());
         std::iter::once(own).chain(external).chain(items)
     }
 

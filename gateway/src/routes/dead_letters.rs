@@ -66,8 +66,14 @@ async fn list(call: Arc<Call>) -> Result<Response, Problem> {
 async fn show(named: String, call: Arc<Call>) -> Result<Response, Problem> {
     call.query()?;
     let id = id(&named)?;
-    let letter = letters(&call).ok_or(DeadLettersError::NotFound)?.get(&id).await?;
-    Ok(answer::json(StatusCode::OK, &WholeDeadLetterBody::from(&letter)))
+    let letter = letters(&call)
+        .ok_or(DeadLettersError::NotFound)?
+        .get(&id)
+        .await?;
+    Ok(answer::json(
+        StatusCode::OK,
+        &WholeDeadLetterBody::from(&letter),
+    ))
 }
 
 async fn redrive(named: String, call: Arc<Call>) -> Result<Response, Problem> {
@@ -75,7 +81,10 @@ async fn redrive(named: String, call: Arc<Call>) -> Result<Response, Problem> {
     let id = id(&named)?;
     let letters = letters(&call).ok_or(DeadLettersError::NotFound)?;
     let redriven = letters.redrive(&id).await?;
-    Ok(answer::json(StatusCode::OK, &RedrivenBody::new(&id, redriven)))
+    Ok(answer::json(
+        StatusCode::OK,
+        &RedrivenBody::new(&id, redriven),
+    ))
 }
 
 fn letters(call: &Call) -> Option<&dyn DeadLetters> {
@@ -83,9 +92,13 @@ fn letters(call: &Call) -> Option<&dyn DeadLetters> {
 }
 
 fn id(text: &str) -> Result<DeadLetterId, Problem> {
-    text.parse().map_err(|error: florin_actors::bus::DeadLetterIdError| {
-        Problem::new(ProblemCode::InvalidId, format!("the dead letter's id {error}"))
-    })
+    text.parse()
+        .map_err(|error: florin_actors::bus::DeadLetterIdError| {
+            Problem::new(
+                ProblemCode::InvalidId,
+                format!("the dead letter's id {error}"),
+            )
+        })
 }
 
 impl From<DeadLettersError> for Problem {

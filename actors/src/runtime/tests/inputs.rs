@@ -88,7 +88,10 @@ fn every_refusal_of_a_message_has_one_record() {
         let nobody = EntityId::from_parts(1, 2, 3);
         let unknown = input(1, 0x11);
         let refused = brought(core, deposit(nobody, 5), "a", &unknown).await;
-        assert_eq!((code(&refused), refused.stored), (Some(Code::NotFound), true));
+        assert_eq!(
+            (code(&refused), refused.stored),
+            (Some(Code::NotFound), true)
+        );
         brought(core, deposit(account, 5), "b", &input(2, 0x12)).await;
         let other = input(3, 0x13);
         let reused = brought(core, deposit(account, 6), "b", &other).await;

@@ -83,11 +83,7 @@ struct Named {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(
-    message: &Message,
-    request: EventType,
-    assets: &Assets,
-) -> Result<Asked, Malformed> {
+pub fn read(message: &Message, request: EventType, assets: &Assets) -> Result<Asked, Malformed> {
     if let Some(named) = message.headers.iter().find(|(name, _)| name == "ce_type")
         && named.1 != request.cloud().as_bytes()
     {
@@ -267,7 +263,11 @@ mod tests {
     }
 
     fn deposit(value: &str) -> Result<Asked, Malformed> {
-        read(&message(value), EventType::DepositRequested, &Assets::default())
+        read(
+            &message(value),
+            EventType::DepositRequested,
+            &Assets::default(),
+        )
     }
 
     /// The document's request, with `more` fields, or some replaced.
@@ -290,7 +290,10 @@ mod tests {
         let Command::Deposit(deposit) = asked.command else {
             panic!("no deposit");
         };
-        assert_eq!((deposit.to, deposit.amount.get()), (ACCOUNT.parse().unwrap(), 1_000));
+        assert_eq!(
+            (deposit.to, deposit.amount.get()),
+            (ACCOUNT.parse().unwrap(), 1_000)
+        );
         let topic = EventType::WithdrawalRequested;
         let asked = read(&message(&request(&[])), topic, &Assets::default()).unwrap();
         assert!(matches!(asked.command, Command::Withdraw(_)));
