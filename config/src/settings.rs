@@ -284,6 +284,8 @@ settings! {
         retry_ms_min: u64 = 100, integer(1, 60_000);
         /// The longest pause between attempts.
         retry_ms_max: u64 = 10_000, integer(1, 600_000);
+        /// How often a dead letter may be redriven.
+        redrives_max: u32 = 10, integer(1, 1_000);
         /// How the connection to the brokers is secured. `ssl`, `sasl_ssl` and the SCRAM mechanisms
         /// need an executable that was built with `--features tls`.
         security: Security = Security::Plaintext, Rule::OneOf(Security::WORDS);

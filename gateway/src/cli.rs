@@ -34,6 +34,8 @@ pub enum Task {
     Backup(Backup),
     /// Make a data directory from a backup
     Restore(Restore),
+    /// Look at messages that could not be handled, and try them again, by the server that runs
+    Dlq(Dlq),
     /// Print the settings in effect
     Config(Serve),
 }
@@ -103,6 +105,56 @@ pub struct Restore {
     common: Common,
 }
 
+/// `florin dlq`.
+#[derive(Debug, Args)]
+pub struct Dlq {
+    /// What to do
+    #[command(subcommand)]
+    pub task: DlqTask,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqTask {
+    /// List those that wait, one a line
+    List {
+        /// Only those of this topic
+        #[arg(long, value_name = "TOPIC")]
+        topic: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "flags")]
+        serve: Serve,
+    },
+    /// Show one as it came
+    Show {
+        /// Its id, as `deposit-requests.dlq:0:17`
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "flags")]
+        serve: Serve,
+    },
+    /// Hand some to their consumers again
+    Redrive {
+        /// Their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "flags")]
+        serve: Serve,
+    },
+}
+
+impl Dlq {
+    const fn serve(&self) -> &Serve {
+        match &self.task {
+            DlqTask::List { serve, .. }
+            | DlqTask::Show { serve, .. }
+            | DlqTask::Redrive { serve, .. } => serve,
+        }
+    }
+}
+
 fn sequence() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..)
 }
@@ -137,6 +189,7 @@ impl Task {
             Self::Serve(serve) | Self::Config(serve) | Self::Backup(Backup { serve, .. }) => {
                 (Some(serve), &serve.common)
             }
+            Self::Dlq(dlq) => (Some(dlq.serve()), &dlq.serve().common),
             Self::Verify(verify) => (None, &verify.common),
             Self::Export(export) => (None, &export.common),
             Self::Restore(restore) => (None, &restore.common),

@@ -99,6 +99,9 @@ codes! {
     TransferExpired, "transfer_expired", "transfer-expired", 409, "The transfer's time is over",
         "no",
         "From `expires_at` on a pending transfer can't be posted any more; what it held is released.";
+    RedriveRefused, "redrive_refused", "redrive-refused", 409, "The dead letter can't be redriven now",
+        "with `kafka.redrives_max` raised, where the consumer runs, or once the other redrive has ended",
+        "It was redriven as often as the settings allow, its consumer runs in another process, or it is being redriven. It still waits.";
     VersionMismatch, "version_mismatch", "version-mismatch", 412, "The version is another one",
         "with the present version",
         "`If-Match` named a version that the entity does not have now: somebody changed it in between. Read it again, decide again.";
@@ -156,6 +159,9 @@ codes! {
     ShuttingDown, "shutting_down", "shutting-down", 503, "The server is stopping",
         "yes, once it runs again",
         "The server finishes what was accepted and accepts nothing new.";
+    ServiceUnavailable, "service_unavailable", "service-unavailable", 503, "What this needs is away",
+        "yes, after `Retry-After` seconds",
+        "Something that this request needs, as Kafka's brokers, can't be reached. Nothing was done.";
     OutcomeUnknown, "outcome_unknown", "outcome-unknown", 503, "The outcome is unknown",
         "yes, with the same idempotency key",
         "The journal failed while the command was under way. After the restart `/operations/{operation_id}` tells what became of it; 404 there means: nothing, ever.";

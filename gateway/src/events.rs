@@ -39,6 +39,11 @@ impl Events {
         &self.telemetry
     }
 
+    /// The measurements, for whoever takes them too.
+    pub const fn shared_telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
+    }
+
     /// What waits at `now`. Reads the disk. Nothing waits on the embedded bus: the journal is its
     /// topics.
     pub fn waiting(&self, now: Timestamp) -> Waiting {

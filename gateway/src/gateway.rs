@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use florin_actors::bus::DeadLetters;
 use florin_actors::messages::{Assets, Currency};
 use florin_actors::runtime::Core;
 use florin_config::{ConfigError, Settings};
@@ -38,6 +39,8 @@ pub struct Gateway {
     pub pages: Pages,
     /// What makes backups.
     pub backups: Backups,
+    /// What consumers could not handle, where there are consumers.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
     /// Where what would hold up the ledger's thread runs.
     pub beside: Handle,
     stopping: AtomicBool,
@@ -142,9 +145,19 @@ impl Gateway {
             events,
             pages: Pages::new(),
             backups,
+            dead_letters: None,
             beside,
             stopping,
             stop,
+        }
+    }
+
+    /// With what consumers could not handle.
+    #[must_use]
+    pub fn with_dead_letters(self, dead_letters: Option<Arc<dyn DeadLetters>>) -> Self {
+        Self {
+            dead_letters,
+            ..self
         }
     }
 

@@ -15,6 +15,7 @@ mod cli;
 mod codes;
 mod command;
 mod cursor;
+mod dlq;
 mod dto;
 mod endpoints;
 mod events;

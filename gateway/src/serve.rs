@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr};
-use florin_actors::bus::{BusState, Telemetry};
-use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt};
+use florin_actors::bus::{BusState, Consumer, Telemetry};
+use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt, Intake, IntakeOptions};
+use florin_actors::messages::Assets;
 use florin_actors::runtime::{Intercept, Node};
+use florin_actors::services::core::Commands;
 use florin_config::{LogFormat, Settings};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -26,12 +28,16 @@ use crate::{kafka, node};
 
 /// Threads of the runtime beside the ledger's: lists, documents, large bodies.
 const BESIDE_THREADS: usize = 2;
+/// The group that takes commands from topics.
+const COMMANDS_GROUP: &str = "ledger-service";
 /// Threads for reading the disk.
 const BLOCKING_THREADS_MAX: usize = 16;
 /// What answers on their way may take after the journal failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// What the transaction of events that is open may take at a stop.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
+/// What messages that are under way at a stop may take, and the commit of their offsets.
+const LAST_MESSAGES: Duration = Duration::from_secs(3);
 /// How much of a stop's time is kept for the journal and the views.
 const NODE_SHARE: u32 = 3;
 
@@ -95,12 +101,10 @@ async fn serve(
     let observer = Arc::clone(&metrics);
     let assets = limits.assets.clone();
     let handle = beside.handle().clone();
-    let options =
-        node::options(settings, assets, disk, observer, intercept, handle).map_err(|error| {
-            RunError::System {
-                what: "randomness",
-                source: io::Error::other(error),
-            }
+    let options = node::options(settings, assets.clone(), disk, observer, intercept, handle)
+        .map_err(|error| RunError::System {
+            what: "randomness",
+            source: io::Error::other(error),
         })?;
     tracing::info!(data_dir = directory, "recovery begins");
     let node = Node::start(options).map_err(|source| RunError::Start {
@@ -112,10 +116,20 @@ async fn serve(
     }
     let bridge = bridge(settings, &node, &telemetry)?;
     let events = Arc::new(Events::new(telemetry, node.outbox()));
+    let intake = intake(
+        settings,
+        &node,
+        events.shared_telemetry(),
+        &assets,
+        beside.handle(),
+    )?;
+    let dead_letters = intake.as_ref().map(Intake::dead_letters);
+    let intake = intake.map(Intake::start);
     let core = node.core().clone();
     let backups = Backups::new(settings);
     let beside_it = beside.handle().clone();
     let gateway = Gateway::new(core, limits, metrics, events, backups, beside_it);
+    let gateway = gateway.with_dead_letters(dead_letters.map(|letters| Arc::new(letters) as _));
     let gateway = Arc::new(gateway);
     beside.spawn(Arc::clone(&gateway).sample());
     let serving = server.start(gateway);
@@ -132,7 +146,7 @@ async fn serve(
         }
         // The journal is well: what was accepted is finished.
         ended => {
-            stop(settings, serving, node, bridge.address).await?;
+            stop(settings, serving, node, bridge.address, intake).await?;
             ended
         }
     }
@@ -172,17 +186,60 @@ fn bridge(
     })
 }
 
+/// The consumers of Kafka's messages, where there is Kafka.
+fn intake(
+    settings: &Settings,
+    node: &Node,
+    telemetry: &Arc<Telemetry>,
+    assets: &Assets,
+    runtime: &Handle,
+) -> Result<Option<Intake>, RunError> {
+    if !kafka::is_on(settings) {
+        return Ok(None);
+    }
+    let outbox = node.outbox();
+    let options = kafka::options(settings, &outbox.journal_id())?;
+    let mut consumers: Vec<Arc<dyn Consumer>> = Vec::new();
+    if kafka::takes_commands(settings) {
+        let group = kafka::group(settings, COMMANDS_GROUP);
+        let (core, assets) = (node.core().clone(), assets.clone());
+        let commands = Commands::new(core, assets, group, &options.bindings);
+        if !commands.topics().is_empty() {
+            consumers.push(Arc::new(commands));
+        }
+    }
+    let options = IntakeOptions {
+        kafka: options,
+        retries: kafka::retries(settings),
+        redrives_max: settings.kafka.redrives_max,
+        outbox,
+        telemetry: Arc::clone(telemetry),
+        runtime: runtime.clone(),
+    };
+    Ok(Some(Intake::new(options, consumers)))
+}
+
 async fn stop(
     settings: &Settings,
     serving: Serving,
     node: Node,
     bridge: Option<Addr<Bridge>>,
+    intake: Option<Addr<Intake>>,
 ) -> Result<(), RunError> {
     let limit = Duration::from_secs(settings.server.shutdown_seconds_max);
     let deadline = Instant::now() + limit - limit / 20;
     tracing::info!("stopping: what was accepted is finished");
     node.drain();
+    let taken = intake.map(|intake| {
+        let (stopped, told) = oneshot::channel();
+        intake.do_send(kafka_bridge::Stop(stopped));
+        told
+    });
     serving.stop(limit - limit / NODE_SHARE).await;
+    if let Some(taken) = taken {
+        // What is not committed comes again after the next start, and has no second effect.
+        let _ = tokio::time::timeout(LAST_MESSAGES, taken).await;
+    }
     if let Some(bridge) = bridge {
         let (stopped, told) = oneshot::channel();
         bridge.do_send(kafka_bridge::Stop(stopped));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use florin_tests::{fault_run, figures};
+use florin_tests::{fault_run, figures, requests};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs Florin beside a real Kafka broker that it starts by scripts/kafka")]
@@ -41,6 +41,12 @@ enum What {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Commands a second that come in from Kafka; wants a release build and a quiet machine
+    Commands {
+        /// Deposits that wait in their topic
+        #[arg(long, default_value_t = 200_000)]
+        count: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -60,6 +66,7 @@ fn main() -> ExitCode {
             rounds,
             seconds,
         } => figures::run(events, rounds, Duration::from_secs(seconds)),
+        What::Commands { count } => requests::figure(count),
     }
     ExitCode::SUCCESS
 }

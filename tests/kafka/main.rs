@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, and waits by the machine's own clock"
 )]
 
+mod commands;
+mod dead_letters;
 mod fault_run;
 mod faults;
 mod identity;

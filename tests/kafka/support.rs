@@ -32,3 +32,12 @@ pub fn variables(
     variables.extend(Server::variables(settings));
     variables
 }
+
+/// Florin beside a broker, with a group of the test's own.
+#[track_caller]
+pub fn grouped(broker: &Broker, names: &Names, settings: &[(&str, &str)]) -> Server {
+    let group = names.of("ledger-service");
+    let mut all = vec![("kafka.group_id", group.as_str())];
+    all.extend(settings);
+    florin(broker, names, &all)
+}

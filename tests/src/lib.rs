@@ -18,6 +18,7 @@ pub mod figures;
 pub mod http;
 pub mod journal;
 pub mod poll;
+pub mod requests;
 pub mod schema;
 pub mod server;
 pub mod sim;

@@ -58,6 +58,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("POST", "/admin/actors/{kind}/{id}/resume"),
     ("POST", "/admin/clock/confirm"),
     ("POST", "/admin/backup"),
+    ("GET", "/admin/dlq"),
+    ("GET", "/admin/dlq/{letter}"),
+    ("POST", "/admin/dlq/{letter}/redrive"),
 ];
 
 #[test]
@@ -281,6 +284,13 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     walk_many(&mut walk);
     let confirm = Request::new("POST", "/admin/clock/confirm");
     walk.send("POST", "/admin/clock/confirm", &confirm);
+    walk.get("/admin/dlq?limit=1&topic=deposit-requests", "");
+    for letter in ["deposit-requests.dlq:0:0", "7"] {
+        let show = Request::get(&format!("/admin/dlq/{letter}"));
+        walk.send("GET", "/admin/dlq/{letter}", &show);
+        let redrive = Request::new("POST", &format!("/admin/dlq/{letter}/redrive"));
+        walk.send("POST", "/admin/dlq/{letter}/redrive", &redrive);
+    }
     let place = tempfile::tempdir().unwrap();
     let backup = json!({"directory": place.path().join("backup")});
     assert_eq!(walk.post("/admin/backup", "", &backup).status, 200);

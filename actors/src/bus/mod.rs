@@ -3,6 +3,7 @@
 
 mod bindings;
 mod consumer;
+mod dead_letters;
 mod event;
 mod event_type;
 mod mapping;
@@ -13,6 +14,10 @@ mod values;
 
 pub use bindings::{Bindings, BindingsError};
 pub use consumer::{Consumer, Failure, Handling, Reads};
+pub use dead_letters::{
+    Asked, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetterIdError, DeadLetters,
+    DeadLettersError, Redriven,
+};
 pub use event::{BusEvent, EventId};
 pub use event_type::EventType;
 pub use mapping::events_of;

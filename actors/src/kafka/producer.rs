@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
@@ -142,6 +144,45 @@ impl Producer {
                 Err((error, _)) => return Err(error.into()),
             }
         }
+    }
+
+    /// Puts a message into the open transaction as it is given.
+    pub(super) fn forward(
+        &self,
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: OwnedHeaders,
+    ) -> Result<(), Fault> {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).headers(headers);
+        (record.key, record.payload) = (key, value);
+        let began = Instant::now();
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    if began.elapsed() > self.timeout {
+                        return Err(Fault::Broken("the queue to the broker stays full".into()));
+                    }
+                    record = back;
+                    self.inner.poll(Duration::from_millis(1));
+                    self.delivered()?;
+                }
+                Err((error, _)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Puts a group's offsets into the open transaction.
+    pub(super) fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        member: &ConsumerGroupMetadata,
+    ) -> Result<(), Fault> {
+        let sent = self
+            .inner
+            .send_offsets_to_transaction(offsets, member, self.timeout);
+        sent.map_err(Fault::from)
     }
 
     /// Ends the open transaction: everything in it is delivered, or nothing ever shows.

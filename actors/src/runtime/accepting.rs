@@ -136,6 +136,7 @@ impl Ledger {
                 if_match: None,
                 dry_run: false,
                 asynchronous: false,
+                input: record.input.map(Box::new),
             };
             let execution = Execution {
                 accepted: record.sequence,

@@ -234,7 +234,12 @@ impl Core {
     /// # Errors
     /// It can't be read now.
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Unavailable> {
-        let decided = match self.looked_up(id, operation_entry(id)).await? {
+        let found = match self.looked_up(id, operation_entry(id)).await? {
+            // Whoever sent a message knows its operation by the message's own id.
+            None => self.looked_up(id, operation_entry(id.external())).await?,
+            found => found,
+        };
+        let decided = match found {
             Some(Operation::Decided(decided)) => decided,
             other => return Ok(other),
         };
@@ -253,6 +258,18 @@ impl Core {
                 created_at: decided.record.time,
             })),
         }
+    }
+
+    /// Whether this journal has an operation of that id; one that a message named so is none.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn is_own_operation(&self, id: OperationId) -> Result<bool, Unavailable> {
+        if !id.may_be_own() {
+            return Ok(false);
+        }
+        let found = self.looked_up(id, operation_entry(id)).await?;
+        Ok(found.is_some())
     }
 
     /// Operations that are not decided and durable yet, in the order of ids.

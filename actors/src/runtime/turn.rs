@@ -284,6 +284,7 @@ impl Ledger {
         let execution = envelope.mode.execution();
         let keeps = keep
             || execution.is_some()
+            || envelope.context.input.is_some()
             || match &outcome {
                 Outcome::Refused(rejection) => claim.is_some() && rejection.code.is_stored(),
                 _ => claim.is_some() || !touched.is_empty(),
@@ -500,7 +501,7 @@ pub(super) fn record(
         outcome,
         changes,
         postings,
-        input: None,
+        input: context.input.map(|input| *input),
     };
     (record, envelope.reply_to)
 }

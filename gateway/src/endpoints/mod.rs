@@ -70,6 +70,8 @@ pub enum Area {
     Documents,
     /// What operators look into.
     Admin,
+    /// What consumers could not handle.
+    DeadLetters,
 }
 
 /// What sort of request it is: which parameters and headers it knows.
@@ -180,7 +182,7 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Money,
         Self::Transfers,
         Self::Endings,
@@ -195,5 +197,6 @@ impl Area {
         Self::Operating,
         Self::Documents,
         Self::Admin,
+        Self::DeadLetters,
     ];
 }

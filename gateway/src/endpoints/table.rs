@@ -167,6 +167,12 @@ const STATE: Filter = Filter {
     format: "",
     required: false,
 };
+const TOPIC: Filter = Filter {
+    name: "topic",
+    values: &[],
+    format: "",
+    required: false,
+};
 
 const PENDING_ONLY: Filter = Filter {
     name: "status",
@@ -803,5 +809,38 @@ pub const ENDPOINTS: &[Endpoint] = &[
         },
         answers: &[done::<BackupBody>()],
         problems: &[BACKUP],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/dlq",
+        label: "GET /admin/dlq",
+        area: Area::DeadLetters,
+        name: "listDeadLetters",
+        summary: "Lists the messages that their consumers could not handle, by topic, partition and offset",
+        purpose: Purpose::List { filters: &[TOPIC] },
+        answers: &[listed::<DeadLetterBody>()],
+        problems: &[LIST, &[InvalidId, ServiceUnavailable]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/dlq/{letter}",
+        label: "GET /admin/dlq/{letter}",
+        area: Area::DeadLetters,
+        name: "getDeadLetter",
+        summary: "Shows a dead letter as it came",
+        purpose: Purpose::Read,
+        answers: &[shown::<WholeDeadLetterBody>()],
+        problems: &[READ, BY_ID, &[ServiceUnavailable]],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/dlq/{letter}/redrive",
+        label: "POST /admin/dlq/{letter}/redrive",
+        area: Area::DeadLetters,
+        name: "redriveDeadLetter",
+        summary: "Hands a dead letter to its consumer again; answers when that has ended",
+        purpose: Purpose::Read,
+        answers: &[done::<RedrivenBody>()],
+        problems: &[READ, BY_ID, &[RedriveRefused, ServiceUnavailable]],
     },
 ];

@@ -5,6 +5,7 @@ mod accounts;
 mod admin;
 mod batches;
 mod compat;
+mod dead_letters;
 mod documents;
 mod endings;
 mod history;
@@ -47,6 +48,7 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Operating => operating::routes(),
         Area::Documents => documents::routes(),
         Area::Admin => admin::routes(),
+        Area::DeadLetters => dead_letters::routes(),
     };
     Area::ALL
         .into_iter()

@@ -1,6 +1,7 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
 mod core;
+mod inputs;
 mod passivation;
 mod supervision;
 mod transfers;
@@ -141,6 +142,7 @@ fn context(key: Option<&str>) -> Context {
         if_match: None,
         dry_run: false,
         asynchronous: false,
+        input: None,
     }
 }
 

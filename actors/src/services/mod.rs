@@ -1,0 +1,3 @@
+//! Services that live by events and messages.
+
+pub mod core;
