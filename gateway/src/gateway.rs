@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::backups::Backups;
 use crate::dto::CurrencyCode;
+use crate::event_log::EventLog;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
@@ -31,6 +32,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// The measurements.
     pub metrics: Arc<Metrics>,
+    /// The journal's events.
+    pub event_log: EventLog,
     /// The pages made at the start.
     pub pages: Pages,
     /// What makes backups.
@@ -127,6 +130,7 @@ impl Gateway {
         core: Core,
         limits: Limits,
         metrics: Arc<Metrics>,
+        event_log: EventLog,
         backups: Backups,
         beside: Handle,
     ) -> Self {
@@ -135,6 +139,7 @@ impl Gateway {
             core,
             limits,
             metrics,
+            event_log,
             pages: Pages::new(),
             backups,
             beside,

@@ -17,6 +17,7 @@ mod command;
 mod cursor;
 mod dto;
 mod endpoints;
+mod event_log;
 mod exit;
 mod export;
 #[cfg(fuzzing)]

@@ -1,8 +1,11 @@
 //! The pages that don't change while the process runs, made once at the start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use florin_actors::bus::{EventType, schemas};
+use serde_json::{Value, json};
 
 use crate::codes::ProblemCode;
 use crate::{openapi, reference};
@@ -25,6 +28,9 @@ pub struct Pages {
     pub docs: Page,
     files: Vec<(&'static str, Page)>,
     problems: Vec<(ProblemCode, Page)>,
+    /// Which schemas there are.
+    pub schemas: Page,
+    each_schema: BTreeMap<String, Page>,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -88,7 +94,26 @@ impl Pages {
             problems: codes
                 .map(|code| (code, html(reference::problem_html(code))))
                 .collect(),
+            schemas: Page {
+                content_type: "application/json",
+                bytes: schema_index().to_string().into(),
+            },
+            each_schema: schemas()
+                .into_iter()
+                .map(|(name, schema)| {
+                    let page = Page {
+                        content_type: "application/schema+json",
+                        bytes: schema.to_string().into(),
+                    };
+                    (format!("{name}.json"), page)
+                })
+                .collect(),
         }
+    }
+
+    /// The file of a schema.
+    pub fn schema(&self, file: &str) -> Option<&Page> {
+        self.each_schema.get(file)
     }
 
     /// A file of the page for people.
@@ -106,6 +131,20 @@ impl Pages {
             .find(|(known, _)| *known == code)
             .map(|(_, page)| page)
     }
+}
+
+/// Every schema by its type, with the document's name and where such events go by default.
+fn schema_index() -> Value {
+    let all = schemas().into_iter().map(|(name, _)| {
+        let known = EventType::ALL.iter().find(|known| known.cloud() == name);
+        json!({
+            "type": name,
+            "document_type": known.map(|known| known.document()),
+            "topics": known.map(|known| known.default_topics()),
+            "schema": format!("/schemas/{name}.json"),
+        })
+    });
+    json!({ "schemas": all.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::backups::Backups;
+use crate::event_log::EventLog;
 use crate::gateway::{Gateway, Limits};
 use crate::metrics::Metrics;
 use crate::run::{OpenDisk, RunError, tell};
@@ -81,6 +82,11 @@ async fn serve(
     let address = server.address().map_err(listen)?;
     let mut told_to_stop = Stop::listen()?;
     let start = Start::watched(beside)?;
+    let telemetry = Arc::new(Telemetry::new(if kafka::is_on(settings) {
+        BusState::Connecting
+    } else {
+        BusState::Embedded
+    }));
     let metrics = Arc::new(Metrics::new());
     let disk = open_disk(settings).map_err(|source| RunError::Data {
         directory: directory.clone(),
@@ -104,10 +110,12 @@ async fn serve(
     if !start.done() {
         return Ok(());
     }
-    let bridge = bridge(settings, &node)?;
+    let bridge = bridge(settings, &node, &telemetry)?;
+    let event_log = EventLog::new(node.outbox(), telemetry, kafka::bindings(settings)?);
     let core = node.core().clone();
     let backups = Backups::new(settings);
-    let gateway = Gateway::new(core, limits, metrics, backups, beside.handle().clone());
+    let beside_it = beside.handle().clone();
+    let gateway = Gateway::new(core, limits, metrics, event_log, backups, beside_it);
     let gateway = Arc::new(gateway);
     beside.spawn(Arc::clone(&gateway).sample());
     let serving = server.start(gateway);
@@ -137,7 +145,11 @@ struct Bridged {
     halted: Pin<Box<dyn Future<Output = Halt>>>,
 }
 
-fn bridge(settings: &Settings, node: &Node) -> Result<Bridged, RunError> {
+fn bridge(
+    settings: &Settings,
+    node: &Node,
+    telemetry: &Arc<Telemetry>,
+) -> Result<Bridged, RunError> {
     if !kafka::is_on(settings) {
         return Ok(Bridged {
             address: None,
@@ -146,9 +158,8 @@ fn bridge(settings: &Settings, node: &Node) -> Result<Bridged, RunError> {
     }
     let outbox = node.outbox();
     let options = kafka::options(settings, &outbox.journal_id())?;
-    let telemetry = Arc::new(Telemetry::new(BusState::Connecting));
     let (halted, told) = oneshot::channel();
-    let bridge = Bridge::new(options, outbox, telemetry, halted);
+    let bridge = Bridge::new(options, outbox, Arc::clone(telemetry), halted);
     Ok(Bridged {
         address: Some(bridge.start()),
         halted: Box::pin(async move {

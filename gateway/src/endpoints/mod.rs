@@ -66,6 +66,10 @@ pub enum Area {
     Operating,
     /// Descriptions of all this.
     Documents,
+    /// Descriptions of events.
+    Schemas,
+    /// The journal's events.
+    Events,
     /// What operators look into.
     Admin,
 }
@@ -178,7 +182,7 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Money,
         Self::Transfers,
         Self::Batches,
@@ -191,6 +195,8 @@ impl Area {
         Self::Ledger,
         Self::Operating,
         Self::Documents,
+        Self::Schemas,
+        Self::Events,
         Self::Admin,
     ];
 }

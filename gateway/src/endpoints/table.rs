@@ -205,6 +205,40 @@ const TO: Filter = Filter {
     required: false,
 };
 
+const EVENTS: &[Filter] = &[
+    Filter {
+        name: "from",
+        values: &[],
+        format: "",
+        required: false,
+    },
+    Filter {
+        name: "type",
+        values: &[],
+        format: "",
+        required: false,
+    },
+    Filter {
+        name: "key",
+        values: &[],
+        format: "uuid",
+        required: false,
+    },
+    Filter {
+        name: "correlation_id",
+        values: &[],
+        format: "",
+        required: false,
+    },
+    Filter {
+        name: "unpublished",
+        values: &["true", "false"],
+        format: "",
+        required: false,
+    },
+];
+const HISTORY_OF_EVENTS: &[ProblemCode] = &[InvalidId, JournalDamaged, ShuttingDown];
+
 /// Every route: money first, and a literal path before a pattern that would match it too.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -752,6 +786,39 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: Purpose::Page,
         answers: &[page(&["text/html"])],
         problems: &[PAGE, &[RouteNotFound]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/schemas/",
+        label: "GET /schemas/",
+        area: Area::Schemas,
+        name: "listSchemas",
+        summary: "Lists the types of events and their schemas",
+        purpose: Purpose::Page,
+        answers: &[page(JSON)],
+        problems: &[PAGE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/schemas/{schema}",
+        label: "GET /schemas/{schema}",
+        area: Area::Schemas,
+        name: "getSchema",
+        summary: "The JSON Schema of a type of event, in one version: `florin.wallet.created.v1.json`",
+        purpose: Purpose::Page,
+        answers: &[page(&["application/schema+json"])],
+        problems: &[PAGE, &[RouteNotFound]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/events",
+        label: "GET /admin/events",
+        area: Area::Events,
+        name: "listEvents",
+        summary: "Lists the journal's events in order, from a record or a time on; a part may be short and still have a next one",
+        purpose: Purpose::List { filters: EVENTS },
+        answers: &[listed::<EventBody>()],
+        problems: &[LIST, HISTORY_OF_EVENTS],
     },
     Endpoint {
         method: Method::GET,

@@ -6,12 +6,14 @@ mod admin;
 mod batches;
 mod compat;
 mod documents;
+mod events;
 mod history;
 mod ledger;
 mod money;
 mod operating;
 mod operations;
 mod personal;
+mod schemas;
 mod transfers;
 mod wallets;
 
@@ -44,6 +46,8 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Ledger => ledger::routes(),
         Area::Operating => operating::routes(),
         Area::Documents => documents::routes(),
+        Area::Schemas => schemas::routes(),
+        Area::Events => events::routes(),
         Area::Admin => admin::routes(),
     };
     Area::ALL

@@ -1,7 +1,9 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
 mod core;
+mod events;
 mod passivation;
+mod replays;
 mod supervision;
 mod transfers;
 mod views;
