@@ -16,10 +16,21 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 /// # Errors
 /// Nobody listens there, or what answers is no such server.
 pub fn ask(address: SocketAddr, path: &str, body: &Value) -> io::Result<(u16, Value)> {
-    let body = body.to_string();
+    send(address, "POST", path, &body.to_string())
+}
+
+/// Asks for what is there: status and body.
+///
+/// # Errors
+/// Nobody listens there, or what answers is no such server.
+pub fn look(address: SocketAddr, path: &str) -> io::Result<(u16, Value)> {
+    send(address, "GET", path, "")
+}
+
+fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> io::Result<(u16, Value)> {
     let mut stream = TcpStream::connect_timeout(&address, CONNECT_MAX)?;
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use florin_actors::bus::{Bindings, BusState, HistoryError, Outbox, Part, Place, Selection, Telemetry, look};
+use florin_actors::bus::{
+    Bindings, BusState, HistoryError, Outbox, Part, Place, Selection, Telemetry, look,
+};
 
 /// What is needed to tell of the journal's events.
 pub struct EventLog {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use florin_actors::bus::Replays;
 use florin_actors::messages::{Assets, Currency};
 use florin_actors::runtime::Core;
 use florin_config::{ConfigError, Settings};
@@ -34,6 +35,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// The journal's events.
     pub event_log: EventLog,
+    /// What goes out again.
+    pub replays: Replays,
     /// The pages made at the start.
     pub pages: Pages,
     /// What makes backups.
@@ -131,6 +134,7 @@ impl Gateway {
         limits: Limits,
         metrics: Arc<Metrics>,
         event_log: EventLog,
+        replays: Replays,
         backups: Backups,
         beside: Handle,
     ) -> Self {
@@ -140,6 +144,7 @@ impl Gateway {
             limits,
             metrics,
             event_log,
+            replays,
             pages: Pages::new(),
             backups,
             beside,

@@ -35,6 +35,7 @@ mod pages;
 mod problem;
 mod query;
 mod reference;
+mod replay;
 mod restore;
 mod routes;
 mod run;

@@ -13,7 +13,7 @@ use florin_storage::{Disk, ViewError};
 use crate::cli::Task;
 use crate::codes::ProblemCode;
 use crate::exit::Exit;
-use crate::{backup, export, log, node, restore, serve, verify};
+use crate::{backup, export, log, node, replay, restore, serve, verify};
 
 /// Why a task ended otherwise than it should.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +96,22 @@ pub enum RunError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The server that runs didn't replay.
+    #[error("the server at {address} doesn't replay: {detail}")]
+    Replay {
+        /// Where it listens.
+        address: std::net::SocketAddr,
+        /// What it said.
+        detail: String,
+    },
+    /// Nobody answers who could replay.
+    #[error("no server answers at {address} ({error}); its --host and --port say where it is")]
+    NoServer {
+        /// Where it was looked for.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// The range of an export.
     #[error("--from {from} is past --to {to}")]
     Range {
@@ -172,7 +188,11 @@ impl RunError {
             }
             Self::Asked { .. } => Exit::Failed,
             Self::NobodyToAsk { .. } => Exit::DataInUse,
-            Self::Start { .. } | Self::Listen { .. } | Self::System { .. } => Exit::Failed,
+            Self::Start { .. }
+            | Self::Listen { .. }
+            | Self::Replay { .. }
+            | Self::NoServer { .. }
+            | Self::System { .. } => Exit::Failed,
         }
     }
 }
@@ -232,6 +252,7 @@ fn attempt(
         Task::Export(task) => export::run(&settings, task),
         Task::Backup(task) => backup::run(&settings, task),
         Task::Restore(task) => restore::run(&settings, task),
+        Task::Replay(task) => replay::run(&settings, task),
         Task::Config(_) => tell(&settings.effective()),
     }
 }

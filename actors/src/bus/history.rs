@@ -60,7 +60,9 @@ impl Selection {
 }
 
 /// A place among all events: the next one to be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Place {
     /// Its record.
     pub sequence: u64,
@@ -129,14 +131,17 @@ pub fn look(
                 if sequence > last {
                     break;
                 }
-                let record =
-                    decode_record(bytes).map_err(|fault| HistoryError::Record { sequence, fault })?;
+                let record = decode_record(bytes)
+                    .map_err(|fault| HistoryError::Record { sequence, fault })?;
                 if selection.to_time.is_some_and(|to| record.time >= to) {
                     // Times never go back.
                     part.is_end = true;
                     return Ok(part);
                 }
-                for event in events_of(&record).into_iter().skip(part.next.index as usize) {
+                for event in events_of(&record)
+                    .into_iter()
+                    .skip(part.next.index as usize)
+                {
                     if part.events.len() >= events_max {
                         return Ok(part);
                     }

@@ -15,7 +15,9 @@ pub enum Unreadable {
     #[error("there is no event type `{0}`")]
     Type(String),
     /// The type is known, this version of it is not: it is newer, or there never was one.
-    #[error("version {version} of the event type `{name}` is unknown, {present} is the newest here")]
+    #[error(
+        "version {version} of the event type `{name}` is unknown, {present} is the newest here"
+    )]
     Version {
         /// The type's name without version.
         name: String,
@@ -59,7 +61,9 @@ pub(super) fn event_type(ce_type: &str) -> Result<(EventType, u32), Unreadable> 
     let named = ce_type.strip_prefix("florin.").ok_or_else(unknown)?;
     let (short, version) = named.rsplit_once(".v").ok_or_else(unknown)?;
     let mut known = EventType::ALL.iter().copied();
-    let event_type = known.find(|known| known.short() == short).ok_or_else(unknown)?;
+    let event_type = known
+        .find(|known| known.short() == short)
+        .ok_or_else(unknown)?;
     let version = number(short, version, event_type.version())?;
     Ok((event_type, version))
 }
@@ -116,7 +120,12 @@ mod tests {
 
     fn climbed(version: &str, bytes: &[u8]) -> Result<Json, Unreadable> {
         let version = number("person", version, 3)?;
-        climb("person", version, STEPS, serde_json::from_slice(bytes).unwrap())
+        climb(
+            "person",
+            version,
+            STEPS,
+            serde_json::from_slice(bytes).unwrap(),
+        )
     }
 
     #[test]
@@ -127,21 +136,36 @@ mod tests {
         let golden: [(&str, &[u8]); 3] = [
             ("1", br#"{"id":7,"name":"Ada Lovelace"}"#),
             ("2", br#"{"id":7,"first":"Ada","last":"Lovelace"}"#),
-            ("3", br#"{"id":7,"given_name":"Ada","family_name":"Lovelace","letters":3}"#),
+            (
+                "3",
+                br#"{"id":7,"given_name":"Ada","family_name":"Lovelace","letters":3}"#,
+            ),
         ];
         for (version, bytes) in golden {
-            assert_eq!(climbed(version, bytes), Ok(present.clone()), "version {version}");
+            assert_eq!(
+                climbed(version, bytes),
+                Ok(present.clone()),
+                "version {version}"
+            );
         }
     }
 
     #[test]
     fn a_value_that_is_none_of_its_version_names_the_step() {
         let failed = |version, bytes| match climbed(version, bytes).unwrap_err() {
-            Unreadable::Value { version, detail, .. } => (version, detail),
+            Unreadable::Value {
+                version, detail, ..
+            } => (version, detail),
             other => panic!("{other}"),
         };
-        assert_eq!(failed("1", br#"{"id":7}"#), (1, "name is missing".to_owned()));
-        assert_eq!(failed("2", br#"{"first":"A"}"#), (2, "last is missing".to_owned()));
+        assert_eq!(
+            failed("1", br#"{"id":7}"#),
+            (1, "name is missing".to_owned())
+        );
+        assert_eq!(
+            failed("2", br#"{"first":"A"}"#),
+            (2, "last is missing".to_owned())
+        );
         assert_eq!(failed("2", b"[]"), (2, "is no object".to_owned()));
     }
 
@@ -149,8 +173,14 @@ mod tests {
     fn unknown_types_and_versions_are_told_apart() {
         let of = |name: &str| read(name, json!({})).unwrap_err();
         for name in [
-            "", "florin", "florin.account.created", "account.created", "account.created.v1",
-            "florin.account.opened.v1", "other.account.created.v1", "florin..v1",
+            "",
+            "florin",
+            "florin.account.created",
+            "account.created",
+            "account.created.v1",
+            "florin.account.opened.v1",
+            "other.account.created.v1",
+            "florin..v1",
         ] {
             assert_eq!(of(name), Unreadable::Type(name.to_owned()));
         }
@@ -186,10 +216,18 @@ mod tests {
             assert_eq!(event_type.cloud(), name);
             assert_eq!(value, written, "the present version is read as it is");
             let schema = super::super::schema(event_type);
-            assert_eq!(super::super::schemas::check(&schema, &value), Ok(()), "{line}");
+            assert_eq!(
+                super::super::schemas::check(&schema, &value),
+                Ok(()),
+                "{line}"
+            );
             seen.insert(event_type);
         }
         let all: Vec<_> = EventType::ALL.iter().copied().collect();
-        assert_eq!(seen.into_iter().collect::<Vec<_>>(), all, "types without an example");
+        assert_eq!(
+            seen.into_iter().collect::<Vec<_>>(),
+            all,
+            "types without an example"
+        );
     }
 }

@@ -6,8 +6,10 @@ mod cursor;
 mod options;
 mod producer;
 mod publisher;
+mod replay;
 mod topics;
 
 pub use bridge::{Bridge, Stop};
 pub use options::KafkaOptions;
 pub use publisher::Halt;
+pub use replay::replay_to;

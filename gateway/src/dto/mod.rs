@@ -12,6 +12,7 @@ mod movement;
 mod operation;
 mod page;
 mod record;
+mod replay;
 mod requests;
 mod transfer;
 mod values;
@@ -29,6 +30,7 @@ pub use movement::{MoneyBody, MovementBody};
 pub use operation::{AcceptedBody, OperationBody, OperationStatus, ResultBody};
 pub use page::PageBody;
 pub use record::RecordLine;
+pub use replay::{ReplayBody, ReplayRequest};
 pub use requests::{
     AliasTransferRequest, BatchRequest, KeyOnlyRequest, MoneyRequest, OpenAccountRequest,
     OpenWalletRequest, PostRequest, TransactionRequest, TransferRequest, UpdateAccountRequest,

@@ -237,6 +237,8 @@ const EVENTS: &[Filter] = &[
         required: false,
     },
 ];
+const TASK: &[ProblemCode] = &[InvalidRequest, BodyTooLarge, UnsupportedMediaType];
+const REPLAY: &[ProblemCode] = &[ReplayRefused, DiskLow, ShuttingDown];
 const HISTORY_OF_EVENTS: &[ProblemCode] = &[InvalidId, JournalDamaged, ShuttingDown];
 
 /// Every route: money first, and a literal path before a pattern that would match it too.
@@ -819,6 +821,57 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: Purpose::List { filters: EVENTS },
         answers: &[listed::<EventBody>()],
         problems: &[LIST, HISTORY_OF_EVENTS],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/replay",
+        label: "POST /admin/replay",
+        area: Area::Events,
+        name: "beginReplay",
+        summary: "Publishes events of the journal again, each as it was; one replay at a time",
+        purpose: Purpose::Task {
+            body: schema::<ReplayRequest>(),
+        },
+        answers: &[Answer {
+            status: 202,
+            when: "Begun; `Location` names it",
+            content_types: JSON,
+            body: Some(schema::<ReplayBody>()),
+        }],
+        problems: &[TASK, &[InvalidId], REPLAY],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/replay/{id}",
+        label: "GET /admin/replay/{id}",
+        area: Area::Events,
+        name: "getReplay",
+        summary: "Shows how far a replay is",
+        purpose: Purpose::Read,
+        answers: &[shown::<ReplayBody>()],
+        problems: &[READ, BY_ID],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/replay/{id}/stop",
+        label: "POST /admin/replay/{id}/stop",
+        area: Area::Events,
+        name: "stopReplay",
+        summary: "Stops a replay after the events that are under way",
+        purpose: Purpose::Read,
+        answers: &[done::<ReplayBody>()],
+        problems: &[READ, BY_ID, REPLAY],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/replay/{id}/resume",
+        label: "POST /admin/replay/{id}/resume",
+        area: Area::Events,
+        name: "resumeReplay",
+        summary: "Goes on with a replay that was stopped or has failed",
+        purpose: Purpose::Read,
+        answers: &[done::<ReplayBody>()],
+        problems: &[READ, BY_ID, REPLAY],
     },
     Endpoint {
         method: Method::GET,

@@ -1,32 +1,174 @@
-//! The journal's events: what went out, and what waits.
+//! The journal's events: what went out, what waits, and what goes out again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use florin_actors::bus::{EventType, HistoryError, Place, Selection};
-use florin_actors::messages::EntityId;
+use bytes::Buf;
+use florin_actors::bus::{
+    EventType, HistoryError, Order, Place, Replay, ReplayError, Replays, Selection,
+};
+use florin_actors::messages::{EntityId, IdError, OperationId, Timestamp};
+use futures_util::Stream;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::StatusCode;
+use warp::http::header::LOCATION;
 use warp::reply::Response;
 
-use crate::answer;
+use super::OperationSegment;
 use crate::call::Call;
 use crate::codes::ProblemCode;
 use crate::cursor::Scope;
-use crate::dto::{EventBody, PageBody};
+use crate::dto::{EventBody, PageBody, ReplayBody, ReplayRequest};
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::{answer, body};
 
 /// The routes.
 pub fn routes() -> BoxedFilter<(Response,)> {
-    warp::path!("admin" / "events")
+    let events = warp::path!("admin" / "events")
         .and(warp::get())
         .and(super::call())
         .then(|call: Arc<Call>| async move {
             let outcome = list(&call).await;
             call.respond(outcome)
-        })
+        });
+    let begin = warp::path!("admin" / "replay")
+        .and(warp::post())
+        .and(super::call())
+        .and(warp::body::stream())
+        .then(|call: Arc<Call>, body| async move {
+            let outcome = begin(&call, body).await;
+            call.respond(outcome)
+        });
+    let show = warp::path!("admin" / "replay" / OperationSegment)
+        .and(warp::get())
+        .and(super::call())
+        .map(|id, call: Arc<Call>| call.respond(show(id, &call)));
+    let stop = warp::path!("admin" / "replay" / OperationSegment / "stop")
+        .and(warp::post())
+        .and(super::call())
+        .then(|id, call: Arc<Call>| async move {
+            let outcome = turn(id, &call, Replays::stop).await;
+            call.respond(outcome)
+        });
+    let resume = warp::path!("admin" / "replay" / OperationSegment / "resume")
+        .and(warp::post())
+        .and(super::call())
+        .then(|id, call: Arc<Call>| async move {
+            let outcome = turn(id, &call, Replays::resume).await;
+            call.respond(outcome)
+        });
+    events
+        .or(begin)
+        .unify()
+        .or(show)
+        .unify()
+        .or(stop)
+        .unify()
+        .or(resume)
+        .unify()
         .boxed()
+}
+
+async fn begin<B: Buf>(
+    call: &Call,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Problem> {
+    call.query()?;
+    let request: ReplayRequest = body::read(call, body).await?;
+    let order = order(call, request)?;
+    let core = &call.gateway.core;
+    let (id, now) = (core.new_id(), core.now());
+    let begun = blocking(call, move |replays| replays.begin(id, order, now)).await?;
+    let mut response = answer::json(StatusCode::ACCEPTED, &ReplayBody::from(begun));
+    answer::insert(&mut response, LOCATION, &format!("/admin/replay/{id}"));
+    Ok(response)
+}
+
+/// What a request asks for.
+fn order(call: &Call, request: ReplayRequest) -> Result<Order, Problem> {
+    let time = |field: &'static str, text: Option<String>| {
+        let read = |text: String| {
+            let time = text.parse::<Timestamp>();
+            time.map_err(|error| Problem::malformed(field, error.to_string()))
+        };
+        text.map(read).transpose()
+    };
+    let mut selection = Selection {
+        from: request.from.unwrap_or_default(),
+        to: request.to,
+        from_time: time("from_time", request.from_time)?,
+        to_time: time("to_time", request.to_time)?,
+        correlation: request.correlation_id,
+        ..Selection::default()
+    };
+    for (place, named) in request.types.iter().flatten().enumerate() {
+        let field = || format!("types[{place}]");
+        selection
+            .types
+            .extend(types(named).ok_or_else(|| no_type(field()))?);
+    }
+    selection.key = request.key.as_deref().map(key).transpose()?;
+    let known = call.gateway.event_log.bindings().all_topics();
+    let topics = request.topics.unwrap_or_default();
+    for (place, topic) in topics.iter().enumerate() {
+        if !known.contains(&topic.as_str()) {
+            let field = format!("topics[{place}]");
+            return Err(Problem::malformed(field, "is no topic that events go to"));
+        }
+    }
+    Ok(Order {
+        selection,
+        topics,
+        dry_run: request.dry_run.unwrap_or_default(),
+    })
+}
+
+fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
+    let id = id.id()?;
+    call.query()?;
+    let replay = call.gateway.replays.get(id);
+    let replay = replay.ok_or_else(|| refused(&ReplayError::Unknown))?;
+    Ok(answer::json(StatusCode::OK, &ReplayBody::from(replay)))
+}
+
+async fn turn(
+    id: OperationSegment,
+    call: &Call,
+    turn: fn(&Replays, OperationId) -> Result<Replay, ReplayError>,
+) -> Result<Response, Problem> {
+    let id = id.id()?;
+    call.query()?;
+    let turned = blocking(call, move |replays| turn(replays, id)).await?;
+    Ok(answer::json(StatusCode::OK, &ReplayBody::from(turned)))
+}
+
+/// Runs what writes the file of replays where it holds nobody up.
+async fn blocking(
+    call: &Call,
+    work: impl FnOnce(&Replays) -> Result<Replay, ReplayError> + Send + 'static,
+) -> Result<Replay, Problem> {
+    let gateway = Arc::clone(&call.gateway);
+    let done = call
+        .gateway
+        .beside
+        .spawn_blocking(move || work(&gateway.replays));
+    let stopping = |_| Problem::new(ProblemCode::ShuttingDown, "the server is stopping");
+    done.await
+        .map_err(stopping)?
+        .map_err(|error| refused(&error))
+}
+
+fn refused(error: &ReplayError) -> Problem {
+    let code = match error {
+        ReplayError::Unknown => ProblemCode::NotFound,
+        ReplayError::Busy(_) | ReplayError::Ended | ReplayError::NoTarget => {
+            ProblemCode::ReplayRefused
+        }
+        ReplayError::File(_) => ProblemCode::DiskLow,
+    };
+    Problem::new(code, error.to_string())
 }
 
 async fn list(call: &Call) -> Result<Response, Problem> {
@@ -82,31 +224,30 @@ fn selection(query: &Query) -> Result<Selection, Problem> {
             _ => selection.from_time = query.time("from")?,
         }
     }
-    selection.types = types(query.get("type"))?;
-    if let Some(text) = query.get("key") {
-        let key: EntityId = text.parse().map_err(|error| {
-            Problem::of_field(ProblemCode::InvalidId, "key", format!("{error}"))
-        })?;
-        selection.key = Some(key);
+    if let Some(named) = query.get("type") {
+        selection.types = types(named).ok_or_else(|| no_type("type"))?;
     }
+    selection.key = query.get("key").map(key).transpose()?;
     selection.correlation = query.get("correlation_id").map(str::to_owned);
     Ok(selection)
 }
 
-/// Types by either name: the documents may have one name for two types.
-fn types(named: Option<&str>) -> Result<Vec<EventType>, Problem> {
-    let Some(named) = named else {
-        return Ok(Vec::new());
-    };
-    let is_named = |known: &EventType| {
-        [known.cloud(), known.short(), known.document()].contains(&named)
-    };
+fn key(text: &str) -> Result<EntityId, Problem> {
+    text.parse().map_err(|error: IdError| {
+        Problem::of_field(ProblemCode::InvalidId, "key", error.to_string())
+    })
+}
+
+/// The types of a name; the documents may have one name for several.
+fn types(named: &str) -> Option<Vec<EventType>> {
+    let is_named =
+        |known: &EventType| [known.cloud(), known.short(), known.document()].contains(&named);
     let types: Vec<EventType> = EventType::ALL.iter().copied().filter(is_named).collect();
-    if types.is_empty() {
-        let detail = "is no type of event; /schemas/ lists them";
-        return Err(Problem::malformed("type", detail));
-    }
-    Ok(types)
+    (!types.is_empty()).then_some(types)
+}
+
+fn no_type(field: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::malformed(field, "is no type of event; /schemas/ lists them")
 }
 
 fn unreadable(error: HistoryError) -> Problem {

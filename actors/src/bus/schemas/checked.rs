@@ -19,7 +19,9 @@ fn at(place: &str, schema: &Json, value: &Json) -> Result<(), String> {
             },
             "const" => wanted == value,
             "enum" => wanted.as_array().ok_or("no enum")?.contains(value),
-            "minimum" => value.as_i64().is_none_or(|number| number >= wanted.as_i64().unwrap()),
+            "minimum" => value
+                .as_i64()
+                .is_none_or(|number| number >= wanted.as_i64().unwrap()),
             "pattern" => {
                 // The one pattern there is.
                 assert_eq!(wanted, "^[A-Z0-9]{3,8}$");
@@ -35,7 +37,9 @@ fn at(place: &str, schema: &Json, value: &Json) -> Result<(), String> {
             }),
             "anyOf" => {
                 let choices = wanted.as_array().ok_or("no choices")?;
-                choices.iter().any(|choice| at(place, choice, value).is_ok())
+                choices
+                    .iter()
+                    .any(|choice| at(place, choice, value).is_ok())
             }
             "items" => {
                 for (index, item) in value.as_array().into_iter().flatten().enumerate() {
@@ -44,9 +48,13 @@ fn at(place: &str, schema: &Json, value: &Json) -> Result<(), String> {
                 true
             }
             "required" => {
-                let Some(fields) = value.as_object() else { continue };
+                let Some(fields) = value.as_object() else {
+                    continue;
+                };
                 let names = wanted.as_array().ok_or("no names")?;
-                names.iter().all(|name| fields.contains_key(name.as_str().unwrap_or_default()))
+                names
+                    .iter()
+                    .all(|name| fields.contains_key(name.as_str().unwrap_or_default()))
             }
             "properties" => {
                 for (name, field) in value.as_object().into_iter().flatten() {

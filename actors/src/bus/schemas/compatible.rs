@@ -145,29 +145,45 @@ mod tests {
         type Change = fn(&mut Json);
         let cases: [(&str, Change); 14] = [
             ("$.amount: is gone", |schema| {
-                schema["properties"].as_object_mut().unwrap().remove("amount");
+                schema["properties"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("amount");
             }),
             ("$.id: is gone", |schema| {
                 let fields = schema["properties"].as_object_mut().unwrap();
                 let id = fields.remove("id").unwrap();
                 fields.insert("ident".to_owned(), id);
             }),
-            ("$.id/type", |schema| schema["properties"]["id"]["type"] = json!("integer")),
+            ("$.id/type", |schema| {
+                schema["properties"]["id"]["type"] = json!("integer")
+            }),
             ("$.amount/type", |schema| {
                 schema["properties"]["amount"]["type"] = json!(["string", "null", "integer"]);
             }),
-            ("$.amount/type", |schema| schema["properties"]["amount"]["type"] = json!("string")),
-            ("$.id: was always there", |schema| schema["required"] = json!(["kind", "end"])),
+            ("$.amount/type", |schema| {
+                schema["properties"]["amount"]["type"] = json!("string")
+            }),
+            ("$.id: was always there", |schema| {
+                schema["required"] = json!(["kind", "end"])
+            }),
             ("$.amount: could be missing", |schema| {
                 schema["required"] = json!(["kind", "end", "id", "amount"]);
             }),
-            ("$.kind/enum", |schema| schema["properties"]["kind"]["enum"] = json!(["a"])),
+            ("$.kind/enum", |schema| {
+                schema["properties"]["kind"]["enum"] = json!(["a"])
+            }),
             ("$.kind/enum", |schema| {
                 schema["properties"]["kind"]["enum"] = json!(["a", "b", "c"]);
             }),
-            ("$.name/const", |schema| schema["properties"]["name"]["const"] = json!("Y")),
+            ("$.name/const", |schema| {
+                schema["properties"]["name"]["const"] = json!("Y")
+            }),
             ("$.id: format was", |schema| {
-                schema["properties"]["id"].as_object_mut().unwrap().remove("format");
+                schema["properties"]["id"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("format");
             }),
             ("$.name: pattern is", |schema| {
                 schema["properties"]["name"]["pattern"] = json!("^X$");

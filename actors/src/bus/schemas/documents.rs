@@ -16,7 +16,9 @@ fn reference() -> PathBuf {
 
 /// The schemas of a folder: `ce_type`, content.
 fn files(folder: &Path) -> Vec<(String, String)> {
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
     let files = files.filter(|path| path.is_file()).map(|path| {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         assert_eq!(path.extension().unwrap(), "json", "{name}");
@@ -50,7 +52,10 @@ fn the_files_of_the_schemas_are_up_to_date() {
             fs::write(folder.join(format!("{name}.json")), text).unwrap();
         }
     }
-    assert!(files(&folder) == made, "docs/reference/schemas is old: {REGENERATE}");
+    assert!(
+        files(&folder) == made,
+        "docs/reference/schemas is old: {REGENERATE}"
+    );
 }
 
 #[test]
@@ -79,7 +84,10 @@ fn the_reference_of_events_is_up_to_date() {
         fs::write(&path, &page).unwrap();
     }
     let found = fs::read_to_string(path).unwrap_or_default();
-    assert!(found == page, "docs/reference/events.md is old: {REGENERATE}");
+    assert!(
+        found == page,
+        "docs/reference/events.md is old: {REGENERATE}"
+    );
 }
 
 /// In what the present schemas break the promise of the released ones.
@@ -122,7 +130,10 @@ fn a_broken_promise_is_found_in_the_real_schemas() {
     ];
     let broken = broken_promises(&files);
     assert_eq!(broken[0], format!("{name}: $.walletName: is gone"));
-    assert_eq!(broken[1], "florin.wallet.renamed.v1 was released, and is gone");
+    assert_eq!(
+        broken[1],
+        "florin.wallet.renamed.v1 was released, and is gone"
+    );
     assert!(broken[2].contains("can be read no more"), "{broken:?}");
 }
 
@@ -136,7 +147,10 @@ fn what_a_type_always_has_is_required_and_not_null() {
     let made = schema(EventType::TransferCompleted);
     assert_eq!(made["properties"]["from"]["type"], "object");
     assert_eq!(made["properties"]["from"].get("anyOf"), None);
-    assert_eq!(failed["properties"]["reference"]["type"], json!(["string", "null"]));
+    assert_eq!(
+        failed["properties"]["reference"]["type"],
+        json!(["string", "null"])
+    );
     // Left away, and never null.
     assert_eq!(made["properties"]["idempotency_key"]["type"], "string");
     // Readers ignore what they don't know.

@@ -34,7 +34,9 @@ fn journal() -> (Node, Outbox) {
 fn all(outbox: &Outbox) -> Vec<BusEvent> {
     let frames: Vec<_> = outbox.reader.frames(1).map(Result::unwrap).collect();
     let records = frames.iter().flat_map(|frame| frame.iter());
-    records.flat_map(|(_, bytes)| events_of(&decode_record(bytes).unwrap())).collect()
+    records
+        .flat_map(|(_, bytes)| events_of(&decode_record(bytes).unwrap()))
+        .collect()
 }
 
 fn order(selection: Selection) -> Order {
@@ -152,7 +154,9 @@ fn a_replay_gives_the_same_events_in_their_order_and_survives_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let target = Target::keeping();
     let replays = begin(&outbox, folder.path(), &target);
-    let begun = replays.begin(id(1), order(Selection::default()), NOW).unwrap();
+    let begun = replays
+        .begin(id(1), order(Selection::default()), NOW)
+        .unwrap();
     assert_eq!(begun.state, ReplayState::Running);
     assert_eq!(begun.order.selection.to, Some(outbox.reader.durable()));
     let done = until(&replays, id(1), ReplayState::Completed);
@@ -161,7 +165,7 @@ fn a_replay_gives_the_same_events_in_their_order_and_survives_the_process() {
     assert_eq!(done.progress.events, 2 + 3 * DEPOSITS);
     assert_eq!(done.progress.topics["deposit-completed"], DEPOSITS);
     assert_eq!(done.progress.topics["transaction-events"], 2 * DEPOSITS);
-    drop(replays);
+    replays.end();
     let replays = begin(&outbox, folder.path(), &target);
     assert_eq!(replays.get(id(1)), Some(done));
     assert!(matches!(replays.resume(id(1)), Err(ReplayError::Ended)));
@@ -175,41 +179,75 @@ fn a_selection_takes_what_it_names() {
     let middle = &events[events.len() / 2];
     let selections: Vec<(Selection, Box<dyn Fn(&BusEvent) -> bool>)> = vec![
         (
-            Selection { from: 5, to: Some(9), ..Selection::default() },
+            Selection {
+                from: 5,
+                to: Some(9),
+                ..Selection::default()
+            },
             Box::new(|event| (5..=9).contains(&event.sequence)),
         ),
         (
-            Selection { types: vec![EventType::DepositCompleted], ..Selection::default() },
+            Selection {
+                types: vec![EventType::DepositCompleted],
+                ..Selection::default()
+            },
             Box::new(|event| event.event_type == EventType::DepositCompleted),
         ),
         (
-            Selection { key: Some(middle.key), ..Selection::default() },
+            Selection {
+                key: Some(middle.key),
+                ..Selection::default()
+            },
             Box::new(|event| event.key == middle.key),
         ),
         (
-            Selection { from_time: Some(middle.time), ..Selection::default() },
+            Selection {
+                from_time: Some(middle.time),
+                ..Selection::default()
+            },
             Box::new(|event| event.time >= middle.time),
         ),
         (
-            Selection { to_time: Some(middle.time), ..Selection::default() },
+            Selection {
+                to_time: Some(middle.time),
+                ..Selection::default()
+            },
             Box::new(|event| event.time < middle.time),
         ),
         (
-            Selection { correlation: Some("test".to_owned()), ..Selection::default() },
+            Selection {
+                correlation: Some("test".to_owned()),
+                ..Selection::default()
+            },
             Box::new(|_| true),
         ),
         (
-            Selection { correlation: Some("other".to_owned()), ..Selection::default() },
+            Selection {
+                correlation: Some("other".to_owned()),
+                ..Selection::default()
+            },
             Box::new(|_| false),
         ),
-        (Selection { from: 1_000, ..Selection::default() }, Box::new(|_| false)),
+        (
+            Selection {
+                from: 1_000,
+                ..Selection::default()
+            },
+            Box::new(|_| false),
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     for (number, (selection, takes)) in (1..).zip(selections) {
-        let wanted: Vec<_> = events.iter().filter(|event| takes(event)).cloned().collect();
+        let wanted: Vec<_> = events
+            .iter()
+            .filter(|event| takes(event))
+            .cloned()
+            .collect();
         let target = Target::keeping();
         let replays = begin(&outbox, folder.path(), &target);
-        replays.begin(id(number), order(selection.clone()), NOW).unwrap();
+        replays
+            .begin(id(number), order(selection.clone()), NOW)
+            .unwrap();
         let done = until(&replays, id(number), ReplayState::Completed);
         assert_eq!(target.ids(), ids(&wanted), "{selection:?}");
         assert_eq!(done.progress.events, wanted.len() as u64, "{selection:?}");
@@ -240,7 +278,10 @@ fn time_leads_to_its_record_wherever_frames_end() {
             (event.time.as_micros() + 1, event.time.as_micros() + 1),
         ] {
             let from_time = Some(Timestamp::from_micros(time));
-            let selection = Selection { from_time, ..Selection::default() };
+            let selection = Selection {
+                from_time,
+                ..Selection::default()
+            };
             let start = selection.start(&outbox.reader).unwrap();
             let part = look(&outbox.reader, &selection, start, 1).unwrap();
             let wanted = events.iter().find(|event| event.time.as_micros() >= first);
@@ -252,7 +293,10 @@ fn time_leads_to_its_record_wherever_frames_end() {
         ..Selection::default()
     };
     let start = late.start(&outbox.reader).unwrap();
-    let end = Place { sequence: outbox.reader.durable() + 1, index: 0 };
+    let end = Place {
+        sequence: outbox.reader.durable() + 1,
+        index: 0,
+    };
     assert_eq!(start, end);
 }
 
@@ -268,7 +312,11 @@ fn only_the_topics_asked_for_get_it() {
     let done = until(&replays, id(1), ReplayState::Completed);
     assert_eq!(done.progress.events, 2);
     let came = target.came.lock().unwrap();
-    assert!(came.events.iter().all(|(_, topics)| topics == &["account-events"]));
+    assert!(
+        came.events
+            .iter()
+            .all(|(_, topics)| topics == &["account-events"])
+    );
 }
 
 #[test]
@@ -279,7 +327,10 @@ fn a_dry_run_counts_and_needs_no_target() {
     let replays = Replays::start(outbox.reader.clone(), Bindings::default(), file, None).unwrap();
     let real = replays.begin(id(1), order(Selection::default()), NOW);
     assert!(matches!(real, Err(ReplayError::NoTarget)));
-    let dry = Order { dry_run: true, ..order(Selection::default()) };
+    let dry = Order {
+        dry_run: true,
+        ..order(Selection::default())
+    };
     replays.begin(id(2), dry, NOW).unwrap();
     let done = until(&replays, id(2), ReplayState::Completed);
     assert_eq!(done.progress.events, 2 + 3 * DEPOSITS);
@@ -295,18 +346,25 @@ fn a_target_that_is_away_is_waited_for_and_what_was_unclear_is_there_once() {
         came.faults = 3;
     }
     let replays = begin(&outbox, folder.path(), &target);
-    replays.begin(id(1), order(Selection::default()), NOW).unwrap();
+    replays
+        .begin(id(1), order(Selection::default()), NOW)
+        .unwrap();
     until(&replays, id(1), ReplayState::Completed);
     assert_eq!(target.came.lock().unwrap().opened, 4);
     assert_eq!(target.ids(), ids(&all(&outbox)));
     let unclear = Target::keeping();
     unclear.came.lock().unwrap().is_unclear = true;
-    drop(replays);
+    replays.end();
     let replays = begin(&outbox, folder.path(), &unclear);
-    replays.begin(id(2), order(Selection::default()), NOW).unwrap();
+    replays
+        .begin(id(2), order(Selection::default()), NOW)
+        .unwrap();
     let done = until(&replays, id(2), ReplayState::Completed);
     assert_eq!(unclear.ids(), ids(&all(&outbox)), "not once each");
-    assert_eq!((done.reason, done.progress.events), (None, 2 + 3 * DEPOSITS));
+    assert_eq!(
+        (done.reason, done.progress.events),
+        (None, 2 + 3 * DEPOSITS)
+    );
 }
 
 #[test]
@@ -316,14 +374,16 @@ fn a_replay_that_is_stopped_or_fails_can_be_resumed_and_others_wait_for_their_tu
     let target = Target::keeping();
     target.came.lock().unwrap().faults = u32::MAX;
     let replays = begin(&outbox, folder.path(), &target);
-    replays.begin(id(1), order(Selection::default()), NOW).unwrap();
+    replays
+        .begin(id(1), order(Selection::default()), NOW)
+        .unwrap();
     let second = replays.begin(id(2), order(Selection::default()), NOW);
     assert!(matches!(second, Err(ReplayError::Busy(busy)) if busy == id(1)));
     let stopped = replays.stop(id(1)).unwrap();
     assert_eq!(stopped.state, ReplayState::Stopped);
     target.came.lock().unwrap().faults = 0;
     // Stopped stays stopped, also after a restart, and makes room for another.
-    drop(replays);
+    replays.end();
     let replays = begin(&outbox, folder.path(), &target);
     assert_eq!(replays.get(id(1)).unwrap().state, ReplayState::Stopped);
     assert_eq!(target.ids(), [""; 0]);
@@ -344,8 +404,10 @@ fn a_replay_that_ran_when_the_process_ended_goes_on() {
     let target = Target::keeping();
     target.came.lock().unwrap().faults = u32::MAX;
     let replays = begin(&outbox, folder.path(), &target);
-    replays.begin(id(1), order(Selection::default()), NOW).unwrap();
-    drop(replays);
+    replays
+        .begin(id(1), order(Selection::default()), NOW)
+        .unwrap();
+    replays.end();
     target.came.lock().unwrap().faults = 0;
     let replays = begin(&outbox, folder.path(), &target);
     until(&replays, id(1), ReplayState::Completed);

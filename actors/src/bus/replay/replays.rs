@@ -1,24 +1,24 @@
-//! Replay: events of the journal once more, in order, to a target. A replayed event is the same event:
-//! the same id and value, so that whoever has seen it skips it.
-//!
-//! What is known of replays lies in a file that is replaced as a whole. How far a replay is, the target
-//! itself may keep together with the events: then each is there once, whenever the process ends.
+//! The replays of a journal, and the thread that carries one out.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::bindings::Bindings;
-use super::event::BusEvent;
-use super::history::{HistoryError, Place, Selection, look};
-use crate::messages::{OperationId, Timestamp};
 use florin_storage::Reader;
+
+use super::file::{read, write};
+use super::{
+    OpenTarget, Order, Progress, Replay, ReplayError, ReplayState, ReplayTarget, Replayed,
+    TargetFault,
+};
+use crate::bus::bindings::Bindings;
+use crate::bus::event::BusEvent;
+use crate::bus::history::{HistoryError, Place, look};
+use crate::messages::{OperationId, Timestamp};
 
 /// Replays that are remembered; past that the oldest that ended go.
 const KEPT: usize = 100;
@@ -27,126 +27,6 @@ const EVENTS_AT_ONCE: usize = 1_000;
 /// The pause before a target is tried again; it doubles up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-
-/// What a replay is of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// Which events.
-    pub selection: Selection,
-    /// To which of their topics; empty: to all.
-    pub topics: Vec<String>,
-    /// Whether they are only counted.
-    pub dry_run: bool,
-}
-
-/// How a replay is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReplayState {
-    /// It goes on, also after a restart.
-    Running,
-    /// It was stopped, and can be resumed.
-    Stopped,
-    /// Everything that it is of went out.
-    Completed,
-    /// It can't go on; it can be resumed once the reason is gone.
-    Failed,
-}
-
-impl ReplayState {
-    /// The state's name outside, as `running`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// How far a replay is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The next event to be looked at.
-    pub next: Place,
-    /// Events that went out.
-    pub events: u64,
-    /// Messages that they made, by topic.
-    pub topics: BTreeMap<String, u64>,
-}
-
-/// A replay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replay {
-    /// Its name: the header `x-florin-replay`.
-    pub id: OperationId,
-    /// What it is of; its last record was durable when it was asked for.
-    pub order: Order,
-    /// How it is.
-    pub state: ReplayState,
-    /// Why it failed, or waits.
-    pub reason: Option<String>,
-    /// How far it is.
-    pub progress: Progress,
-    /// When it was asked for.
-    pub created_at: Timestamp,
-}
-
-/// An event, and those of its topics that it goes to.
-#[derive(Debug)]
-pub struct Replayed<'a> {
-    /// The event.
-    pub event: BusEvent,
-    /// The topics; at least one.
-    pub topics: Vec<&'a str>,
-}
-
-/// Why a target takes no events.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TargetFault {
-    /// It may later: it is opened anew after a pause.
-    #[error("{0}")]
-    Transient(String),
-    /// It won't.
-    #[error("{0}")]
-    Final(String),
-}
-
-/// What takes replayed events.
-pub trait ReplayTarget {
-    /// How far this replay is here, where the target keeps that itself; asked once, before the first
-    /// events.
-    fn progress(&mut self) -> Result<Option<Progress>, TargetFault>;
-
-    /// Takes events, in order, and together with them how far the replay is behind them.
-    fn put(&mut self, events: &[Replayed<'_>], progress: &Progress) -> Result<(), TargetFault>;
-}
-
-/// Opens targets. `go_on` is asked while it waits.
-pub type OpenTarget = Box<
-    dyn Fn(&Replay, &dyn Fn() -> bool) -> Result<Box<dyn ReplayTarget>, TargetFault> + Send + Sync,
->;
-
-/// Why a replay isn't begun, stopped or resumed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
-    /// One at a time: they would share the way out.
-    #[error("the replay {0} is running; stop it, or wait for its end")]
-    Busy(OperationId),
-    /// There is none of that id.
-    #[error("no replay has this id")]
-    Unknown,
-    /// It has ended.
-    #[error("the replay is completed")]
-    Ended,
-    /// There is nowhere to replay to.
-    #[error("without Kafka there are no topics to replay to: only dry runs")]
-    NoTarget,
-    /// The file of replays.
-    #[error("the file of replays: {0}")]
-    File(#[from] io::Error),
-}
 
 /// The replays of a journal.
 pub struct Replays {
@@ -293,12 +173,10 @@ impl Replays {
         Ok(turned)
     }
 
-    /// Ends the worker after the events that are under way: a running replay goes on at the next start.
+    /// Ends the worker and waits until the events that are under way are out: a running replay goes on
+    /// at the next start.
     pub fn end(&self) {
-        self.shared.ending.store(true, Ordering::Release);
-        // Taken once, so that a worker about to wait sees it.
-        drop(self.shared.lock());
-        self.shared.changed.notify_all();
+        self.shared.end();
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(worker) = worker.take() {
             // A panic there is told by the thread itself.
@@ -309,7 +187,8 @@ impl Replays {
 
 impl Drop for Replays {
     fn drop(&mut self) {
-        self.end();
+        // Nobody waits here: a target may take its time.
+        self.shared.end();
     }
 }
 
@@ -326,6 +205,13 @@ fn free(replays: &[Replay]) -> Result<(), ReplayError> {
 }
 
 impl Shared {
+    fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        // Taken once, so that a worker about to wait sees it.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Replay>> {
         self.replays.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -351,7 +237,9 @@ impl Shared {
     fn running(&self) -> Option<Replay> {
         let replays = self.lock();
         let mut replays = replays.iter();
-        replays.find(|replay| replay.state == ReplayState::Running).cloned()
+        replays
+            .find(|replay| replay.state == ReplayState::Running)
+            .cloned()
     }
 
     /// Whether this replay is still to go on.
@@ -388,7 +276,10 @@ impl Shared {
                 }
                 Err(TargetFault::Transient(reason)) => {
                     tracing::warn!(replay = %replay.id, reason, "a replay waits");
-                    if self.running().is_some_and(|now| now.progress.events > before) {
+                    if self
+                        .running()
+                        .is_some_and(|now| now.progress.events > before)
+                    {
                         pause = PAUSE_MIN;
                     }
                     let noted = self.note(replay.id, |replay| replay.reason = Some(reason));
@@ -408,9 +299,7 @@ impl Shared {
     fn rest(&self, id: OperationId, time: Duration) {
         let replays = self.lock();
         let goes_on = |replays: &mut Vec<Replay>| {
-            let running = |replay: &Replay| {
-                replay.id == id && replay.state == ReplayState::Running
-            };
+            let running = |replay: &Replay| replay.id == id && replay.state == ReplayState::Running;
             !self.ending.load(Ordering::Acquire) && replays.iter().any(running)
         };
         // Woken or not, poisoned or not: it is looked at anew.
@@ -425,7 +314,9 @@ impl Shared {
             Some(open) => open(replay, &go_on)?,
             None => return Err(TargetFault::Final(ReplayError::NoTarget.to_string())),
         };
-        let mut progress = target.progress()?.unwrap_or_else(|| replay.progress.clone());
+        let mut progress = target
+            .progress()?
+            .unwrap_or_else(|| replay.progress.clone());
         let selection = &replay.order.selection;
         if progress.next.sequence == 0 {
             progress.next = selection.start(&self.reader).map_err(unreadable)?;
@@ -486,27 +377,5 @@ impl ReplayTarget for Counting {
 
     fn put(&mut self, _: &[Replayed<'_>], _: &Progress) -> Result<(), TargetFault> {
         Ok(())
-    }
-}
-
-fn read(file: &Path) -> io::Result<Vec<Replay>> {
-    match std::fs::read(file) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Replaces the file: whoever reads it finds the old or the new one, also after a loss of power.
-fn write(file: &Path, replays: &[Replay]) -> io::Result<()> {
-    let bytes = serde_json::to_vec(replays).map_err(io::Error::other)?;
-    let beside = file.with_extension("new");
-    let mut new = std::fs::File::create(&beside)?;
-    new.write_all(&bytes)?;
-    new.sync_all()?;
-    std::fs::rename(&beside, file)?;
-    match file.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
     }
 }
