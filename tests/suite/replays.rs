@@ -91,7 +91,7 @@ fn the_command_line_asks_the_running_server_and_follows_it() {
         .nth(1)
         .unwrap();
     let (code, shown, _) = florin(&["--show", id]);
-    assert_eq!((code, shown), (Some(0), out));
+    assert_eq!((code, &shown), (Some(0), &out));
     let (code, _, error) = florin(&["--resume", id]);
     assert_eq!(code, Some(1));
     assert!(error.contains("the replay is completed"), "{error}");

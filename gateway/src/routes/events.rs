@@ -44,7 +44,10 @@ pub fn routes() -> BoxedFilter<(Response,)> {
     let show = warp::path!("admin" / "replay" / OperationSegment)
         .and(warp::get())
         .and(super::call())
-        .map(|id, call: Arc<Call>| call.respond(show(id, &call)));
+        .then(|id, call: Arc<Call>| async move {
+            let outcome = show(id, &call).await;
+            call.respond(outcome)
+        });
     let stop = warp::path!("admin" / "replay" / OperationSegment / "stop")
         .and(warp::post())
         .and(super::call())
@@ -125,11 +128,11 @@ fn order(call: &Call, request: ReplayRequest) -> Result<Order, Problem> {
     })
 }
 
-fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
+async fn show(id: OperationSegment, call: &Call) -> Result<Response, Problem> {
     let id = id.id()?;
     call.query()?;
-    let replay = call.gateway.replays.get(id);
-    let replay = replay.ok_or_else(|| refused(&ReplayError::Unknown))?;
+    let get = move |replays: &Replays| replays.get(id).ok_or(ReplayError::Unknown);
+    let replay = blocking(call, get).await?;
     Ok(answer::json(StatusCode::OK, &ReplayBody::from(replay)))
 }
 
@@ -144,7 +147,7 @@ async fn turn(
     Ok(answer::json(StatusCode::OK, &ReplayBody::from(turned)))
 }
 
-/// Runs what writes the file of replays where it holds nobody up.
+/// Runs what may wait for the file of replays where it holds nobody up.
 async fn blocking(
     call: &Call,
     work: impl FnOnce(&Replays) -> Result<Replay, ReplayError> + Send + 'static,
