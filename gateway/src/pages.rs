@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use florin_actors::bus::{EventType, schemas};
-use serde_json::{Value, json};
 
 use crate::codes::ProblemCode;
+use crate::dto::{SchemaBody, SchemasBody};
 use crate::{openapi, reference};
 
 /// A page.
@@ -96,7 +96,10 @@ impl Pages {
                 .collect(),
             schemas: Page {
                 content_type: "application/json",
-                bytes: schema_index().to_string().into(),
+                // Texts alone: it can't fail.
+                bytes: serde_json::to_vec(&schema_index())
+                    .unwrap_or_default()
+                    .into(),
             },
             each_schema: schemas()
                 .into_iter()
@@ -134,17 +137,20 @@ impl Pages {
 }
 
 /// Every schema by its type, with the document's name and where such events go by default.
-fn schema_index() -> Value {
+fn schema_index() -> SchemasBody {
     let all = schemas().into_iter().map(|(name, _)| {
         let known = EventType::ALL.iter().find(|known| known.cloud() == name);
-        json!({
-            "type": name,
-            "document_type": known.map(|known| known.document()),
-            "topics": known.map(|known| known.default_topics()),
-            "schema": format!("/schemas/{name}.json"),
-        })
+        let topics = known.map(|known| known.default_topics().to_vec());
+        SchemaBody {
+            document_type: known.map(|known| known.document()),
+            topics: topics.unwrap_or_default(),
+            schema: format!("/schemas/{name}.json"),
+            r#type: name,
+        }
     });
-    json!({ "schemas": all.collect::<Vec<_>>() })
+    SchemasBody {
+        schemas: all.collect(),
+    }
 }
 
 #[cfg(test)]

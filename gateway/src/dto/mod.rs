@@ -14,6 +14,7 @@ mod page;
 mod record;
 mod replay;
 mod requests;
+mod schemas;
 mod transfer;
 mod values;
 mod wallet;
@@ -36,6 +37,7 @@ pub use requests::{
     OpenWalletRequest, PostRequest, TransactionRequest, TransferRequest, UpdateAccountRequest,
     UpdateWalletRequest,
 };
+pub use schemas::{SchemaBody, SchemasBody};
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
 pub use values::{CurrencyCode, Id, Key};
 pub use wallet::WalletBody;

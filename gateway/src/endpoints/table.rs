@@ -797,7 +797,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         name: "listSchemas",
         summary: "Lists the types of events and their schemas",
         purpose: Purpose::Page,
-        answers: &[page(JSON)],
+        answers: &[shown::<SchemasBody>()],
         problems: &[PAGE],
     },
     Endpoint {
