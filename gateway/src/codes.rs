@@ -78,6 +78,9 @@ codes! {
     BackupRefused, "backup_refused", "backup-refused", 409, "There is no backup to be made there",
         "with another directory, or once the other backup is done",
         "The directory is not empty, is in use or can't be made, another backup is under way, or the request is for another data directory. Nothing was written.";
+    ReplayRefused, "replay_refused", "replay-refused", 409, "There is no replay to be made now",
+        "once the other replay has ended",
+        "Another replay is running, this one is completed, or without Kafka there are no topics to replay to: then only dry runs are made.";
     NotPending, "not_pending", "not-pending", 409, "The transfer was never pending",
         "no",
         "Only a transfer made with `pending` can be posted or voided; this one was made at once.";

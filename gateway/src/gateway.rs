@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use florin_actors::bus::DeadLetters;
+use florin_actors::bus::{DeadLetters, Replays};
 use florin_actors::messages::{Assets, Currency};
 use florin_actors::runtime::Core;
 use florin_config::{ConfigError, Settings};
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::backups::Backups;
 use crate::dto::CurrencyCode;
+use crate::event_log::EventLog;
 use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
@@ -35,6 +36,10 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// How events travel.
     pub events: Arc<Events>,
+    /// The journal's events.
+    pub event_log: EventLog,
+    /// What goes out again.
+    pub replays: Replays,
     /// The pages made at the start.
     pub pages: Pages,
     /// What makes backups.
@@ -133,7 +138,7 @@ impl Gateway {
         core: Core,
         limits: Limits,
         metrics: Arc<Metrics>,
-        events: Arc<Events>,
+        (events, event_log, replays): (Arc<Events>, EventLog, Replays),
         backups: Backups,
         beside: Handle,
     ) -> Self {
@@ -143,6 +148,8 @@ impl Gateway {
             limits,
             metrics,
             events,
+            event_log,
+            replays,
             pages: Pages::new(),
             backups,
             dead_letters: None,

@@ -14,7 +14,7 @@ use florin_storage::{Disk, ViewError};
 use crate::cli::Task;
 use crate::codes::ProblemCode;
 use crate::exit::Exit;
-use crate::{backup, dlq, export, log, node, restore, serve, verify};
+use crate::{backup, dlq, export, log, node, replay, restore, serve, verify};
 
 /// Why a task ended otherwise than it should.
 #[derive(Debug, thiserror::Error)]
@@ -255,6 +255,7 @@ fn attempt(
         Task::Backup(task) => backup::run(&settings, task),
         Task::Restore(task) => restore::run(&settings, task),
         Task::Dlq(task) => dlq::run(&settings, task),
+        Task::Replay(task) => replay::run(&settings, task),
         Task::Config(_) => tell(&settings.effective()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr};
-use florin_actors::bus::{BusState, Consumer, Telemetry};
+use florin_actors::bus::{BusState, Consumer, Replays, Telemetry};
 use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt, Intake, IntakeOptions};
 use florin_actors::messages::Assets;
 use florin_actors::runtime::{Intercept, Node};
@@ -15,9 +15,11 @@ use florin_actors::services::core::Commands;
 use florin_config::{LogFormat, Settings};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backups::Backups;
+use crate::event_log::EventLog;
 use crate::events::Events;
 use crate::gateway::{Gateway, Limits};
 use crate::metrics::Metrics;
@@ -38,6 +40,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// What messages that are under way at a stop may take, and the commit of their offsets.
 const LAST_MESSAGES: Duration = Duration::from_secs(3);
+/// What is known of replays, in the data folder.
+const REPLAYS_FILE: &str = "replays.json";
 /// How much of a stop's time is kept for the journal and the views.
 const NODE_SHARE: u32 = 3;
 
@@ -115,6 +119,9 @@ async fn serve(
         return Ok(());
     }
     let bridge = bridge(settings, &node, &telemetry)?;
+    let replays = replays(settings, &node)?;
+    let bindings = kafka::bindings(settings)?;
+    let event_log = EventLog::new(node.outbox(), Arc::clone(&telemetry), bindings);
     let events = Arc::new(Events::new(telemetry, node.outbox()));
     let intake = intake(
         settings,
@@ -128,11 +135,12 @@ async fn serve(
     let core = node.core().clone();
     let backups = Backups::new(settings);
     let beside_it = beside.handle().clone();
-    let gateway = Gateway::new(core, limits, metrics, events, backups, beside_it);
+    let told = (events, event_log, replays);
+    let gateway = Gateway::new(core, limits, metrics, told, backups, beside_it);
     let gateway = gateway.with_dead_letters(dead_letters.map(|letters| Arc::new(letters) as _));
     let gateway = Arc::new(gateway);
     beside.spawn(Arc::clone(&gateway).sample());
-    let serving = server.start(gateway);
+    let serving = server.start(Arc::clone(&gateway));
     greet(settings, address, &directory);
     let ended = tokio::select! {
         failure = node.failed() => Err(RunError::Journal(failure)),
@@ -146,10 +154,29 @@ async fn serve(
         }
         // The journal is well: what was accepted is finished.
         ended => {
-            stop(settings, serving, node, bridge.address, intake).await?;
+            let replaying = Arc::clone(&gateway);
+            let replays = beside.spawn_blocking(move || replaying.replays.end());
+            stop(settings, serving, node, bridge.address, intake, replays).await?;
             ended
         }
     }
+}
+
+/// What is known of replays; to the topics, where there are any.
+fn replays(settings: &Settings, node: &Node) -> Result<Replays, RunError> {
+    let outbox = node.outbox();
+    let target = if kafka::is_on(settings) {
+        let options = kafka::options(settings, &outbox.journal_id())?;
+        Some(kafka_bridge::replay_to(options))
+    } else {
+        None
+    };
+    let file = settings.server.data_dir.join(REPLAYS_FILE);
+    let bindings = kafka::bindings(settings)?;
+    Replays::start(outbox.reader, bindings, file, target).map_err(|source| RunError::System {
+        what: REPLAYS_FILE,
+        source,
+    })
 }
 
 /// The bridge to Kafka, where there is one.
@@ -225,6 +252,7 @@ async fn stop(
     node: Node,
     bridge: Option<Addr<Bridge>>,
     intake: Option<Addr<Intake>>,
+    replays: JoinHandle<()>,
 ) -> Result<(), RunError> {
     let limit = Duration::from_secs(settings.server.shutdown_seconds_max);
     let deadline = Instant::now() + limit - limit / 20;
@@ -246,6 +274,8 @@ async fn stop(
         // A transaction that the brokers don't end is aborted by the next start.
         let _ = tokio::time::timeout(LAST_EVENTS, told).await;
     }
+    // A replay that isn't through goes on at the next start.
+    let _ = tokio::time::timeout(LAST_EVENTS, replays).await;
     match tokio::time::timeout_at(deadline, node.shutdown()).await {
         Ok(Ok(())) => tracing::info!("stopped"),
         Ok(Err(error)) => return Err(RunError::Journal(error.to_string())),

@@ -18,6 +18,7 @@ mod options;
 mod producer;
 mod publisher;
 mod reach;
+mod replay;
 mod topics;
 
 pub use bridge::{Bridge, Stop};
@@ -26,3 +27,4 @@ pub use intake::{Intake, IntakeOptions};
 pub use lane::Retries;
 pub use options::KafkaOptions;
 pub use publisher::Halt;
+pub use replay::replay_to;

@@ -68,6 +68,10 @@ pub enum Area {
     Operating,
     /// Descriptions of all this.
     Documents,
+    /// Descriptions of events.
+    Schemas,
+    /// The journal's events.
+    Events,
     /// What operators look into.
     Admin,
     /// What consumers could not handle.
@@ -182,7 +186,7 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Money,
         Self::Transfers,
         Self::Endings,
@@ -196,6 +200,8 @@ impl Area {
         Self::Ledger,
         Self::Operating,
         Self::Documents,
+        Self::Schemas,
+        Self::Events,
         Self::Admin,
         Self::DeadLetters,
     ];

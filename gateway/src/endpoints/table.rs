@@ -211,6 +211,42 @@ const TO: Filter = Filter {
     required: false,
 };
 
+const EVENTS: &[Filter] = &[
+    Filter {
+        name: "from",
+        values: &[],
+        format: "",
+        required: false,
+    },
+    Filter {
+        name: "type",
+        values: &[],
+        format: "",
+        required: false,
+    },
+    Filter {
+        name: "key",
+        values: &[],
+        format: "uuid",
+        required: false,
+    },
+    Filter {
+        name: "correlation_id",
+        values: &[],
+        format: "",
+        required: false,
+    },
+    Filter {
+        name: "unpublished",
+        values: &["true", "false"],
+        format: "",
+        required: false,
+    },
+];
+const TASK: &[ProblemCode] = &[InvalidRequest, BodyTooLarge, UnsupportedMediaType];
+const REPLAY: &[ProblemCode] = &[ReplayRefused, DiskLow, ShuttingDown];
+const HISTORY_OF_EVENTS: &[ProblemCode] = &[InvalidId, JournalDamaged, ShuttingDown];
+
 /// Every route: money first, and a literal path before a pattern that would match it too.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -758,6 +794,90 @@ pub const ENDPOINTS: &[Endpoint] = &[
         purpose: Purpose::Page,
         answers: &[page(&["text/html"])],
         problems: &[PAGE, &[RouteNotFound]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/schemas/",
+        label: "GET /schemas/",
+        area: Area::Schemas,
+        name: "listSchemas",
+        summary: "Lists the types of events and their schemas",
+        purpose: Purpose::Page,
+        answers: &[shown::<SchemasBody>()],
+        problems: &[PAGE],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/schemas/{schema}",
+        label: "GET /schemas/{schema}",
+        area: Area::Schemas,
+        name: "getSchema",
+        summary: "The JSON Schema of a type of event, in one version: `florin.wallet.created.v1.json`",
+        purpose: Purpose::Page,
+        answers: &[page(&["application/schema+json"])],
+        problems: &[PAGE, &[RouteNotFound]],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/events",
+        label: "GET /admin/events",
+        area: Area::Events,
+        name: "listEvents",
+        summary: "Lists the journal's events in order, from a record or a time on; a part may be short and still have a next one",
+        purpose: Purpose::List { filters: EVENTS },
+        answers: &[listed::<EventBody>()],
+        problems: &[LIST, HISTORY_OF_EVENTS],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/replay",
+        label: "POST /admin/replay",
+        area: Area::Events,
+        name: "beginReplay",
+        summary: "Publishes events of the journal again, each as it was; one replay at a time",
+        purpose: Purpose::Task {
+            body: schema::<ReplayRequest>(),
+        },
+        answers: &[Answer {
+            status: 202,
+            when: "Begun; `Location` names it",
+            content_types: JSON,
+            body: Some(schema::<ReplayBody>()),
+        }],
+        problems: &[TASK, &[InvalidId], REPLAY],
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/replay/{id}",
+        label: "GET /admin/replay/{id}",
+        area: Area::Events,
+        name: "getReplay",
+        summary: "Shows how far a replay is",
+        purpose: Purpose::Read,
+        answers: &[shown::<ReplayBody>()],
+        problems: &[READ, BY_ID],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/replay/{id}/stop",
+        label: "POST /admin/replay/{id}/stop",
+        area: Area::Events,
+        name: "stopReplay",
+        summary: "Stops a replay after the events that are under way",
+        purpose: Purpose::Read,
+        answers: &[done::<ReplayBody>()],
+        problems: &[READ, BY_ID, REPLAY],
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/replay/{id}/resume",
+        label: "POST /admin/replay/{id}/resume",
+        area: Area::Events,
+        name: "resumeReplay",
+        summary: "Goes on with a replay that was stopped or has failed",
+        purpose: Purpose::Read,
+        answers: &[done::<ReplayBody>()],
+        problems: &[READ, BY_ID, REPLAY],
     },
     Endpoint {
         method: Method::GET,

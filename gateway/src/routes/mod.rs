@@ -8,12 +8,14 @@ mod compat;
 mod dead_letters;
 mod documents;
 mod endings;
+mod events;
 mod history;
 mod ledger;
 mod money;
 mod operating;
 mod operations;
 mod personal;
+mod schemas;
 mod transfers;
 mod wallets;
 
@@ -47,6 +49,8 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Ledger => ledger::routes(),
         Area::Operating => operating::routes(),
         Area::Documents => documents::routes(),
+        Area::Schemas => schemas::routes(),
+        Area::Events => events::routes(),
         Area::Admin => admin::routes(),
         Area::DeadLetters => dead_letters::routes(),
     };

@@ -1,8 +1,10 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
 mod core;
+mod events;
 mod inputs;
 mod passivation;
+mod replays;
 mod supervision;
 mod transfers;
 mod views;
