@@ -15,6 +15,7 @@ mod fault_run;
 mod faults;
 mod identity;
 mod publishing;
+mod replay;
 mod secured;
 mod support;
 mod topics;
