@@ -8,7 +8,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /florin
 COPY . .
-RUN cargo build --release --locked --package florin-gateway
+RUN cargo build --release --locked --package florin-gateway --features tls
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home florin

@@ -1,6 +1,7 @@
 //! Florin's core: pure entities, the actors that own them, and the views that follow the journal.
 
 pub mod backup;
+mod blocking;
 pub mod bus;
 pub mod entities;
 pub mod export;

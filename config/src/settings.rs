@@ -289,10 +289,11 @@ settings! {
         retry_ms_max: u64 = 10_000, integer(1, 600_000);
         /// How often a dead letter may be redriven.
         redrives_max: u32 = 10, integer(1, 1_000);
-        /// How the connection to the brokers is secured.
+        /// How the connection to the brokers is secured. `ssl`, `sasl_ssl` and the SCRAM mechanisms
+        /// need an executable that was built with `--features tls`.
         security: Security = Security::Plaintext, Rule::OneOf(Security::WORDS);
         /// How Florin proves who it is, with `sasl_plaintext` and `sasl_ssl`.
-        sasl_mechanism: SaslMechanism = SaslMechanism::ScramSha256, Rule::OneOf(SaslMechanism::WORDS);
+        sasl_mechanism: SaslMechanism = SaslMechanism::Plain, Rule::OneOf(SaslMechanism::WORDS);
         /// The name that it proves.
         sasl_username: String = String::new(), text(1_024);
         /// The password of that name.

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// How long the server may take to accept the connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The longest answer that is read.
-const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
+const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Posts JSON and waits for the answer, however long that takes: status and body.
 ///
@@ -17,12 +17,27 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 /// Nobody listens there, or what answers is no such server.
 pub fn ask(address: SocketAddr, path: &str, body: &Value) -> io::Result<(u16, Value)> {
     let body = body.to_string();
-    let mut stream = TcpStream::connect_timeout(&address, CONNECT_MAX)?;
-    let request = format!(
+    let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
+    send(address, &(head + &body))
+}
+
+/// Gets what is at a path: status and body.
+///
+/// # Errors
+/// Nobody listens there, or what answers is no such server.
+pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Value)> {
+    send(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
+    )
+}
+
+fn send(address: SocketAddr, request: &str) -> io::Result<(u16, Value)> {
+    let mut stream = TcpStream::connect_timeout(&address, CONNECT_MAX)?;
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;

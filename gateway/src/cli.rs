@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand};
+use florin_actors::messages::OperationId;
 use florin_config::Overrides;
 
 /// A wallet and payments core. Alone it serves.
@@ -34,6 +35,10 @@ pub enum Task {
     Backup(Backup),
     /// Make a data directory from a backup
     Restore(Restore),
+    /// Look at messages that could not be handled, and try them again, by the server that runs
+    Dlq(Dlq),
+    /// Have the running server publish events of the journal again
+    Replay(Replay),
     /// Print the settings in effect
     Config(Serve),
 }
@@ -103,6 +108,102 @@ pub struct Restore {
     common: Common,
 }
 
+/// `florin dlq`.
+#[derive(Debug, Args)]
+pub struct Dlq {
+    /// What to do
+    #[command(subcommand)]
+    pub task: DlqTask,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqTask {
+    /// List those that wait, one a line
+    List {
+        /// Only those of this topic
+        #[arg(long, value_name = "TOPIC")]
+        topic: Option<String>,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "flags")]
+        serve: Serve,
+    },
+    /// Show one as it came
+    Show {
+        /// Its id, as `deposit-requests.dlq:0:17`
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "flags")]
+        serve: Serve,
+    },
+    /// Hand some to their consumers again
+    Redrive {
+        /// Their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "flags")]
+        serve: Serve,
+    },
+}
+
+impl Dlq {
+    const fn serve(&self) -> &Serve {
+        match &self.task {
+            DlqTask::List { serve, .. }
+            | DlqTask::Show { serve, .. }
+            | DlqTask::Redrive { serve, .. } => serve,
+        }
+    }
+}
+
+/// Flags of `florin replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The first record
+    #[arg(long, value_name = "SEQUENCE", value_parser = sequence())]
+    pub from: Option<u64>,
+    /// The last record; without it, the last that is durable
+    #[arg(long, value_name = "SEQUENCE", value_parser = sequence())]
+    pub to: Option<u64>,
+    /// Records made then or later, as 2026-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from_time: Option<String>,
+    /// Records made before
+    #[arg(long, value_name = "TIME")]
+    pub to_time: Option<String>,
+    /// Events of this type, by any of its names; may come again
+    #[arg(long = "type", value_name = "NAME")]
+    pub types: Vec<String>,
+    /// Only to this topic; may come again
+    #[arg(long = "topic", value_name = "NAME")]
+    pub topics: Vec<String>,
+    /// Events of this key
+    #[arg(long, value_name = "ID")]
+    pub key: Option<String>,
+    /// Events of what belongs to this
+    #[arg(long, value_name = "ID")]
+    pub correlation_id: Option<String>,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Don't wait for its end
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Stop this replay
+    #[arg(long, value_name = "ID", conflicts_with_all = ["resume", "show"])]
+    pub stop: Option<OperationId>,
+    /// Go on with this replay
+    #[arg(long, value_name = "ID", conflicts_with = "show")]
+    pub resume: Option<OperationId>,
+    /// Show how far this replay is
+    #[arg(long, value_name = "ID")]
+    pub show: Option<OperationId>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
 fn sequence() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..)
 }
@@ -134,9 +235,11 @@ impl Task {
     /// The settings that the command line gives.
     pub fn overrides(&self) -> Overrides {
         let (serve, common) = match self {
-            Self::Serve(serve) | Self::Config(serve) | Self::Backup(Backup { serve, .. }) => {
-                (Some(serve), &serve.common)
-            }
+            Self::Serve(serve)
+            | Self::Config(serve)
+            | Self::Backup(Backup { serve, .. })
+            | Self::Replay(Replay { serve, .. }) => (Some(serve), &serve.common),
+            Self::Dlq(dlq) => (Some(dlq.serve()), &dlq.serve().common),
             Self::Verify(verify) => (None, &verify.common),
             Self::Export(export) => (None, &export.common),
             Self::Restore(restore) => (None, &restore.common),

@@ -78,6 +78,9 @@ codes! {
     BackupRefused, "backup_refused", "backup-refused", 409, "There is no backup to be made there",
         "with another directory, or once the other backup is done",
         "The directory is not empty, is in use or can't be made, another backup is under way, or the request is for another data directory. Nothing was written.";
+    ReplayRefused, "replay_refused", "replay-refused", 409, "There is no replay to be made now",
+        "once the other replay has ended",
+        "Another replay is running, this one is completed, or without Kafka there are no topics to replay to: then only dry runs are made.";
     NotPending, "not_pending", "not-pending", 409, "The transfer was never pending",
         "no",
         "Only a transfer made with `pending` can be posted or voided; this one was made at once.";
@@ -99,6 +102,9 @@ codes! {
     TransferExpired, "transfer_expired", "transfer-expired", 409, "The transfer's time is over",
         "no",
         "From `expires_at` on a pending transfer can't be posted any more; what it held is released.";
+    RedriveRefused, "redrive_refused", "redrive-refused", 409, "The dead letter can't be redriven now",
+        "with `kafka.redrives_max` raised, where the consumer runs, or once the other redrive has ended",
+        "It was redriven as often as the settings allow, its consumer runs in another process, or it is being redriven. It still waits.";
     VersionMismatch, "version_mismatch", "version-mismatch", 412, "The version is another one",
         "with the present version",
         "`If-Match` named a version that the entity does not have now: somebody changed it in between. Read it again, decide again.";
@@ -156,9 +162,9 @@ codes! {
     ShuttingDown, "shutting_down", "shutting-down", 503, "The server is stopping",
         "yes, once it runs again",
         "The server finishes what was accepted and accepts nothing new.";
-    ServiceUnavailable, "service_unavailable", "service-unavailable", 503, "Another service is not there",
+    ServiceUnavailable, "service_unavailable", "service-unavailable", 503, "What this needs is away",
         "yes, after `Retry-After` seconds; what changes something with its idempotency key",
-        "The route belongs to a service that doesn't run in this process, and that one is not configured, can't be reached or didn't answer in time. `detail` names the setting. Where it didn't answer in time, the request may have been done all the same.";
+        "The route belongs to a service that doesn't run in this process, and that one is not configured, can't be reached or didn't answer in time; or Kafka's brokers, which it needs, can't be reached. `detail` says which. Where another service didn't answer in time, the request may have been done all the same.";
     OutcomeUnknown, "outcome_unknown", "outcome-unknown", 503, "The outcome is unknown",
         "yes, with the same idempotency key",
         "The journal failed while the command was under way. After the restart `/operations/{operation_id}` tells what became of it; 404 there means: nothing, ever.";

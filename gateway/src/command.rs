@@ -128,5 +128,6 @@ fn context(call: &Call, body_key: Option<Key>) -> Result<Context, Problem> {
         if_match,
         dry_run,
         asynchronous: false,
+        input: None,
     })
 }

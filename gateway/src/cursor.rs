@@ -56,6 +56,30 @@ impl Scope {
         }
     }
 
+    /// The cursor that goes on behind what `place` names.
+    pub fn text_cursor(&self, place: &str) -> String {
+        let mut bytes = place.as_bytes().to_vec();
+        bytes.extend(self.check(place.as_bytes()));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// What a cursor of this list names.
+    pub fn text(&self, cursor: &str) -> Result<String, Problem> {
+        let foreign = || {
+            Problem::of_field(
+                ProblemCode::InvalidCursor,
+                "cursor",
+                "is none of this list's",
+            )
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
+        let (place, check) = bytes.split_last_chunk::<CHECK>().ok_or_else(foreign)?;
+        if *check != self.check(place) {
+            return Err(foreign());
+        }
+        String::from_utf8(place.to_vec()).map_err(|_| foreign())
+    }
+
     fn check(&self, place: &[u8]) -> [u8; CHECK] {
         let mut check = [0; CHECK];
         check.copy_from_slice(&self.0.clone().update(place).finalize().as_bytes()[..CHECK]);

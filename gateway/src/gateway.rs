@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use florin_actors::bus::{DeadLetters, Replays};
 use florin_actors::messages::{Assets, Currency};
 use florin_actors::runtime::Core;
 use florin_config::{ConfigError, Settings};
@@ -14,6 +15,8 @@ use tokio::sync::Notify;
 
 use crate::backups::Backups;
 use crate::dto::CurrencyCode;
+use crate::event_log::EventLog;
+use crate::events::Events;
 use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::problem::Problem;
@@ -32,12 +35,20 @@ pub struct Gateway {
     pub limits: Limits,
     /// The measurements.
     pub metrics: Arc<Metrics>,
+    /// How events travel.
+    pub events: Arc<Events>,
+    /// The journal's events.
+    pub event_log: EventLog,
+    /// What goes out again.
+    pub replays: Replays,
     /// The pages made at the start.
     pub pages: Pages,
     /// The services of this process, and where the others are.
     pub services: Services,
     /// What makes backups.
     pub backups: Backups,
+    /// What consumers could not handle, where there are consumers.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
     /// Where what would hold up the ledger's thread runs.
     pub beside: Handle,
     stopping: AtomicBool,
@@ -131,6 +142,7 @@ impl Gateway {
         limits: Limits,
         metrics: Arc<Metrics>,
         services: Services,
+        (events, event_log, replays): (Arc<Events>, EventLog, Replays),
         backups: Backups,
         beside: Handle,
     ) -> Self {
@@ -139,12 +151,25 @@ impl Gateway {
             core,
             limits,
             metrics,
+            events,
+            event_log,
+            replays,
             pages: Pages::new(),
             services,
             backups,
+            dead_letters: None,
             beside,
             stopping,
             stop,
+        }
+    }
+
+    /// With what consumers could not handle.
+    #[must_use]
+    pub fn with_dead_letters(self, dead_letters: Option<Arc<dyn DeadLetters>>) -> Self {
+        Self {
+            dead_letters,
+            ..self
         }
     }
 

@@ -122,37 +122,7 @@ pub fn given_id(headers: &HeaderMap, name: HeaderName) -> Option<RequestId> {
 
 /// Reads `traceparent`; what isn't understood is ignored, as W3C Trace Context has it.
 pub fn trace(headers: &HeaderMap) -> Option<TraceParent> {
-    let text = headers.get(TRACEPARENT)?.as_bytes();
-    let (version, rest) = text.split_at_checked(2)?;
-    let [b'-', rest @ ..] = rest else { return None };
-    let (trace_id, rest) = rest.split_at_checked(32)?;
-    let [b'-', rest @ ..] = rest else { return None };
-    let (parent_id, rest) = rest.split_at_checked(16)?;
-    let [b'-', rest @ ..] = rest else { return None };
-    let (flags, rest) = rest.split_at_checked(2)?;
-    let [version] = hex(version)?;
-    let [flags] = hex(flags)?;
-    let trace = TraceParent {
-        trace_id: hex(trace_id)?,
-        parent_id: hex(parent_id)?,
-        flags,
-    };
-    let is_whole = rest.is_empty() || (version > 0 && rest.starts_with(b"-"));
-    let is_valid = version != 0xff && trace.trace_id != [0; 16] && trace.parent_id != [0; 8];
-    (is_whole && is_valid).then_some(trace)
-}
-
-fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    TraceParent::parse(headers.get(TRACEPARENT)?.as_bytes())
 }
 
 #[cfg(test)]

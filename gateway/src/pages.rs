@@ -1,10 +1,13 @@
 //! The pages that don't change while the process runs, made once at the start.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use florin_actors::bus::{EventType, schemas};
 
 use crate::codes::ProblemCode;
+use crate::dto::{SchemaBody, SchemasBody};
 use crate::{openapi, reference};
 
 /// A page.
@@ -25,6 +28,9 @@ pub struct Pages {
     pub docs: Page,
     files: Vec<(&'static str, Page)>,
     problems: Vec<(ProblemCode, Page)>,
+    /// Which schemas there are.
+    pub schemas: Page,
+    each_schema: BTreeMap<String, Page>,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -88,7 +94,29 @@ impl Pages {
             problems: codes
                 .map(|code| (code, html(reference::problem_html(code))))
                 .collect(),
+            schemas: Page {
+                content_type: "application/json",
+                // Texts alone: it can't fail.
+                bytes: serde_json::to_vec(&schema_index())
+                    .unwrap_or_default()
+                    .into(),
+            },
+            each_schema: schemas()
+                .into_iter()
+                .map(|(name, schema)| {
+                    let page = Page {
+                        content_type: "application/schema+json",
+                        bytes: schema.to_string().into(),
+                    };
+                    (format!("{name}.json"), page)
+                })
+                .collect(),
         }
+    }
+
+    /// The file of a schema.
+    pub fn schema(&self, file: &str) -> Option<&Page> {
+        self.each_schema.get(file)
     }
 
     /// A file of the page for people.
@@ -105,6 +133,23 @@ impl Pages {
             .iter()
             .find(|(known, _)| *known == code)
             .map(|(_, page)| page)
+    }
+}
+
+/// Every schema by its type, with the document's name and where such events go by default.
+fn schema_index() -> SchemasBody {
+    let all = schemas().into_iter().map(|(name, _)| {
+        let known = EventType::ALL.iter().find(|known| known.cloud() == name);
+        let topics = known.map(|known| known.default_topics().to_vec());
+        SchemaBody {
+            document_type: known.map(|known| known.document()),
+            topics: topics.unwrap_or_default(),
+            schema: format!("/schemas/{name}.json"),
+            r#type: name,
+        }
+    });
+    SchemasBody {
+        schemas: all.collect(),
     }
 }
 

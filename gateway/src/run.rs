@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use florin_actors::backup::BackupError;
 use florin_actors::export::ExportError;
+use florin_actors::kafka::Halt;
 use florin_actors::runtime::{Intercept, StartError};
 use florin_actors::verify::VerifyError;
 use florin_config::{ConfigError, Settings};
@@ -13,7 +14,7 @@ use florin_storage::{Disk, ViewError};
 use crate::cli::Task;
 use crate::codes::ProblemCode;
 use crate::exit::Exit;
-use crate::{backup, export, log, node, restore, serve, verify};
+use crate::{backup, dlq, export, log, node, replay, restore, serve, verify};
 
 /// Why a task ended otherwise than it should.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,22 @@ pub enum RunError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// Nobody answers who could be asked.
+    #[error("no server answers at {address} ({source}); --host and --port say where it is")]
+    Unanswered {
+        /// Where it was looked for.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The server that runs refused.
+    #[error("the server at {address} refuses: {detail}")]
+    Refused {
+        /// Where it listens.
+        address: std::net::SocketAddr,
+        /// What it said.
+        detail: String,
+    },
     /// The range of an export.
     #[error("--from {from} is past --to {to}")]
     Range {
@@ -119,7 +136,7 @@ pub enum RunError {
     Journal(String),
     /// The bridge to Kafka ended for good.
     #[error("events can't be published: {0}")]
-    Events(#[from] florin_actors::kafka::Halt),
+    Events(#[from] Halt),
     /// Something of the system's.
     #[error("{what}: {source}")]
     System {
@@ -136,6 +153,7 @@ impl RunError {
         match self {
             Self::Settings(_) | Self::Head | Self::Range { .. } => Exit::Misconfigured,
             Self::Journal(_) => Exit::JournalFailed,
+            Self::Events(Halt::Damaged(_)) => Exit::DataDamaged,
             Self::Events(_) => Exit::EventsHalted,
             Self::Data { source, .. }
             | Self::Start {
@@ -172,7 +190,11 @@ impl RunError {
             }
             Self::Asked { .. } => Exit::Failed,
             Self::NobodyToAsk { .. } => Exit::DataInUse,
-            Self::Start { .. } | Self::Listen { .. } | Self::System { .. } => Exit::Failed,
+            Self::Start { .. }
+            | Self::Listen { .. }
+            | Self::System { .. }
+            | Self::Unanswered { .. }
+            | Self::Refused { .. } => Exit::Failed,
         }
     }
 }
@@ -232,6 +254,8 @@ fn attempt(
         Task::Export(task) => export::run(&settings, task),
         Task::Backup(task) => backup::run(&settings, task),
         Task::Restore(task) => restore::run(&settings, task),
+        Task::Dlq(task) => dlq::run(&settings, task),
+        Task::Replay(task) => replay::run(&settings, task),
         Task::Config(_) => tell(&settings.effective()),
     }
 }

@@ -152,6 +152,9 @@ fn build(package: &str, name: &str) -> PathBuf {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
+    if cfg!(feature = "tls") {
+        command.args(["--features", "tls"]);
+    }
     let built = command.output().expect("cargo runs");
     assert!(
         built.status.success(),

@@ -9,15 +9,22 @@
 )]
 
 pub mod bank;
+pub mod broker;
 pub mod cards;
 pub mod executable;
+pub mod expected;
+pub mod fault_run;
 pub mod faulty;
+pub mod figures;
 pub mod http;
 pub mod journal;
 pub mod poll;
+pub mod requests;
 pub mod schema;
 pub mod server;
 pub mod sim;
 pub mod small_disk;
+pub mod topic;
+pub mod traffic;
 mod watchdog;
 pub mod websocket;

@@ -91,6 +91,17 @@ impl Server {
         })
     }
 
+    /// Starts `florin` with these variables on a copy of this data folder.
+    ///
+    /// # Panics
+    /// When it doesn't get ready.
+    #[track_caller]
+    pub fn copied(data_dir: &Path, variables: Vec<(String, String)>) -> Self {
+        let folder = watchdog::folder("server");
+        copy_folder(data_dir, &folder.join("data"));
+        Self::launched(executable::florin(), &[], folder, variables)
+    }
+
     /// Starts an executable that is used like `florin`, with these variables.
     ///
     /// # Panics

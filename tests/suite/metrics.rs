@@ -21,6 +21,9 @@ const DOCUMENTED: &[(&str, &[&str])] = &[
     ("florin_http_requests_total", &["route", "status"]),
     ("florin_http_request_seconds_bucket", &["le", "route"]),
     ("florin_disk_free_bytes", &[]),
+    ("florin_outbox_queue_size", &[]),
+    ("florin_outbox_oldest_age_seconds", &[]),
+    ("florin_event_processing_latency_seconds_bucket", &["le"]),
     ("florin_erasures_pending", &[]),
 ];
 
@@ -30,6 +33,12 @@ const RARE: &[&str] = &[
     "florin_batch_turn_items",
     "florin_batch_turn_seconds",
     "florin_load_shed",
+    "florin_events_published",
+    "florin_events_consumed",
+    "florin_events_failed",
+    "florin_event_retries",
+    "florin_consumer_lag",
+    "florin_dlq_messages",
 ];
 
 #[test]
@@ -70,6 +79,43 @@ fn every_documented_metric_is_there_with_its_labels_and_explained() {
         let there = typed(family) || typed(&format!("{family}_total"));
         assert!(there, "{family} is not there");
     }
+}
+
+#[test]
+fn every_metric_that_an_alert_asks_for_is_there() {
+    let server = Server::start();
+    server.account();
+    let text = metrics(&server);
+    let families: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let alerts = include_str!("../../ops/prometheus/alerts.yml");
+    let words = alerts.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("florin_")).collect();
+    assert!(asked.len() > 10, "{asked:?}");
+    for name in asked {
+        let suffixes = ["_bucket", "_count", "_sum", "_total"];
+        let mut known = suffixes.iter().filter_map(|end| name.strip_suffix(end));
+        let is_there = families.contains(name) || known.any(|family| families.contains(family));
+        assert!(is_there, "{name} is not among {families:?}");
+    }
+}
+
+/// Where Kafka is off nothing waits to be published, and nobody is away.
+#[test]
+fn without_kafka_the_bus_is_embedded_and_the_outbox_empty() {
+    let server = Server::start();
+    server.account_of(5);
+    let health = server.get("/health").ok();
+    assert_eq!(health["status"], "ok");
+    assert_eq!(health["bus"]["state"], "embedded", "{health}");
+    assert_eq!(health["bus"]["reason"], json!(null));
+    let outbox = json!({"records": 0, "oldest_age_seconds": 0.0});
+    assert_eq!(health["outbox"], outbox);
+    assert!(health["lag"].is_array(), "{health}");
+    assert_eq!(sum(&metrics(&server), "florin_outbox_queue_size", &[]), 0.0);
 }
 
 #[test]

@@ -63,10 +63,20 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/problems/{code}"),
+    ("GET", "/schemas/"),
+    ("GET", "/schemas/{schema}"),
+    ("GET", "/admin/events"),
+    ("POST", "/admin/replay"),
+    ("GET", "/admin/replay/{id}"),
+    ("POST", "/admin/replay/{id}/stop"),
+    ("POST", "/admin/replay/{id}/resume"),
     ("GET", "/admin/actors"),
     ("POST", "/admin/actors/{kind}/{id}/resume"),
     ("POST", "/admin/clock/confirm"),
     ("POST", "/admin/backup"),
+    ("GET", "/admin/dlq"),
+    ("GET", "/admin/dlq/{letter}"),
+    ("POST", "/admin/dlq/{letter}/redrive"),
 ];
 
 #[test]
@@ -297,8 +307,16 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     );
     walk.send("POST", "/admin/actors/{kind}/{id}/resume", &dry);
     walk_many(&mut walk);
+    walk_events(&mut walk);
     let confirm = Request::new("POST", "/admin/clock/confirm");
     walk.send("POST", "/admin/clock/confirm", &confirm);
+    walk.get("/admin/dlq?limit=1&topic=deposit-requests", "");
+    for letter in ["deposit-requests.dlq:0:0", "7"] {
+        let show = Request::get(&format!("/admin/dlq/{letter}"));
+        walk.send("GET", "/admin/dlq/{letter}", &show);
+        let redrive = Request::new("POST", &format!("/admin/dlq/{letter}/redrive"));
+        walk.send("POST", "/admin/dlq/{letter}/redrive", &redrive);
+    }
     let place = tempfile::tempdir().unwrap();
     let backup = json!({"directory": place.path().join("backup")});
     assert_eq!(walk.post("/admin/backup", "", &backup).status, 200);
@@ -327,6 +345,34 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
             walked.contains(&(method.as_str(), path.as_str())),
             "{method} {path} was not walked"
         );
+    }
+}
+
+/// The journal's events, their schemas, and replays.
+fn walk_events(walk: &mut Walk<'_>) {
+    walk.get("/schemas/", "");
+    let schema = Request::get("/schemas/florin.account.created.v1.json");
+    walk.send("GET", "/schemas/{schema}", &schema);
+    for query in [
+        "",
+        "?limit=1000",
+        "?limit=1",
+        "?type=x",
+        "?key=7",
+        "?cursor=x",
+    ] {
+        walk.get(&format!("/admin/events{query}"), "");
+    }
+    walk.post("/admin/replay", "", &json!({}));
+    walk.post("/admin/replay", "", &json!({"key": "7"}));
+    walk.post("/admin/replay", "", &json!({"from": "x"}));
+    let dry = walk.post("/admin/replay", "", &json!({"dry_run": true}));
+    for id in [&text(&dry.json(), "id"), UNKNOWN_ID, "7"] {
+        walk.get("/admin/replay/{id}", id);
+        for how in ["stop", "resume"] {
+            let turn = Request::new("POST", &format!("/admin/replay/{id}/{how}"));
+            walk.send("POST", &format!("/admin/replay/{{id}}/{how}"), &turn);
+        }
     }
 }
 
@@ -605,4 +651,5 @@ fn fill(path: &str) -> String {
     path.replace("{kind}", "account")
         .replace("{id}", UNKNOWN_ID)
         .replace("{code}", "not-found")
+        .replace("{schema}", "florin.account.created.v1.json")
 }

@@ -36,6 +36,11 @@ macro_rules! event_types {
                 match self { $( Self::$name => $document, )+ }
             }
 
+            /// What happened, in a sentence.
+            pub const fn about(self) -> &'static str {
+                match self { $( Self::$name => concat!($($doc),+).trim_ascii(), )+ }
+            }
+
             /// Who publishes it.
             pub const fn service(self) -> Service {
                 match self { $( Self::$name => Service::$service, )+ }
@@ -136,6 +141,19 @@ impl FromStr for EventType {
 impl fmt::Display for EventType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.cloud())
+    }
+}
+
+impl serde::Serialize for EventType {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.cloud())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for EventType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -646,7 +646,8 @@ impl<'a> Telling<'a> {
 
     /// The operation as whoever asked knows it.
     fn operation(&self) -> OperationId {
-        self.record.operation_id
+        let input = self.record.input.as_ref();
+        input.map_or(self.record.operation_id, |input| input.operation_id)
     }
 
     /// An entity's posting in an item of a batch (from 1), or in the record itself (0), and its

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use florin_storage::{Reader, Watermark};
 
+use crate::messages::Timestamp;
+use crate::record_codec::decode_record;
+
 /// A journal's durable records, and its name.
 #[derive(Debug, Clone)]
 pub struct Outbox {
@@ -19,5 +22,13 @@ impl Outbox {
     /// The journal's identity in hexadecimal.
     pub fn journal_id(&self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.id))
+    }
+
+    /// When a durable record was made; `None` where it can't be read. Reads the disk.
+    pub fn made(&self, sequence: u64) -> Option<Timestamp> {
+        let frames = self.reader.scan(sequence, 1).ok()?;
+        let mut records = frames.first()?.iter();
+        let (_, bytes) = records.find(|(known, _)| *known == sequence)?;
+        Some(decode_record(bytes).ok()?.time)
     }
 }

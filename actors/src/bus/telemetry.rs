@@ -164,6 +164,17 @@ impl Telemetry {
         self.dead_letters.insert(topic.to_owned(), messages);
     }
 
+    /// Notes that more dead letters of a topic wait.
+    pub fn more_dead_letters(&self, topic: &str, messages: u64) {
+        *self.dead_letters.entry(topic.to_owned()).or_default() += messages;
+    }
+
+    /// Notes that fewer dead letters of a topic wait.
+    pub fn fewer_dead_letters(&self, topic: &str, messages: u64) {
+        let mut waiting = self.dead_letters.entry(topic.to_owned()).or_default();
+        *waiting = waiting.saturating_sub(messages);
+    }
+
     /// Dead letters that wait, by topic, sorted.
     pub fn dead_letters(&self) -> Vec<(String, u64)> {
         let letters = self.dead_letters.iter();

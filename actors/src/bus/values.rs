@@ -1,5 +1,6 @@
 //! The values of events: what stands in a message, in the documents' own names.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::event::EventId;
@@ -26,7 +27,7 @@ pub enum Value {
 }
 
 /// Which service an event is of, and in which form.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Source {
     /// The service, as the documents name it.
     pub source: &'static str,
@@ -35,7 +36,7 @@ pub struct Source {
 }
 
 /// An account was opened, or has another status.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AccountChanged {
     /// `account.created` or `account.status_changed`.
     #[serde(rename = "type")]
@@ -78,7 +79,7 @@ pub struct CardTold {
 }
 
 /// A wallet was opened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WalletOpened {
     /// `WALLET_CREATED` or `WalletCreatedEvent`.
@@ -92,6 +93,7 @@ pub struct WalletOpened {
     /// Its label.
     pub name: Option<String>,
     /// Its one currency.
+    #[serde(serialize_with = "code")]
     pub currency: Currency,
     /// When it was opened.
     #[serde(serialize_with = "text")]
@@ -101,7 +103,7 @@ pub struct WalletOpened {
 }
 
 /// A deposit reached a wallet.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FundsAdded {
     /// `FundsAddedEvent`.
@@ -115,6 +117,7 @@ pub struct FundsAdded {
     /// Minor units.
     pub amount: u64,
     /// The wallet's currency.
+    #[serde(serialize_with = "code")]
     pub currency: Currency,
     /// The wallet's balance right after, in minor units.
     pub balance_after: i64,
@@ -128,7 +131,7 @@ pub struct FundsAdded {
 }
 
 /// A movement was begun, made, or failed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransactionTold {
     /// `TRANSACTION_INITIATED`, `TRANSACTION_COMPLETED` or `TRANSACTION_FAILED`.
@@ -145,6 +148,7 @@ pub struct TransactionTold {
     /// currency isn't known.
     pub amount: Option<String>,
     /// Null where the refusal doesn't tell it, or there are several.
+    #[serde(serialize_with = "code_or_null")]
     pub currency: Option<Currency>,
     /// The source, if it is a wallet.
     pub from_wallet_id: Option<EntityId>,
@@ -175,7 +179,7 @@ pub struct TransactionTold {
 }
 
 /// One end of a movement. What the record didn't touch is told by its id alone.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct End {
     /// `account` or `wallet`.
     pub kind: Option<&'static str>,
@@ -188,7 +192,7 @@ pub struct End {
 }
 
 /// One end's part of a transaction of many legs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Part {
     /// `account` or `wallet`.
     pub kind: Option<&'static str>,
@@ -197,6 +201,7 @@ pub struct Part {
     /// Minor units, negative for a debit.
     pub amount: i64,
     /// The entity's currency.
+    #[serde(serialize_with = "code")]
     pub currency: Currency,
     /// Its version right after.
     pub version: Option<u64>,
@@ -205,7 +210,7 @@ pub struct Part {
 }
 
 /// A deposit or withdrawal: asked for, made or refused.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MovementTold {
     /// The request's own operation where it came with one, otherwise Florin's.
     pub operation_id: OperationId,
@@ -216,7 +221,10 @@ pub struct MovementTold {
     /// Minor units.
     pub amount: u64,
     /// The currency, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "code_or_null"
+    )]
     pub currency: Option<Currency>,
     /// The balance right after, in minor units; only where it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -242,7 +250,7 @@ pub struct MovementTold {
 }
 
 /// A transfer: asked for, made or refused.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TransferTold {
     /// The request's own operation where it came with one, otherwise Florin's.
     pub operation_id: OperationId,
@@ -255,7 +263,10 @@ pub struct TransferTold {
     /// Minor units.
     pub amount: u64,
     /// The currency, where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "code_or_null"
+    )]
     pub currency: Option<Currency>,
     /// The source right after; only where it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,6 +289,19 @@ pub struct TransferTold {
     /// The request's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+}
+
+/// The code alone: the journal writes an asset with its scale.
+fn code<S: serde::Serializer>(currency: &Currency, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(currency.code())
+}
+
+#[allow(clippy::ref_option, reason = "as serde asks for it")]
+fn code_or_null<S: serde::Serializer>(
+    currency: &Option<Currency>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&currency.as_ref().map(Currency::code), serializer)
 }
 
 fn text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

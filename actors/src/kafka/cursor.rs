@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::options::KafkaOptions;
 use super::producer::Fault;
 
-/// How long reading it may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long reading it may bring nothing new.
+const SILENCE: Duration = Duration::from_secs(30);
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How long between two requests that came too early.
+const LOOK: Duration = Duration::from_millis(50);
+/// How far before the end it is looked for first; each further look goes so many times further.
+const TAIL: i64 = 1_000;
+const FURTHER: i64 = 20;
 
 /// How far an identity has published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,24 +35,77 @@ pub(super) struct Cursor {
     pub(super) link: Option<String>,
 }
 
-/// Reads the identity's last committed cursor; `None` if it has never published. To be relied on
-/// only once the identity's own transactions are ended: after its producer has started.
-pub(super) fn read(options: &KafkaOptions) -> Result<Option<Cursor>, Fault> {
+/// How far a cursor is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To the end, past whatever is open: to be relied on once the identity's own transactions are
+    /// ended, after its producer has started.
+    End,
+    /// To what nobody can change any more.
+    Stable,
+}
+
+/// Reads the identity's last committed cursor; `None` if it has never published.
+pub(super) fn read(options: &KafkaOptions, until: Until) -> Result<Option<Cursor>, Fault> {
     let topic = options.cursor_topic();
-    let ahead: BaseConsumer = options.reader(false).create()?;
-    // A reader of committed messages is told the last stable offset instead of the end.
-    let (low, high) = ahead.fetch_watermarks(&topic, 0, REQUEST)?;
-    drop(ahead);
-    if low >= high {
-        return Ok(None);
-    }
     let reader: BaseConsumer = options.reader(true).create()?;
+    // A reader of committed messages is told the last stable offset instead of the end.
+    let (low, high) = match until {
+        Until::Stable => watermarks(&reader, &topic)?,
+        Until::End => watermarks(&options.reader(false).create()?, &topic)?,
+    };
+    let mut tail = TAIL;
+    loop {
+        let from = low.max(high.saturating_sub(tail));
+        if let Some(value) = last(&reader, options, from, high)? {
+            return serde_json::from_slice(&value)
+                .map(Some)
+                .map_err(|error| Fault::Broken(format!("{topic} holds no cursor: {error}")));
+        }
+        if from <= low {
+            return Ok(None);
+        }
+        tail = tail.saturating_mul(FURTHER);
+    }
+}
+
+/// Where the topic begins and ends; a broker may hear a moment late that it leads it.
+fn watermarks(reader: &BaseConsumer, topic: &str) -> Result<(i64, i64), Fault> {
+    let deadline = Instant::now() + REQUEST;
+    loop {
+        let error = match reader.fetch_watermarks(topic, 0, REQUEST) {
+            Ok(watermarks) => return Ok(watermarks),
+            Err(error) => error,
+        };
+        let is_early = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::NotLeaderForPartition
+                    | RDKafkaErrorCode::LeaderNotAvailable
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+            )
+        );
+        if !is_early || Instant::now() > deadline {
+            return Err(error.into());
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The identity's last value between two offsets.
+fn last(
+    reader: &BaseConsumer,
+    options: &KafkaOptions,
+    from: i64,
+    high: i64,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let topic = options.cursor_topic();
     let mut partitions = TopicPartitionList::new();
-    partitions.add_partition_offset(&topic, 0, Offset::Offset(low))?;
+    partitions.add_partition_offset(&topic, 0, Offset::Offset(from))?;
     reader.assign(&partitions)?;
-    let deadline = Instant::now() + LIMIT;
+    let mut deadline = Instant::now() + SILENCE;
     let mut last = None;
-    let mut position = low;
+    let mut position = from;
     while position < high {
         if Instant::now() > deadline {
             return Err(Fault::Broken("the cursor can't be read to its end".into()));
@@ -64,6 +122,7 @@ pub(super) fn read(options: &KafkaOptions) -> Result<Option<Cursor>, Fault> {
             }
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(message)) => {
+                deadline = Instant::now() + SILENCE;
                 position = message.offset() + 1;
                 if message.key() == Some(options.transactional_id.as_bytes()) {
                     last = message.payload().map(<[u8]>::to_vec);
@@ -71,6 +130,5 @@ pub(super) fn read(options: &KafkaOptions) -> Result<Option<Cursor>, Fault> {
             }
         }
     }
-    let cursor = last.map(|value| serde_json::from_slice(&value)).transpose();
-    cursor.map_err(|error| Fault::Broken(format!("{topic} holds no cursor: {error}")))
+    Ok(last)
 }

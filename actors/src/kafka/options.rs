@@ -6,6 +6,9 @@ use rdkafka::ClientConfig;
 
 use crate::bus::Bindings;
 
+/// How long a member of a group may take between two looks for messages.
+const POLL_INTERVAL_MAX: Duration = Duration::from_secs(300);
+
 /// What the bridge to Kafka starts with; each is a setting.
 #[derive(Debug, Clone)]
 pub struct KafkaOptions {
@@ -63,6 +66,45 @@ impl KafkaOptions {
         // Where Java's clients would put a key.
         config.set("partitioner", "murmur2_random");
         config.set("queue.buffering.max.messages", "1000000");
+        // Dead letters are as large as what others wrote; topics have bounds of their own.
+        config.set("message.max.bytes", super::dead_topics::MESSAGE_BYTES_MAX);
+        config
+    }
+
+    /// A producer without transactions.
+    pub(super) fn plain_producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("enable.idempotence", "true");
+        config.set("acks", "all");
+        config.set("message.timeout.ms", "5000");
+        config.set("partitioner", "murmur2_random");
+        config
+    }
+
+    /// What the producer of a group's dead letters starts with.
+    pub(super) fn of_dead_letters(&self, group: &str) -> Self {
+        Self {
+            transactional_id: format!("{}.{group}.dlq", self.transactional_id),
+            ..self.clone()
+        }
+    }
+
+    /// A member of a consumer group; it commits by itself.
+    pub(super) fn group(&self, group: &str) -> ClientConfig {
+        let mut config = self.client();
+        let session = self.session_timeout;
+        config.set("group.id", group);
+        config.set("isolation.level", "read_committed");
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        config.set("auto.offset.reset", "earliest");
+        config.set("session.timeout.ms", session.as_millis().to_string());
+        let poll = session.max(POLL_INTERVAL_MAX).as_millis();
+        config.set("max.poll.interval.ms", poll.to_string());
+        // What waits in memory, of each partition.
+        config.set("queued.max.messages.kbytes", "16384");
+        // Ends of partitions, for the lag.
+        config.set("statistics.interval.ms", "1000");
         config
     }
 

@@ -4,12 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::options::KafkaOptions;
+use super::reach::Noticed;
 
 /// How long one look at the queue may rest.
 const REST: Duration = Duration::from_micros(200);
@@ -42,16 +46,21 @@ impl From<KafkaError> for Fault {
     }
 }
 
-/// What was not delivered.
+/// What was not delivered, and what the library said.
 #[derive(Debug, Default)]
 struct Undelivered {
+    noticed: Noticed,
     count: AtomicUsize,
     first: Mutex<Option<KafkaError>>,
 }
 
 impl ClientContext for Undelivered {
+    fn log(&self, level: RDKafkaLogLevel, what: &str, message: &str) {
+        self.noticed.log(level, what, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "kafka");
+        self.noticed.error(error, reason);
     }
 }
 
@@ -137,6 +146,45 @@ impl Producer {
         }
     }
 
+    /// Puts a message into the open transaction as it is given.
+    pub(super) fn forward(
+        &self,
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: OwnedHeaders,
+    ) -> Result<(), Fault> {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).headers(headers);
+        (record.key, record.payload) = (key, value);
+        let began = Instant::now();
+        loop {
+            match self.inner.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    if began.elapsed() > self.timeout {
+                        return Err(Fault::Broken("the queue to the broker stays full".into()));
+                    }
+                    record = back;
+                    self.inner.poll(Duration::from_millis(1));
+                    self.delivered()?;
+                }
+                Err((error, _)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Puts a group's offsets into the open transaction.
+    pub(super) fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        member: &ConsumerGroupMetadata,
+    ) -> Result<(), Fault> {
+        let sent = self
+            .inner
+            .send_offsets_to_transaction(offsets, member, self.timeout);
+        sent.map_err(Fault::from)
+    }
+
     /// Ends the open transaction: everything in it is delivered, or nothing ever shows.
     pub(super) fn commit(&self) -> Result<(), Fault> {
         // The commit's own flush polls in steps of 100 ms: drained before, it takes one.
@@ -161,8 +209,15 @@ impl Producer {
             return Ok(());
         }
         let first = context.first.lock().unwrap_or_else(PoisonError::into_inner);
-        Err(first
-            .clone()
-            .map_or_else(|| Fault::Broken("not delivered".into()), Fault::from))
+        Err(
+            match first
+                .clone()
+                .map(|error| (Fault::from(error.clone()), error))
+            {
+                None => Fault::Broken("not delivered".into()),
+                Some((Fault::Broken(_), error)) => Fault::Broken(context.noticed.reason(&error)),
+                Some((fenced, _)) => fenced,
+            },
+        )
     }
 }

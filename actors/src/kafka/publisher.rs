@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use florin_storage::Frame;
 
 use super::bridge::Ending;
-use super::cursor::{self, Cursor};
+use super::cursor::{self, Cursor, Until};
 use super::options::KafkaOptions;
 use super::producer::{Fault, Outgoing, Producer};
-use super::topics::{self, TopicFault, Wanted};
+use super::reach;
+use super::topics::{self, Kept, TopicFault, Wanted};
 use crate::bus::{BusState, Counted, Outbox, Telemetry, events_of};
 use crate::record_codec::decode_record;
 
@@ -29,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const GATHER: Duration = Duration::from_millis(50);
 /// So many events are much.
 const MANY: usize = 200;
+/// How often the log is told that the brokers are still away.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// How long a fenced instance looks whether another one took its place.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(5);
 
@@ -96,6 +99,8 @@ pub(super) struct Publisher {
     stop: Arc<AtomicBool>,
     /// The highest epoch that this instance claimed.
     claimed: Option<u64>,
+    /// When the log was last told that the brokers are away.
+    told: Option<Instant>,
 }
 
 impl Publisher {
@@ -106,6 +111,10 @@ impl Publisher {
         telemetry: Arc<Telemetry>,
         stop: Arc<AtomicBool>,
     ) -> Self {
+        for topic in options.bindings.all_topics() {
+            let topic = topic.to_owned();
+            telemetry.count(Counted::Published { topic }, 0);
+        }
         Self {
             options,
             outbox: outbox.clone(),
@@ -113,6 +122,7 @@ impl Publisher {
             telemetry,
             stop,
             claimed: None,
+            told: None,
         }
     }
 
@@ -142,17 +152,21 @@ impl Publisher {
             if self.telemetry.published() > before {
                 pause = PAUSE_MIN;
             }
-            let reason = fault.to_string();
-            tracing::warn!(
-                reason,
-                pause_ms = pause.as_millis() as u64,
-                "events wait: Kafka can't take them"
-            );
-            self.telemetry.set_state(BusState::Away(reason));
+            self.away(&fault.to_string());
             self.rest(pause);
             pause = (pause * 2).min(PAUSE_MAX);
         }
         Ok(())
+    }
+
+    /// Tells that events wait, and why; in the log when that is new, and now and then.
+    fn away(&mut self, reason: &str) {
+        let due = self.told.is_none_or(|told| told.elapsed() > TOLD_EVERY);
+        if due || !matches!(self.telemetry.state(), BusState::Away(_)) {
+            tracing::warn!(reason, "events wait to be published");
+            self.told = Some(Instant::now());
+        }
+        self.telemetry.set_state(BusState::Away(reason.to_owned()));
     }
 
     /// Takes the identity over, and publishes until something goes wrong.
@@ -193,13 +207,22 @@ impl Publisher {
 
     /// Starts a producer, by which an older instance is fenced, and claims the cursor.
     fn take_over(&mut self) -> Result<(Producer, Cursor), End> {
-        topics::ensure(&self.options, &self.topics()).map_err(|fault| match fault {
+        let stop = Arc::clone(&self.stop);
+        let go_on = || !stop.load(Ordering::Acquire);
+        let metadata = reach::metadata(&self.options, go_on)?;
+        let wanted = self.topics();
+        topics::ensure(&self.options, &metadata, &wanted).map_err(|fault| match fault {
             TopicFault::Wrong(reason) => End::Halt(Halt::Topic(reason)),
             TopicFault::Broken(fault) => End::Fault(fault),
         })?;
-        let stop = Arc::clone(&self.stop);
-        let producer = Producer::start(&self.options, || !stop.load(Ordering::Acquire))?;
-        let known = cursor::read(&self.options)?;
+        if self.claimed.is_none()
+            && let Some(known) = cursor::read(&self.options, Until::Stable)?
+        {
+            // Who can't be the next must not fence the present one.
+            self.check(&known)?;
+        }
+        let producer = Producer::start(&self.options, go_on)?;
+        let known = cursor::read(&self.options, Until::End)?;
         if let Some(known) = &known {
             self.check(known)?;
         }
@@ -249,7 +272,7 @@ impl Publisher {
                 .outbox
                 .reader
                 .scan(known.sequence, 1)
-                .map_err(damaged)?;
+                .map_err(unreadable)?;
             let link = frames.first().map(|frame| hex(&frame.link));
             let ends = frames.first().map(|frame| frame.last_sequence);
             if ends != Some(known.sequence) || link != known.link {
@@ -270,7 +293,11 @@ impl Publisher {
             if from > self.outbox.reader.durable() {
                 break;
             }
-            let frames = self.outbox.reader.scan(from, SCAN_BYTES).map_err(damaged)?;
+            let frames = self
+                .outbox
+                .reader
+                .scan(from, SCAN_BYTES)
+                .map_err(unreadable)?;
             for frame in frames {
                 events += self.send(producer, &frame, events == 0, &mut by_topic)?;
                 next.sequence = frame.last_sequence;
@@ -350,7 +377,7 @@ impl Publisher {
         };
         let deadline = Instant::now() + SUCCESSOR_WAIT;
         while Instant::now() < deadline && !self.stop.load(Ordering::Acquire) {
-            if let Ok(Some(cursor)) = cursor::read(&self.options)
+            if let Ok(Some(cursor)) = cursor::read(&self.options, Until::Stable)
                 && cursor.epoch > claimed
             {
                 return true;
@@ -370,13 +397,13 @@ impl Publisher {
                 name: name.to_owned(),
                 partitions: options.partitions,
                 replication: options.replication,
-                retention: Some(options.retention),
+                kept: Kept::For(options.retention),
             });
         let cursor = Wanted {
             name: options.cursor_topic(),
             partitions: 1,
             replication: options.replication,
-            retention: None,
+            kept: Kept::Last,
         };
         events.chain([cursor]).collect()
     }
@@ -394,8 +421,13 @@ impl Publisher {
     }
 }
 
-fn damaged(error: florin_storage::Error) -> End {
-    End::Halt(Halt::Damaged(error.to_string()))
+/// What the disk refuses may go well later; what is damaged stays so.
+fn unreadable(error: florin_storage::Error) -> End {
+    if error.is_damage() {
+        End::Halt(Halt::Damaged(error.to_string()))
+    } else {
+        End::Fault(Fault::Broken(error.to_string()))
+    }
 }
 
 fn hex(link: &[u8; 32]) -> String {

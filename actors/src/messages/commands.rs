@@ -9,6 +9,7 @@ use super::ids::EntityId;
 use super::iso::Country;
 use super::money::{Amount, Currency, Overdraft, WalletLimits, WalletLimitsChange};
 use super::personal::{Personal, PersonalRow};
+use super::record::Input;
 use super::text::{Caller, Metadata, RequestId, TraceParent};
 
 /// A request to change something. Variants and fields are appended, never reordered: a record
@@ -585,4 +586,6 @@ pub struct Context {
     pub dry_run: bool,
     /// Answer once the command is durable; it is executed afterwards.
     pub asynchronous: bool,
+    /// The message that brings the command, if one does: then its refusal is recorded too.
+    pub input: Option<Box<Input>>,
 }

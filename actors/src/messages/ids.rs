@@ -155,6 +155,24 @@ impl OperationId {
         Self(self.0 & !(0xf << 76))
     }
 
+    /// What an operation is found by that a message named so. It is never an id that Florin gave:
+    /// whatever a message says, it hides no other operation.
+    pub fn external(self) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"florin external");
+        hasher.update(&self.to_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        let found_by = Self(u128::from_be_bytes(bytes));
+        // The version of nobody's ids, nor of executions.
+        Self(found_by.0 & !(0xf << 76) | 0xf << 76)
+    }
+
+    /// Whether Florin could have given this id: it is of its version.
+    pub const fn may_be_own(self) -> bool {
+        (self.0 >> 76) & 0xf == 7
+    }
+
     /// The transfer that the operation makes: one id serves both.
     pub const fn transfer(self) -> EntityId {
         EntityId(self.0)

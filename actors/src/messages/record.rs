@@ -129,6 +129,29 @@ pub struct Input {
     pub partition: i32,
     /// Its offset.
     pub offset: i64,
+    /// The operation's name where it was asked for: the request's own, or one made of its place.
+    pub operation_id: OperationId,
+}
+
+impl Input {
+    /// The input of a message that came without an operation's name: one is made of its place.
+    pub fn unnamed(topic: Arc<str>, partition: i32, offset: i64) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"florin input");
+        hasher.update(topic.as_bytes());
+        hasher.update(&partition.to_le_bytes());
+        hasher.update(&offset.to_le_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        let id = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        let operation_id = OperationId::from_bytes(id.into_bytes());
+        Self {
+            topic,
+            partition,
+            offset,
+            operation_id,
+        }
+    }
 }
 
 impl Record {
@@ -230,7 +253,8 @@ impl Record {
         (other.is_none() && own == operation).then_some(index)
     }
 
-    /// Every operation that the record settled; of a command accepted earlier its execution.
+    /// Every operation that the record settled; of a command accepted earlier its execution, of
+    /// one that a message brought also what it is found by from outside.
     pub fn operations(&self) -> impl Iterator<Item = OperationId> {
         let items = self.items().filter(|(.., refused)| refused.is_none());
         let items = items.map(|(index, item, _)| {
@@ -241,7 +265,11 @@ impl Record {
             None => self.operation_id,
             Some(_) => self.operation_id.execution(),
         };
-        std::iter::once(own).chain(items)
+        let external = self
+            .input
+            .as_ref()
+            .map(|input| input.operation_id.external());
+        std::iter::once(own).chain(external).chain(items)
     }
 
     /// Every idempotency key that the record settled.

@@ -103,6 +103,43 @@ pub struct TraceParent {
     pub flags: u8,
 }
 
+impl TraceParent {
+    /// Reads the header `traceparent`; of a later version as much as this one knows. `None`: it is
+    /// not whole, or names no trace.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let (version, rest) = text.split_at_checked(2)?;
+        let [b'-', rest @ ..] = rest else { return None };
+        let (trace_id, rest) = rest.split_at_checked(32)?;
+        let [b'-', rest @ ..] = rest else { return None };
+        let (parent_id, rest) = rest.split_at_checked(16)?;
+        let [b'-', rest @ ..] = rest else { return None };
+        let (flags, rest) = rest.split_at_checked(2)?;
+        let [version] = hex(version)?;
+        let [flags] = hex(flags)?;
+        let trace = Self {
+            trace_id: hex(trace_id)?,
+            parent_id: hex(parent_id)?,
+            flags,
+        };
+        let is_whole = rest.is_empty() || (version > 0 && rest.starts_with(b"-"));
+        let is_valid = version != 0xff && trace.trace_id != [0; 16] && trace.parent_id != [0; 8];
+        (is_whole && is_valid).then_some(trace)
+    }
+}
+
+fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
 impl fmt::Display for TraceParent {
     /// As W3C Trace Context writes it, in version 00.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

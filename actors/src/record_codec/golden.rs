@@ -69,6 +69,7 @@ fn record(command: Command, outcome: Outcome, events: Vec<Event>) -> Record {
             topic: "t".into(),
             partition: 1,
             offset: 2,
+            operation_id: operation(),
         }),
     }
 }

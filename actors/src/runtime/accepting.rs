@@ -2,6 +2,7 @@
 //! accepted and not yet executed is known in memory, and after a start from the views and the
 //! journal's tail.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
 use super::permits::{Permit, Permits};
 use super::reply::{Operation, Page};
-use super::seat::Seat;
+use super::seat::{Phase, Seat};
 use super::waiting::Held;
 use crate::entities::{self, Stamp};
 use crate::messages::{
@@ -135,6 +136,7 @@ impl Ledger {
                 if_match: None,
                 dry_run: false,
                 asynchronous: false,
+                input: record.input.map(Box::new),
             };
             let execution = Execution {
                 accepted: record.sequence,
@@ -182,7 +184,39 @@ impl Ledger {
         })
     }
 
-    /// A command can't be executed now, as an entity of it is out of service: it is tried again.
+    /// Whether an execution waits, and its place with it if it does: its entity is out of service,
+    /// or an earlier one of that entity waits still.
+    pub(super) fn waits_in_line(
+        self: &Rc<Self>,
+        seat: &Seat,
+        execution: Execution,
+        envelope: Box<Envelope>,
+    ) -> Option<Box<Envelope>> {
+        let mut line = self.in_line.borrow_mut();
+        let has_earlier = line.get(&seat.entity).is_some_and(|waiting| {
+            let first = waiting.first_key_value();
+            first.is_some_and(|(first, _)| *first < execution.accepted)
+        });
+        if seat.phase() != Phase::Quarantined && !has_earlier {
+            return Some(envelope);
+        }
+        let waiting = line.entry(seat.entity).or_insert_with(|| {
+            let (ledger, entity) = (Rc::clone(self), seat.entity);
+            actix_rt::spawn(async move {
+                tokio::time::sleep(PAUSE).await;
+                let line = ledger.in_line.borrow_mut().remove(&entity);
+                for envelope in line.into_iter().flat_map(BTreeMap::into_values) {
+                    ledger.accept(envelope);
+                }
+            });
+            BTreeMap::new()
+        });
+        waiting.insert(execution.accepted, envelope);
+        None
+    }
+
+    /// A command can't be executed now, as another entity of it is out of service: it is tried again,
+    /// and holds up no other.
     pub(super) fn postpone(self: &Rc<Self>, envelope: Box<Envelope>) {
         let ledger = Rc::clone(self);
         actix_rt::spawn(async move {
@@ -254,6 +288,34 @@ impl Ledger {
         let accepted = self.accepted.borrow();
         let mut waiting = accepted.values();
         waiting.any(|accepted| accepted.operation == id)
+    }
+
+    /// Lets go of those who waited for an execution and have left, for ever: on an entity out of
+    /// service that may take days, and each holds a place among the commands under way.
+    pub async fn leave_accepted(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let mut left = Vec::new();
+            for accepted in self.accepted.borrow_mut().values_mut() {
+                left.extend(accepted.waiting.extract_if(.., |held| match held {
+                    Held::Replay(envelope, _) | Held::Again(envelope) => {
+                        envelope.reply_to.slot.is_left()
+                    }
+                    Held::Answer(..) | Held::Then(_) => false,
+                }));
+            }
+            for held in left {
+                match held {
+                    // Its operation leads to the first one's from now on.
+                    Held::Replay(envelope, sequence) => {
+                        self.hold(sequence, Held::Replay(envelope, sequence));
+                    }
+                    // Its turn finds that it is too late, and records so.
+                    Held::Again(envelope) => self.accept(envelope),
+                    Held::Answer(..) | Held::Then(_) => {}
+                }
+            }
+        }
     }
 
     /// Notes that a command was executed: whoever repeated it gets its answer.

@@ -98,7 +98,7 @@ impl Ledger {
                     && decided.record.key == envelope.context.key
                     && decided.record.caller == envelope.context.caller;
                 if !same {
-                    self.refuse_reuse(envelope);
+                    self.refuse_other(envelope).await;
                     return;
                 }
                 if decided.record.outcome == Outcome::Accepted {
@@ -134,8 +134,31 @@ impl Ledger {
         }
     }
 
+    /// Refuses a request whose key came before with another one. A message that is delivered again
+    /// was refused then.
+    async fn refuse_other(self: &Rc<Self>, envelope: Box<Envelope>) {
+        if let Some(input) = &envelope.context.input {
+            let entry = operation_entry(input.operation_id.external());
+            let before = match self.record_of(entry).await {
+                Ok(Some(sequence)) => self.recorded(sequence).await.map(Some),
+                Ok(None) => Ok(None),
+                Err(unavailable) => Err(unavailable),
+            };
+            match before {
+                Err(unavailable) => return self.turn_away(envelope, unavailable),
+                Ok(Some((decided, _))) if decided.record.input.as_ref() == Some(&**input) => {
+                    self.queued.borrow_mut().remove(&envelope.operation_id);
+                    self.send(Reply::Decided(Box::new(decided)), &envelope.reply_to);
+                    return;
+                }
+                Ok(_) => {}
+            }
+        }
+        self.refuse_reuse(envelope);
+    }
+
     /// Refuses a request whose key came before with another one: a refusal of its own, that has
-    /// a record only if its caller was told 504.
+    /// a record only if a message brought it, or if its caller was told 504.
     fn refuse_reuse(self: &Rc<Self>, mut envelope: Box<Envelope>) {
         let rejection = Rejection::new(
             Code::IdempotencyKeyReused,
@@ -144,14 +167,29 @@ impl Ledger {
         drop(envelope.command.seal(|| self.random.salt()));
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         let outcome = Outcome::Refused(rejection);
+        let stored = envelope.context.input.is_some();
+        if stored {
+            // The key is the first request's.
+            envelope.context.key = None;
+        }
         let (record, reply_to) = record(envelope, stamp, outcome, vec![], vec![]);
+        if stored && let Err(error) = self.append(&record, None, None) {
+            tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
+            self.queued.borrow_mut().remove(&record.operation_id);
+            self.send(Reply::Unavailable(Unavailable::TooLarge), &reply_to);
+            return;
+        }
         let decided = Decided {
             record,
-            stored: false,
+            stored,
             replayed: false,
             dry_run: false,
             holder: None,
         };
+        if stored {
+            self.hold(stamp.sequence, Held::Answer(Box::new(decided), reply_to));
+            return;
+        }
         let mut lanes = Vec::new();
         self.answer(Box::new(decided), reply_to, &mut lanes);
         for (lane, mut slots) in lanes {

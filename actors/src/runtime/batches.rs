@@ -112,6 +112,20 @@ impl Ledger {
         }
     }
 
+    /// Whether an item names the currency of a source that can't be read: whether it is the source's
+    /// own can't be told, nor whether a repeat of the batch is the same.
+    pub(super) fn names_unreadable_currency(&self, batch: &Batch) -> bool {
+        let directory = self.directory.borrow();
+        let mut named = batch
+            .items
+            .iter()
+            .filter(|item| item.transfer.currency.is_some());
+        named.any(|item| {
+            let seat = directory.seat(item.transfer.from);
+            seat.is_some_and(|seat| !seat.is_readable())
+        })
+    }
+
     /// Decides a transaction of many legs.
     pub(super) fn decide_legs(
         self: &Rc<Self>,

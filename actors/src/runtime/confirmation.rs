@@ -65,6 +65,11 @@ impl<T> Slot<T> {
         }
     }
 
+    /// Whether the caller has left without a value: told that the outcome is unknown, or gone.
+    pub fn is_left(&self) -> bool {
+        matches!(self.state.load(Ordering::Acquire), TIMED_OUT | GONE)
+    }
+
     /// Says that the caller waits for an earlier request's outcome.
     pub fn join(&self, operation: OperationId) {
         // The first one told stays: a command joins one other at most.

@@ -194,9 +194,14 @@ impl Core {
         self.0.guarded.confirm()
     }
 
+    /// An id for what is no command.
+    pub fn new_id(&self) -> OperationId {
+        self.0.random.operation_id(self.now(), 0)
+    }
+
     /// An id for a request that came without one.
     pub fn request_id(&self) -> RequestId {
-        RequestId::Made(self.0.random.operation_id(self.now(), 0))
+        RequestId::Made(self.new_id())
     }
 
     /// A random draw for a card's number.

@@ -47,6 +47,7 @@ impl Core {
                 if_match: None,
                 dry_run: false,
                 asynchronous: false,
+                input: None,
             };
             match self.submit(Command::Expire(Expire { transfer }), context, WAIT) {
                 Ok(confirmation) => under_way.push(confirmation),

@@ -71,11 +71,15 @@ pub struct Ledger {
     pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
     /// Commands accepted and not yet executed, by the record that accepted them.
     pub(super) accepted: RefCell<BTreeMap<u64, Accepted>>,
+    /// Those of them that wait for their entity to come back into service, in their order.
+    pub(super) in_line: RefCell<HashMap<EntityId, BTreeMap<u64, Box<Envelope>>, IdHasher>>,
     /// Who listens for an operation that is under way.
     pub(super) listeners: RefCell<HashMap<OperationId, Vec<oneshot::Sender<()>>, IdHasher>>,
     pub(super) sequencer: RefCell<Sequencer>,
     pub(super) chunk_begun: Notify,
     pub(super) waiting: RefCell<Waiting>,
+    /// No more is executed: what was accepted is left to the next start.
+    closing: Cell<bool>,
     failed: Cell<bool>,
 }
 
@@ -142,10 +146,12 @@ impl Ledger {
             operations: RefCell::new(parts.operations),
             queued: RefCell::default(),
             accepted: RefCell::default(),
+            in_line: RefCell::default(),
             listeners: RefCell::default(),
             sequencer: RefCell::new(parts.sequencer),
             chunk_begun: Notify::new(),
             waiting: RefCell::default(),
+            closing: Cell::new(false),
             failed: Cell::new(false),
         })
     }
@@ -311,6 +317,16 @@ impl Ledger {
     /// Lets every actor go, which hold on to the ledger as it does to them.
     pub fn disband(&self) {
         drop(self.directory.take());
+    }
+
+    /// Executes no more of what was accepted: the next start does.
+    pub fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Whether nothing more is executed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get()
     }
 
     /// Prepares the indexes' next generations of entries before they are needed, for ever.

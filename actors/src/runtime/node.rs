@@ -219,6 +219,7 @@ impl Node {
         node.task(core.clone().read_mail(Rc::clone(&ledger)));
         node.task(Rc::clone(&ledger).passivate_idle());
         node.task(Rc::clone(&ledger).prepare_generations());
+        node.task(Rc::clone(&ledger).leave_accepted());
         node.task(core.clone().expire_transfers());
         ledger.seat_quarantined();
         ledger.resume_accepted(accepted, &core.0.places);
@@ -290,6 +291,7 @@ impl Node {
         while self.core.0.permits.taken() > 0 {
             tokio::time::sleep(DRAIN_CHECK).await;
         }
+        self.ledger.close();
         self.ledger.sequencer.borrow_mut().flush();
         while self.queue.backlog_records() > 0 && self.failure.borrow().is_none() {
             tokio::time::sleep(DRAIN_CHECK).await;

@@ -266,7 +266,12 @@ impl Core {
     /// # Errors
     /// It can't be read now.
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Unavailable> {
-        let decided = match self.looked_up(id, operation_entry(id)).await? {
+        let found = match self.looked_up(id, operation_entry(id)).await? {
+            // Whoever sent a message knows its operation by the message's own id.
+            None => self.looked_up(id, operation_entry(id.external())).await?,
+            found => found,
+        };
+        let decided = match found {
             Some(Operation::Decided(decided)) => decided,
             other => return Ok(other),
         };
@@ -285,6 +290,18 @@ impl Core {
                 created_at: decided.record.time,
             })),
         }
+    }
+
+    /// Whether this journal has an operation of that id; one that a message named so is none.
+    ///
+    /// # Errors
+    /// It can't be read now.
+    pub async fn is_own_operation(&self, id: OperationId) -> Result<bool, Unavailable> {
+        if !id.may_be_own() {
+            return Ok(false);
+        }
+        let found = self.looked_up(id, operation_entry(id)).await?;
+        Ok(found.is_some())
     }
 
     /// Operations that are not decided and durable yet, in the order of ids.
@@ -499,11 +516,13 @@ impl Ledger {
         entry: u128,
         sender: oneshot::Sender<OperationAt>,
     ) {
-        if let Some(queued) = self.queued.borrow().get(&id) {
+        let found = self.operations.borrow().find(entry);
+        // Its record may be durable while its answer has not left yet.
+        let is_durable = matches!(found, Found::At(at) if at <= self.watermark.durable());
+        if let Some(queued) = self.queued.borrow().get(&id).filter(|_| !is_durable) {
             let _ = sender.send(OperationAt::Queued(id, *queued));
             return;
         }
-        let found = self.operations.borrow().find(entry);
         match found {
             Found::At(sequence) => self.when_durable(sequence, move || {
                 let _ = sender.send(OperationAt::Record(sequence));

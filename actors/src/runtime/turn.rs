@@ -78,6 +78,9 @@ impl Ledger {
         seat.needed.set(self.millis());
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         let is_execution = matches!(envelope.mode, Mode::Execute(_));
+        if is_execution && self.is_closing() {
+            return Turn::Ended;
+        }
         if self.clock.nanos() > envelope.deadline_nanos {
             self.conclude_late(envelope, stamp);
             return Turn::Ended;
@@ -94,6 +97,13 @@ impl Ledger {
                 self.turn_away(envelope, Unavailable::Quarantined);
                 return Turn::Ended;
             }
+        }
+        if let Command::Batch(batch) = &envelope.command
+            && !is_execution
+            && self.names_unreadable_currency(batch)
+        {
+            self.turn_away(envelope, Unavailable::Quarantined);
+            return Turn::Ended;
         }
         self.leave_default_currency_away(seat, &mut envelope);
         if let Command::Batch(batch) = &mut envelope.command {
@@ -121,6 +131,12 @@ impl Ledger {
                 return Turn::Ended;
             }
             claim = Some(hash);
+        }
+        if let Mode::Execute(execution) = envelope.mode {
+            match self.waits_in_line(seat, execution, envelope) {
+                Some(back) => envelope = back,
+                None => return Turn::Ended,
+            }
         }
         if seat.phase() == Phase::Quarantined && !(is_resume && seat.is_readable()) {
             self.out_of_reach(envelope, Unavailable::Quarantined);
@@ -268,6 +284,7 @@ impl Ledger {
         let execution = envelope.mode.execution();
         let keeps = keep
             || execution.is_some()
+            || envelope.context.input.is_some()
             || match &outcome {
                 Outcome::Refused(rejection) => claim.is_some() && rejection.code.is_stored(),
                 _ => claim.is_some() || !touched.is_empty(),
@@ -484,7 +501,7 @@ pub(super) fn record(
         outcome,
         changes,
         postings,
-        input: None,
+        input: context.input.map(|input| *input),
     };
     (record, envelope.reply_to)
 }

@@ -1,8 +1,13 @@
 //! How the node is.
 
+use std::collections::BTreeSet;
+
+use florin_actors::bus::{BusState, Counted, Telemetry};
 use florin_actors::runtime::Health;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::events::Waiting;
 
 /// The process runs.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,7 +42,13 @@ pub struct HealthBody {
     journal: JournalBody,
     /// What is derived from it.
     views: ViewsBody,
-    /// The disk under both.
+    /// What is durable and not yet published to Kafka.
+    outbox: OutboxBody,
+    /// What carries events.
+    bus: BusBody,
+    /// What consumers have yet to handle.
+    lag: Vec<LagBody>,
+    /// The disk under all.
     disk: DiskBody,
     /// The clock.
     clock: ClockHealthBody,
@@ -88,6 +99,46 @@ pub struct ViewsBody {
     lag_records: u64,
 }
 
+/// What is durable and not yet published to Kafka; nothing where Kafka is off. After a start, until
+/// the brokers told how far it is, that is everything.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OutboxHealth)]
+pub struct OutboxBody {
+    /// Records.
+    records: u64,
+    /// The age of the first of them; 0 where there is none.
+    oldest_age_seconds: f64,
+}
+
+/// What carries events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BusHealth)]
+pub struct BusBody {
+    /// `embedded`, `connecting`, `connected`, `away` (it is tried again) or `halted` (an operator
+    /// has to decide).
+    #[schema(example = "embedded")]
+    state: &'static str,
+    /// Why it is away or halted; null otherwise.
+    #[schema(required)]
+    reason: Option<String>,
+    /// The topics that are written and read.
+    topics: Vec<String>,
+}
+
+/// What a consumer group has yet to handle of a partition.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LagHealth)]
+pub struct LagBody {
+    /// The topic.
+    topic: String,
+    /// The partition.
+    partition: i32,
+    /// The consumer group.
+    group: String,
+    /// Messages.
+    messages: u64,
+}
+
 /// The disk.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DiskHealth)]
@@ -98,9 +149,16 @@ pub struct DiskBody {
 }
 
 impl HealthBody {
-    /// The node as it is, and the chain's head.
-    pub fn new(health: &Health, head: Option<[u8; 32]>, services: Vec<&'static str>) -> Self {
+    /// The node as it is, the chain's head, how events travel, and the services that run here.
+    pub fn new(
+        health: &Health,
+        head: Option<[u8; 32]>,
+        (telemetry, waiting): (&Telemetry, Waiting),
+        services: Vec<&'static str>,
+    ) -> Self {
+        let state = telemetry.state();
         let fine = health.ready
+            && !matches!(state, BusState::Away(_) | BusState::Halted(_))
             && health.views_running
             && !health.disk_low
             && health.clock_jump_micros.is_none();
@@ -121,6 +179,16 @@ impl HealthBody {
                 position: health.views_position,
                 lag_records: health.views_lag,
             },
+            outbox: OutboxBody {
+                records: waiting.records,
+                oldest_age_seconds: waiting.oldest_age_seconds,
+            },
+            bus: BusBody {
+                state: state.name(),
+                reason: state.reason().map(str::to_owned),
+                topics: topics(telemetry),
+            },
+            lag: lag(telemetry),
             disk: DiskBody {
                 free_bytes: health.disk_free_bytes,
             },
@@ -130,4 +198,28 @@ impl HealthBody {
             commands_in_flight: health.in_flight,
         }
     }
+}
+
+fn topics(telemetry: &Telemetry) -> Vec<String> {
+    let counts = telemetry.counts().into_iter();
+    let topics: BTreeSet<String> = counts
+        .map(|(counted, _)| match counted {
+            Counted::Published { topic }
+            | Counted::Consumed { topic, .. }
+            | Counted::Failed { topic, .. }
+            | Counted::Retried { topic, .. } => topic,
+        })
+        .collect();
+    topics.into_iter().collect()
+}
+
+fn lag(telemetry: &Telemetry) -> Vec<LagBody> {
+    let all = telemetry.lags().into_iter();
+    all.map(|((topic, partition, group), messages)| LagBody {
+        topic,
+        partition,
+        group,
+        messages,
+    })
+    .collect()
 }

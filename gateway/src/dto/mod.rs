@@ -6,13 +6,17 @@ mod backup;
 mod balance;
 mod batch;
 mod card;
+mod dead_letter;
+mod event;
 mod health;
 mod ledger;
 mod movement;
 mod operation;
 mod page;
 mod record;
+mod replay;
 mod requests;
+mod schemas;
 mod transfer;
 mod values;
 mod wallet;
@@ -23,17 +27,21 @@ pub use backup::{BackupBody, BackupRequest};
 pub use balance::BalanceBody;
 pub use batch::{BatchDoneBody, TransactionDoneBody};
 pub use card::{CardBody, OpenCardRequest};
+pub use dead_letter::{DeadLetterBody, RedrivenBody, WholeDeadLetterBody};
+pub use event::EventBody;
 pub use health::{HealthBody, LiveBody, ReadyBody};
 pub use ledger::{TransactionBody, TrialBalanceBody};
 pub use movement::{MoneyBody, MovementBody};
 pub use operation::{AcceptedBody, OperationBody, OperationStatus, ResultBody};
 pub use page::PageBody;
 pub use record::RecordLine;
+pub use replay::{ReplayBody, ReplayRequest};
 pub use requests::{
     AliasOpenAccountRequest, AliasTransferRequest, BatchRequest, KeyOnlyRequest, MoneyRequest,
     OpenAccountRequest, OpenWalletRequest, PostRequest, TransactionRequest, TransferRequest,
     UpdateAccountRequest, UpdateWalletRequest,
 };
+pub use schemas::{SchemaBody, SchemasBody};
 pub use transfer::{EndBody, TransferBody, TransferDoneBody};
 pub use values::{CurrencyCode, Id, Key};
 pub use wallet::WalletBody;

@@ -1,5 +1,6 @@
 //! From a method and a path to a route.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use florin_actors::messages::Kind;
@@ -33,6 +34,7 @@ impl Segment {
     fn of(segment: &'static str) -> Self {
         match segment {
             "{kind}" => Self::Known(|name| Kind::ALL.iter().any(|kind| kind.name() == name)),
+            "{schema}" => Self::Known(|name| schemas().contains(name)),
             "{code}" => Self::Known(|slug| ProblemCode::by_slug(slug).is_some()),
             _ if segment.starts_with('{') => Self::Id,
             literal => Self::Literal(literal),
@@ -52,6 +54,15 @@ struct Pattern {
     segments: Vec<Segment>,
     methods: Vec<(&'static Method, usize)>,
     allow: String,
+}
+
+/// The files of all schemas.
+fn schemas() -> &'static BTreeSet<String> {
+    static SCHEMAS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let all = florin_actors::bus::schemas().into_iter();
+        all.map(|(name, _)| format!("{name}.json")).collect()
+    });
+    &SCHEMAS
 }
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
@@ -145,6 +156,8 @@ mod tests {
             "/accounts/1/deposit/x",
             "/purses",
             "/problems/none",
+            "/schemas/none.json",
+            "/schemas",
             "/docs/a/b",
         ] {
             assert_eq!(find(&Method::GET, path), Found::Nothing, "{path}");

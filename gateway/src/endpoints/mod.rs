@@ -47,6 +47,8 @@ pub enum Area {
     Money,
     /// Transfers.
     Transfers,
+    /// What ends or undoes a transfer.
+    Endings,
     /// Batches and transactions of many legs.
     Batches,
     /// Wallets themselves.
@@ -69,8 +71,14 @@ pub enum Area {
     Operating,
     /// Descriptions of all this.
     Documents,
+    /// Descriptions of events.
+    Schemas,
+    /// The journal's events.
+    Events,
     /// What operators look into.
     Admin,
+    /// What consumers could not handle.
+    DeadLetters,
 }
 
 /// What sort of request it is: which parameters and headers it knows.
@@ -204,9 +212,10 @@ impl Endpoint {
 
 impl Area {
     /// Every area, in its order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Money,
         Self::Transfers,
+        Self::Endings,
         Self::Batches,
         Self::Wallets,
         Self::Cards,
@@ -218,6 +227,9 @@ impl Area {
         Self::Ledger,
         Self::Operating,
         Self::Documents,
+        Self::Schemas,
+        Self::Events,
         Self::Admin,
+        Self::DeadLetters,
     ];
 }

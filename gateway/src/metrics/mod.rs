@@ -1,12 +1,14 @@
 //! All measurements of the process, and how they are shown at `/metrics`.
 
 mod cells;
+mod events;
 mod lag;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use florin_actors::bus::Telemetry;
 use florin_actors::messages::{Code, CommandKind};
 use florin_actors::runtime::{Clock as _, Core, Health, Observer, SystemClock};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, text};
@@ -16,7 +18,9 @@ use warp::http::StatusCode;
 
 use crate::codes::ProblemCode;
 use crate::endpoints::ENDPOINTS;
+use crate::events::Waiting;
 use cells::{COUNTS, Counters, Histograms, SECONDS};
+use events::{OfBus, Which};
 use lag::Lag;
 
 /// The label of requests that no route takes; its place follows those of the routes.
@@ -52,6 +56,8 @@ pub struct Metrics {
     keys: Count,
     index_memory: Count,
     disk_free: Count,
+    outbox: Count,
+    outbox_age: Measure,
     actors: Arc<ActorCounts>,
 }
 
@@ -74,8 +80,8 @@ fn shared<T: EncodeMetric>(metric: &Arc<T>) -> Shared<T> {
 }
 
 impl Metrics {
-    /// All of them, at zero.
-    pub fn new() -> Self {
+    /// All of them, at zero; those of events are `telemetry`'s.
+    pub fn new(telemetry: &Arc<Telemetry>) -> Self {
         let routes = || {
             ENDPOINTS
                 .iter()
@@ -136,9 +142,12 @@ impl Metrics {
             keys: Count::default(),
             index_memory: Count::default(),
             disk_free: Count::default(),
+            outbox: Count::default(),
+            outbox_age: Measure::default(),
             actors: Arc::default(),
         };
         metrics.register();
+        metrics.register_events(telemetry);
         metrics
     }
 
@@ -195,6 +204,24 @@ impl Metrics {
         all.register_with_unit("florin_disk_free", help, Unit::Bytes, free);
     }
 
+    fn register_events(&mut self, telemetry: &Arc<Telemetry>) {
+        let all = &mut self.registry;
+        let help = "Records that are durable and not yet published";
+        all.register("florin_outbox_queue_size", help, self.outbox.clone());
+        let help = "Age of the oldest record that is not yet published";
+        let age = self.outbox_age.clone();
+        all.register_with_unit("florin_outbox_oldest_age", help, Unit::Seconds, age);
+        for (which, name, help) in Which::ALL {
+            let telemetry = Arc::clone(telemetry);
+            let metric = OfBus { telemetry, which };
+            if which == Which::Latency {
+                all.register_with_unit(name, help, Unit::Seconds, metric);
+            } else {
+                all.register(name, help, metric);
+            }
+        }
+    }
+
     /// A request was answered; `route` is its place in the table, `None` for no route.
     pub fn answered(&self, route: Option<usize>, status: StatusCode, seconds: f64) {
         let row = route.unwrap_or(ENDPOINTS.len());
@@ -216,8 +243,10 @@ impl Metrics {
     }
 
     /// All measurements in the text format of OpenMetrics; asks the core for those it holds.
-    pub async fn encode(&self, core: &Core) -> String {
+    pub async fn encode(&self, core: &Core, waiting: Waiting) -> String {
         let health = self.sample(core);
+        self.outbox.set(waiting.records);
+        self.outbox_age.set(waiting.oldest_age_seconds);
         self.view_lag.set(health.views_lag);
         self.disk_free
             .set(health.disk_free_bytes.unwrap_or_default());

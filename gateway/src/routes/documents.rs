@@ -52,7 +52,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-fn served(page: &Page) -> Response {
+pub(super) fn served(page: &Page) -> Response {
     let mut response = Response::new(Bytes::clone(&page.bytes).into());
     response
         .headers_mut()

@@ -6,13 +6,17 @@ mod admin;
 mod batches;
 mod cards;
 mod compat;
+mod dead_letters;
 mod documents;
+mod endings;
+mod events;
 mod history;
 mod ledger;
 mod money;
 mod operating;
 mod operations;
 mod personal;
+mod schemas;
 mod transfers;
 mod wallets;
 
@@ -35,6 +39,7 @@ pub fn areas() -> Vec<impl Serve> {
     let area = |area| match area {
         Area::Money => money::routes(),
         Area::Transfers => transfers::routes(),
+        Area::Endings => endings::routes(),
         Area::Batches => batches::routes(),
         Area::Wallets => wallets::routes(),
         Area::Cards => cards::routes(),
@@ -46,7 +51,10 @@ pub fn areas() -> Vec<impl Serve> {
         Area::Ledger => ledger::routes(),
         Area::Operating => operating::routes(),
         Area::Documents => documents::routes(),
+        Area::Schemas => schemas::routes(),
+        Area::Events => events::routes(),
         Area::Admin => admin::routes(),
+        Area::DeadLetters => dead_letters::routes(),
     };
     Area::ALL
         .into_iter()

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use florin_actors::runtime::{Clock as _, SystemClock};
+use tokio::task::spawn_blocking;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::CONTENT_TYPE;
@@ -12,6 +14,7 @@ use crate::answer;
 use crate::call::Call;
 use crate::codes::ProblemCode;
 use crate::dto::{HealthBody, LiveBody, ReadyBody};
+use crate::events::Waiting;
 use crate::problem::Problem;
 
 /// The content type of OpenMetrics.
@@ -63,14 +66,31 @@ async fn health(call: Arc<Call>) -> Result<Response, Problem> {
     let health = core.health();
     // Before the first record there is no frame, and while the disk can't be read no answer.
     let head = core.link(health.journal_durable).await.ok().flatten();
+    let events = &call.gateway.events;
+    let waiting = waiting(&call).await;
     Ok(answer::json(
         StatusCode::OK,
-        &HealthBody::new(&health, head, call.gateway.services.names()),
+        &HealthBody::new(
+            &health,
+            head,
+            (events.telemetry(), waiting),
+            call.gateway.services.names(),
+        ),
     ))
 }
 
+/// What waits to be published; the disk is read beside.
+async fn waiting(call: &Call) -> Waiting {
+    let events = Arc::clone(&call.gateway.events);
+    let look = move || events.waiting(SystemClock.now());
+    // It fails only where the process ends.
+    spawn_blocking(look).await.unwrap_or_default()
+}
+
 async fn metrics(call: Arc<Call>) -> Result<Response, Problem> {
-    let page = call.gateway.metrics.encode(&call.gateway.core).await;
+    let waiting = waiting(&call).await;
+    let core = &call.gateway.core;
+    let page = call.gateway.metrics.encode(core, waiting).await;
     let mut response = Response::new(page.into());
     response
         .headers_mut()

@@ -1,11 +1,9 @@
-//! Transfers: made at once or pending, posted, voided, reversed, looked up and listed.
+//! Transfers: made at once or pending, looked up and listed.
 
 use std::sync::Arc;
 
 use bytes::Buf;
-use florin_actors::messages::{
-    Command, EntityId, Hold, Post, Reverse, Transfer, TransferStatus, Void,
-};
+use florin_actors::messages::{Command, EntityId, Hold, Transfer, TransferStatus};
 use florin_actors::views::{TransferFilter, TransferMark};
 use futures_util::Stream;
 use warp::Filter;
@@ -17,7 +15,7 @@ use super::EntitySegment;
 use crate::call::Call;
 use crate::codes::ProblemCode;
 use crate::cursor::Scope;
-use crate::dto::{KeyOnlyRequest, PageBody, PostRequest, TransferBody, TransferRequest};
+use crate::dto::{PageBody, TransferBody, TransferRequest};
 use crate::gateway::Limits;
 use crate::problem::Problem;
 use crate::{answer, body, command};
@@ -30,30 +28,6 @@ pub fn routes() -> BoxedFilter<(Response,)> {
         .and(warp::body::stream())
         .then(|call: Arc<Call>, body| async move {
             let outcome = transfer(&call, body).await;
-            call.respond(outcome)
-        });
-    let post = warp::path!("transfers" / EntitySegment / "post")
-        .and(warp::post())
-        .and(super::call())
-        .and(warp::body::stream())
-        .then(|id, call: Arc<Call>, body| async move {
-            let outcome = post(id, &call, body).await;
-            call.respond(outcome)
-        });
-    let void = warp::path!("transfers" / EntitySegment / "void")
-        .and(warp::post())
-        .and(super::call())
-        .and(warp::body::stream())
-        .then(|id, call: Arc<Call>, body| async move {
-            let outcome = void(id, &call, body).await;
-            call.respond(outcome)
-        });
-    let reverse = warp::path!("transfers" / EntitySegment / "reverse")
-        .and(warp::post())
-        .and(super::call())
-        .and(warp::body::stream())
-        .then(|id, call: Arc<Call>, body| async move {
-            let outcome = reverse(id, &call, body).await;
             call.respond(outcome)
         });
     let show = warp::path!("transfers" / EntitySegment)
@@ -70,18 +44,7 @@ pub fn routes() -> BoxedFilter<(Response,)> {
             let outcome = super::beside(&call, list(Arc::clone(&call))).await;
             call.respond(outcome)
         });
-    transfer
-        .or(list)
-        .unify()
-        .or(post)
-        .unify()
-        .or(void)
-        .unify()
-        .or(reverse)
-        .unify()
-        .or(show)
-        .unify()
-        .boxed()
+    transfer.or(list).unify().or(show).unify().boxed()
 }
 
 async fn transfer<B: Buf>(
@@ -132,43 +95,6 @@ pub(super) fn asked(
         metadata: request.metadata.unwrap_or_default().0,
     };
     Ok((transfer, pending))
-}
-
-async fn post<B: Buf>(
-    id: EntitySegment,
-    call: &Call,
-    body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, Problem> {
-    let transfer = id.id()?;
-    let request: PostRequest = body::read(call, body).await?;
-    let post = Post {
-        transfer,
-        amount: request.amount.map(|amount| amount.0),
-        is_final: request.is_final.unwrap_or(true),
-    };
-    command::run(call, Command::Post(post), request.idempotency_key).await
-}
-
-async fn void<B: Buf>(
-    id: EntitySegment,
-    call: &Call,
-    body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, Problem> {
-    let transfer = id.id()?;
-    let request: KeyOnlyRequest = body::read(call, body).await?;
-    let void = Command::Void(Void { transfer });
-    command::run(call, void, request.idempotency_key).await
-}
-
-async fn reverse<B: Buf>(
-    id: EntitySegment,
-    call: &Call,
-    body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Response, Problem> {
-    let transfer = id.id()?;
-    let request: KeyOnlyRequest = body::read(call, body).await?;
-    let reverse = Command::Reverse(Reverse { transfer });
-    command::run(call, reverse, request.idempotency_key).await
 }
 
 async fn show(id: EntitySegment, call: &Call) -> Result<Response, Problem> {

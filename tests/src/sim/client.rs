@@ -96,6 +96,7 @@ impl Client {
             if_match: request.if_match,
             dry_run: request.dry_run,
             asynchronous: request.asynchronous,
+            input: None,
         };
         let after = World::durable(&self.core);
         let sent_at = self.core.now();

@@ -1,7 +1,10 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
 mod core;
+mod events;
+mod inputs;
 mod passivation;
+mod replays;
 mod supervision;
 mod transfers;
 mod views;
@@ -141,6 +144,7 @@ fn context(key: Option<&str>) -> Context {
         if_match: None,
         dry_run: false,
         asynchronous: false,
+        input: None,
     }
 }
 

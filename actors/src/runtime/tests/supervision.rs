@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 
 use super::*;
+use crate::views::Period;
 
 /// Makes the entities in the set fail.
 #[derive(Default)]
@@ -221,6 +222,46 @@ fn faults_further_apart_than_the_window_are_not_counted_together() {
             decided(core, deposit(a, 1), None).await;
         }
         assert_eq!(actor(core, a).await.restarts, 6);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_accepted_for_an_entity_out_of_service_is_executed_in_its_order() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
+        let node = start_infected(&disk, &infected);
+        let core = node.core();
+        let a = opened(core).await;
+        let accept = |amount| {
+            let context = Context {
+                asynchronous: true,
+                ..context(None)
+            };
+            let wait = Duration::from_secs(5);
+            core.submit(deposit(a, amount), context, wait).unwrap()
+        };
+        infected.infect(a);
+        let accepted: Vec<_> = (1..=8).map(accept).collect();
+        for one in accepted {
+            assert!(matches!(one.await, Reply::Decided(_)));
+        }
+        while actor(core, a).await.state != "quarantined" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        infected.heal();
+        decided(core, resume(a), None).await;
+        // It finds the entity in service, while the earlier ones still wait to be tried again.
+        assert!(matches!(accept(9).await, Reply::Decided(_)));
+        while !core.pending(None, 1).await.unwrap().entries.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let kind = Kind::Account;
+        let page = core.movements(a, kind, Period::ALWAYS, None, 100).await;
+        let page = page.unwrap().unwrap();
+        let made: Vec<i64> = page.entries.iter().rev().map(|made| made.amount).collect();
+        // Three executions failed before it was out of service.
+        assert_eq!(made, [4, 5, 6, 7, 8, 9]);
         node.shutdown().await.unwrap();
     });
 }

@@ -1,0 +1,159 @@
+//! Replays to Kafka: the events go onto their topics again, in transactions of an identity of their own,
+//! `<transactional id>-replay`, together with how far the replay is. So each event is there once per
+//! replay, also when the process is killed.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::options::KafkaOptions;
+use super::producer::{Fault, Outgoing, Producer};
+use crate::bus::{OpenTarget, Progress, Replay, ReplayTarget, Replayed, TargetFault};
+use crate::messages::OperationId;
+
+/// The header that names the replay.
+const HEADER: &str = "x-florin-replay";
+/// How long reading how far a replay is may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(5);
+
+/// What opens the topics as a target of replays; `options` are the publisher's.
+pub fn replay_to(mut options: KafkaOptions) -> OpenTarget {
+    options.transactional_id.push_str("-replay");
+    Box::new(move |replay: &Replay, go_on: &dyn Fn() -> bool| {
+        make_topic(&options)?;
+        let producer = Producer::start(&options, go_on)?;
+        Ok(Box::new(Topics {
+            options: options.clone(),
+            producer,
+            id: replay.id,
+        }))
+    })
+}
+
+/// The topics of one replay.
+struct Topics {
+    options: KafkaOptions,
+    producer: Producer,
+    id: OperationId,
+}
+
+impl From<Fault> for TargetFault {
+    // Being fenced tells no more than that the broker gave up waiting: the data folder has one process.
+    fn from(fault: Fault) -> Self {
+        Self::Transient(fault.to_string())
+    }
+}
+
+impl ReplayTarget for Topics {
+    fn progress(&mut self) -> Result<Option<Progress>, TargetFault> {
+        let topic = self.options.cursor_topic();
+        let Some(value) = last(&self.options, &topic, self.id.to_string().as_bytes())? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&value)
+            .map(Some)
+            .map_err(|error| TargetFault::Final(format!("{topic} holds no progress: {error}")))
+    }
+
+    fn put(&mut self, events: &[Replayed<'_>], progress: &Progress) -> Result<(), TargetFault> {
+        let id = self.id.to_string();
+        self.producer.begin()?;
+        for Replayed { event, topics } in events {
+            let (key, value) = (event.key.to_string(), event.json());
+            let mut headers = event.headers().to_vec();
+            headers.push((HEADER, id.clone()));
+            for topic in topics {
+                self.producer.send(&Outgoing {
+                    topic,
+                    key: key.as_bytes(),
+                    value: &value,
+                    timestamp_millis: Some(event.time.as_micros() / 1_000),
+                    headers: &headers,
+                })?;
+            }
+        }
+        // Texts and numbers alone: it can't fail.
+        let value = serde_json::to_vec(progress).unwrap_or_default();
+        self.producer.send(&Outgoing {
+            topic: &self.options.cursor_topic(),
+            key: id.as_bytes(),
+            value: &value,
+            timestamp_millis: None,
+            headers: &[],
+        })?;
+        Ok(self.producer.commit()?)
+    }
+}
+
+/// Makes the topic of the replays' cursors, where it is missing: one partition, the last value of each.
+fn make_topic(options: &KafkaOptions) -> Result<(), Fault> {
+    let admin: AdminClient<DefaultClientContext> = options.admin().create()?;
+    let name = options.cursor_topic();
+    let replication = TopicReplication::Fixed(options.replication);
+    let topic = NewTopic::new(&name, 1, replication).set("cleanup.policy", "compact");
+    let request = AdminOptions::new()
+        .request_timeout(Some(REQUEST))
+        .operation_timeout(Some(REQUEST));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let runtime = runtime.map_err(|error| Fault::Broken(error.to_string()))?;
+    let made = runtime.block_on(admin.create_topics([&topic], &request))?;
+    for result in made {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => return Err(Fault::Broken(format!("topic {name}: {code}"))),
+        }
+    }
+    Ok(())
+}
+
+/// The last committed value of a key in the topic's one partition. To be relied on once the identity's
+/// own transactions are ended: after its producer has started.
+fn last(options: &KafkaOptions, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    let ahead: BaseConsumer = options.reader(false).create()?;
+    // A reader of committed messages is told the last stable offset instead of the end.
+    let (low, high) = ahead.fetch_watermarks(topic, 0, REQUEST)?;
+    drop(ahead);
+    if low >= high {
+        return Ok(None);
+    }
+    let reader: BaseConsumer = options.reader(true).create()?;
+    let mut partitions = TopicPartitionList::new();
+    partitions.add_partition_offset(topic, 0, Offset::Offset(low))?;
+    reader.assign(&partitions)?;
+    let deadline = Instant::now() + LIMIT;
+    let mut last = None;
+    let mut position = low;
+    while position < high {
+        if Instant::now() > deadline {
+            return Err(Fault::Broken(format!("{topic} can't be read to its end")));
+        }
+        match reader.poll(Duration::from_millis(100)) {
+            None => {}
+            // The end of what is stable; what ends a transaction takes offsets too.
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                let now = reader.position()?;
+                let now = now.find_partition(topic, 0);
+                if let Some(Offset::Offset(now)) = now.map(|partition| partition.offset()) {
+                    position = position.max(now);
+                }
+            }
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(message)) => {
+                position = message.offset() + 1;
+                if message.key() == Some(key) {
+                    last = message.payload().map(<[u8]>::to_vec);
+                }
+            }
+        }
+    }
+    Ok(last)
+}

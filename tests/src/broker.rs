@@ -1,0 +1,270 @@
+//! Real Kafka brokers for tests, by `scripts/kafka`: one that the tests of a process share, and
+//! clusters of a test's own. They end with the tests' process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rdkafka::ClientConfig;
+
+use crate::watchdog;
+
+/// Running brokers, in a folder of their own.
+#[derive(Debug)]
+pub struct Broker {
+    folder: PathBuf,
+    brokers: u32,
+    /// What `up` printed: `KAFKA_BROKERS`, and with `--sasl` more.
+    told: BTreeMap<String, String>,
+    /// Each broker's process, that the watchdog knows of.
+    watched: Mutex<BTreeMap<u32, u32>>,
+}
+
+impl Broker {
+    /// The broker that all tests of this process share: nobody stops it, and each test has topics
+    /// and ids of its own (see [`Names`]).
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(Self::own)
+    }
+
+    /// A broker of the test's own, which it may kill.
+    pub fn own() -> Self {
+        Self::with(1, &[])
+    }
+
+    /// So many brokers of the test's own; `more` are further arguments of `up`, as `--sasl`.
+    ///
+    /// # Panics
+    /// When they don't start.
+    pub fn with(brokers: u32, more: &[&str]) -> Self {
+        let folder = watchdog::folder("kafka");
+        let mut broker = Self {
+            folder,
+            brokers,
+            told: BTreeMap::new(),
+            watched: Mutex::default(),
+        };
+        let count = brokers.to_string();
+        let mut arguments = vec!["up", "--port", "0", "--brokers", &count];
+        arguments.extend(more);
+        let told = broker.script(&arguments);
+        let lines = told.lines().filter_map(|line| line.split_once('='));
+        broker.told = lines.map(|(k, v)| (k.into(), v.into())).collect();
+        (1..=brokers).for_each(|id| broker.watch(id));
+        broker
+    }
+
+    /// Where the brokers are: `host:port`, with commas between.
+    pub fn address(&self) -> &str {
+        self.told("KAFKA_BROKERS")
+    }
+
+    /// What `up` printed under that name, as `KAFKA_CA`.
+    ///
+    /// # Panics
+    /// When it didn't.
+    pub fn told(&self, name: &str) -> &str {
+        self.told.get(name).expect("printed by `up`")
+    }
+
+    /// The cluster's folder: with `--sasl` the tools' client files are in it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Ends a broker at once, as `kill -9` does.
+    pub fn kill(&self, id: u32) {
+        self.one("kill", id);
+        self.forget(id);
+    }
+
+    /// Asks a broker to stop, and waits until it has.
+    pub fn stop(&self, id: u32) {
+        self.one("stop", id);
+        self.forget(id);
+    }
+
+    /// Starts a broker again, and waits until it is ready.
+    pub fn start(&self, id: u32) {
+        self.one("start", id);
+        self.watch(id);
+    }
+
+    /// Stops a broker in the middle of whatever it does: its connections stay open, in silence.
+    pub fn pause(&self, id: u32) {
+        self.one("pause", id);
+    }
+
+    /// Lets a paused broker go on.
+    pub fn resume(&self, id: u32) {
+        self.one("resume", id);
+    }
+
+    /// Runs one of Kafka's own tools, as `kafka-console-consumer`, against these brokers.
+    pub fn tool(&self, name: &str, arguments: &[&str]) -> Output {
+        let mut command = self.command(&["tool", name]);
+        command.args(arguments).output().expect("bash runs")
+    }
+
+    /// Has the Java console producer write messages, each a key and a value without tabs.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn produce_by_java(&self, topic: &str, messages: &[(&str, &str)]) {
+        let arguments = ["--topic", topic, "--reader-property", "parse.key=true"];
+        let mut command = self.command(&["tool", "kafka-console-producer"]);
+        command.args(arguments).stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("bash runs");
+        let mut input = child.stdin.take().expect("piped");
+        for (key, value) in messages {
+            writeln!(input, "{key}\t{value}").expect("it reads");
+        }
+        drop(input);
+        let output = child.wait_with_output().expect("its own child");
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// What a client of these brokers starts from.
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        config.set("reconnect.backoff.max.ms", "500");
+        config
+    }
+
+    fn one(&self, what: &str, id: u32) {
+        self.script(&[what, &id.to_string()]);
+    }
+
+    /// What the script prints.
+    #[track_caller]
+    fn script(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("bash runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "scripts/kafka {arguments:?}: {told}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        told
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
+        let mut command = Command::new("bash");
+        command.arg(script).arg("--dir").arg(&self.folder);
+        // A user's own broker is not the test's.
+        command.args(arguments).env_remove("KAFKA_BROKERS");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Tells the watchdog of a broker's process.
+    fn watch(&self, id: u32) {
+        let pid = self.folder.join(format!("broker-{id}/pid"));
+        let pid = fs::read_to_string(pid).expect("a running broker has a pid");
+        let pid = pid.trim().parse().expect("a number");
+        watchdog::watch(pid);
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.insert(id, pid);
+    }
+
+    fn forget(&self, id: u32) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pid) = watched.remove(&id) {
+            watchdog::forget(pid);
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        for id in 1..=self.brokers {
+            // One that doesn't run any more is what it is to be.
+            let _ = self.command(&["kill", &id.to_string()]).output();
+            self.forget(id);
+        }
+        // The watchdog removes what is left.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Names that no other test has, on a broker that others use too.
+#[derive(Debug, Clone)]
+pub struct Names {
+    prefix: String,
+}
+
+/// The topics that events go to by default, by type: all of them get the test's own names.
+const BINDINGS: &[(&str, &str)] = &[
+    ("account.created", "account-events"),
+    ("account.status-changed", "account-events"),
+    ("wallet.created", "wallet-events"),
+    ("wallet.created-event", "wallet-created-events"),
+    ("wallet.funds-added", "funds-added-events"),
+    ("transaction.initiated", "transaction-events"),
+    ("transaction.completed", "transaction-events"),
+    ("transaction.failed", "transaction-events"),
+    ("account.deposit-requested", "deposit-requests"),
+    ("account.deposit-completed", "deposit-completed"),
+    ("account.deposit-failed", "deposit-failed"),
+    ("account.withdrawal-requested", "withdrawal-requests"),
+    ("account.withdrawal-completed", "withdrawal-responses"),
+    ("account.withdrawal-failed", "withdrawal-responses"),
+    ("account.transfer-requested", "transfer-requests"),
+    ("account.transfer-completed", "transfer-responses"),
+    ("account.transfer-failed", "transfer-responses"),
+];
+
+impl Names {
+    /// Names that begin with a test's name, and end with what no other call gives.
+    pub fn new(test: &str) -> Self {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("{test}-{}-{call}", std::process::id());
+        Self { prefix }
+    }
+
+    /// The test's own name for a topic, a group or an id.
+    pub fn of(&self, name: &str) -> String {
+        format!("{}.{name}", self.prefix)
+    }
+
+    /// The test's own topics that events go to, each once.
+    pub fn topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> = BINDINGS.iter().map(|(_, topic)| self.of(topic)).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
+    }
+
+    /// The test's own topics that a type of event goes to.
+    pub fn topics_of(&self, event_type: &str) -> Vec<String> {
+        let bound = BINDINGS.iter().filter(|(known, _)| *known == event_type);
+        bound.map(|(_, topic)| self.of(topic)).collect()
+    }
+
+    /// `kafka.bindings` with the test's own topics.
+    pub fn bindings(&self) -> String {
+        let each = BINDINGS.iter().map(|(event_type, topic)| {
+            let topic = self.of(topic);
+            format!("{event_type} = {topic}")
+        });
+        each.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The variables by which Florin publishes to these brokers under the test's own names.
+    pub fn variables(&self, broker: &Broker) -> Vec<(String, String)> {
+        vec![
+            ("KAFKA_BROKERS".into(), broker.address().into()),
+            ("FLORIN__KAFKA__BINDINGS".into(), self.bindings()),
+        ]
+    }
+}

@@ -1,0 +1,97 @@
+//! The fault run: random traffic, random ends of Florin and of the broker in the middle of it, and
+//! at the end each event once, in order, and the journal sound. It takes as long as it is told to.
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use rustix::process::Signal;
+
+use crate::broker::{Broker, Names};
+use crate::executable;
+use crate::poll;
+use crate::server::Server;
+use crate::traffic::{Published, Traffic, a_moment, drained, published_once};
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Times that Florin was killed.
+    pub florin_killed: u32,
+    /// Times that it was stopped for good and started again.
+    pub florin_stopped: u32,
+    /// Times that the broker was killed.
+    pub broker_killed: u32,
+    /// Times that it fell silent for a while.
+    pub broker_silent: u32,
+}
+
+/// Runs for so long; `seed` chooses requests and faults, though not their exact moments. `rest` is
+/// the pause between two requests of a client.
+///
+/// # Panics
+/// When an event is missing, doubled or out of order, money came from nowhere, or something doesn't
+/// come back.
+#[track_caller]
+pub fn run(time: Duration, rest: Duration, seed: u64) -> (Faults, u64, Published) {
+    let (broker, names) = (Broker::own(), Names::new("fault-run"));
+    let mut variables = names.variables(&broker);
+    variables.extend(Server::variables(&[
+        ("kafka.transaction_events_max", "300"),
+        ("kafka.transaction_timeout_ms", "4000"),
+    ]));
+    let mut server = Server::of(executable::florin(), variables);
+    let traffic = Traffic::new(&server, seed).resting(rest);
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut faults = Faults::default();
+    let end = Instant::now() + time;
+    drained(&server);
+    while Instant::now() < end {
+        match random.random_range(0..10) {
+            0..5 => {
+                let kill = server.signaller();
+                traffic.during(server.client(), || {
+                    a_moment(&mut random, 10, 4_000);
+                    kill(Signal::KILL);
+                });
+                server.ended();
+                server.start_again();
+                faults.florin_killed += 1;
+            }
+            5 => {
+                traffic.during(server.client(), || a_moment(&mut random, 500, 2_000));
+                server.restart();
+                faults.florin_stopped += 1;
+            }
+            6..9 => {
+                traffic.during(server.client(), || {
+                    a_moment(&mut random, 100, 2_000);
+                    broker.kill(1);
+                    a_moment(&mut random, 10, 3_000);
+                    broker.start(1);
+                    a_moment(&mut random, 100, 3_000);
+                });
+                faults.broker_killed += 1;
+            }
+            _ => {
+                traffic.during(server.client(), || {
+                    a_moment(&mut random, 100, 1_000);
+                    broker.pause(1);
+                    a_moment(&mut random, 10, 8_000);
+                    broker.resume(1);
+                });
+                faults.broker_silent += 1;
+            }
+        }
+        // Now and then all is let come to rest: what is wrong shows early.
+        if random.random_range(0..4) == 0 {
+            // A broker that was killed takes longer than anything else.
+            poll::eventually("Florin answers", || {
+                server.get("/health").ok().as_object().map(|_| ())
+            });
+            drained(&server);
+        }
+    }
+    let published = published_once(&mut server, &broker, &names);
+    (faults, traffic.answered(), published)
+}
