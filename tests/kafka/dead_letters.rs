@@ -13,8 +13,11 @@ use florin_tests::requests::{Producer, answers, foreign_id, has, movement};
 
 use crate::support::grouped as florin;
 
+/// A value, and headers.
+type Bad = (Option<Vec<u8>>, Vec<(&'static str, &'static str)>);
+
 /// Every kind of bad input, each with headers.
-fn bad(account: &str) -> Vec<(Option<Vec<u8>>, Vec<(&'static str, &'static str)>)> {
+fn bad(account: &str) -> Vec<Bad> {
     let with = |name: &str, value: Value| {
         let mut request = movement(account, 1, 900);
         request[name] = value;
