@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor as _, Addr};
-use florin_actors::bus::{BusState, Consumer, EmbeddedBus, Replays, Telemetry};
+use florin_actors::bus::{BusState, Consumer, DeadLetters, EmbeddedBus, Replays, Telemetry};
 use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt, Intake, IntakeOptions};
 use florin_actors::messages::Assets;
 use florin_actors::runtime::{Intercept, Node};
@@ -139,14 +139,18 @@ async fn serve(
         let bus = embedded_bus(settings, &own_disk, &node, shared, consumers)?;
         (Some(bus), None)
     };
-    let dead_letters = intake.as_ref().map(Intake::dead_letters);
+    let dead_letters: Option<Arc<dyn DeadLetters>> = match (&intake, &bus) {
+        (Some(intake), _) => Some(Arc::new(intake.dead_letters())),
+        (None, Some(bus)) => Some(bus.dead_letters()),
+        (None, None) => None,
+    };
     let intake = intake.map(Intake::start);
     let core = node.core().clone();
     let backups = Backups::new(settings);
     let beside_it = beside.handle().clone();
     let told = (events, event_log, replays);
     let gateway = Gateway::new(core, limits, metrics, services, told, backups, beside_it);
-    let gateway = gateway.with_dead_letters(dead_letters.map(|letters| Arc::new(letters) as _));
+    let gateway = gateway.with_dead_letters(dead_letters);
     let gateway = Arc::new(gateway);
     beside.spawn(Arc::clone(&gateway).sample());
     let serving = server.start(Arc::clone(&gateway));
