@@ -54,7 +54,7 @@ pub struct AccountChanged {
 }
 
 /// A card was made or deleted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CardTold {
     /// `card.created` or `card.deleted`.
     #[serde(rename = "type")]

@@ -23,11 +23,15 @@ fn at(place: &str, schema: &Json, value: &Json) -> Result<(), String> {
                 .as_i64()
                 .is_none_or(|number| number >= wanted.as_i64().unwrap()),
             "pattern" => {
-                // The one pattern there is.
-                assert_eq!(wanted, "^[A-Z0-9]{3,8}$");
+                // The patterns there are: a currency's and a country's.
+                let is_currency = wanted == "^[A-Z0-9]{3,8}$";
+                assert!(is_currency || wanted == "^[A-Z]{2}$", "{wanted}");
                 value.as_str().is_none_or(|text| {
-                    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-                    (3..=8).contains(&text.len()) && text.bytes().all(fits)
+                    let fits = |byte: u8| {
+                        byte.is_ascii_uppercase() || is_currency && byte.is_ascii_digit()
+                    };
+                    let lengths = if is_currency { 3..=8 } else { 2..=2 };
+                    lengths.contains(&text.len()) && text.bytes().all(fits)
                 })
             }
             "format" => value.as_str().is_none_or(|text| match wanted.as_str() {

@@ -18,7 +18,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::event_type::EventType;
 use super::values::{
-    AccountChanged, FundsAdded, MovementTold, TransactionTold, TransferTold, WalletOpened,
+    AccountChanged, CardTold, FundsAdded, MovementTold, TransactionTold, TransferTold, WalletOpened,
 };
 
 /// The schemas of versions that are no longer made but may still be read: `ce_type`, document. They
@@ -111,6 +111,7 @@ fn narrowed(event_type: EventType) -> Narrowed {
         EventType::WalletCreated | EventType::WalletCreatedEvent => {
             of(made::<WalletOpened>(), "eventType")
         }
+        EventType::CardCreated | EventType::CardDeleted => of(made::<CardTold>(), "type"),
         EventType::FundsAdded => of(made::<FundsAdded>(), "eventType"),
         EventType::TransactionInitiated => told("PENDING", &[]),
         EventType::TransactionCompleted => told("COMPLETED", &[]),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::bus::EventId;
-use crate::messages::{AccountStatus, Currency, EntityId, OperationId, Timestamp};
+use crate::messages::{AccountStatus, Country, Currency, EntityId, OperationId, Timestamp};
 
 macro_rules! schema_of {
     ($($type:ty, $name:literal: { $($schema:tt)+ };)+) => {
@@ -27,6 +27,7 @@ schema_of! {
     EventId, "EventId": { "type": "string", "format": "uuid" };
     Timestamp, "Timestamp": { "type": "string", "format": "date-time" };
     Currency, "Currency": { "type": "string", "pattern": "^[A-Z0-9]{3,8}$" };
+    Country, "Country": { "type": "string", "pattern": "^[A-Z]{2}$" };
     AccountStatus, "AccountStatus": {
         "type": "string",
         "enum": AccountStatus::ALL.map(AccountStatus::name)

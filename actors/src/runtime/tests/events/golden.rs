@@ -33,6 +33,17 @@ async fn story(told_by: &Told) {
         metadata: Metadata::default(),
     });
     told_by.of(usd, Some("golden-6")).await;
+    let card = Command::OpenCard(OpenCard {
+        account: a,
+        country: "KE".parse().unwrap(),
+        draw: 9,
+        told: Some(AccountStatus::Active),
+    });
+    let made = told_by.of(card, Some("golden-7")).await;
+    let card = made[0].key;
+    told_by
+        .of(Command::DeleteCard(DeleteCard { card, copy: None }), None)
+        .await;
 }
 
 fn hex(bytes: &[u8]) -> String {
