@@ -82,6 +82,14 @@ async fn submit(
         asynchronous,
         ..context(call, body_key)?
     };
+    if let (Command::Batch(batch), Some(own)) = (&command, &context.key) {
+        let mut items = batch.items.iter();
+        if let Some(index) = items.position(|item| item.key.as_ref() == Some(own)) {
+            // One key can't stand for two commands.
+            let field = format!("transfers[{index}].idempotency_key");
+            return Err(Problem::malformed(field, "is the key of the batch itself"));
+        }
+    }
     if call.gateway.is_stopping() {
         return Err(Unavailable::ShuttingDown.into());
     }

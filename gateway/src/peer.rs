@@ -68,11 +68,11 @@ impl Peer {
         if parsed.host().is_empty() || authority.contains('@') {
             return None;
         }
+        // The colons of an IPv6 address stand in brackets.
+        let names_port = authority.rsplit(']').next()?.contains(':');
         let authority = match parsed.port_u16() {
             Some(_) => authority.to_owned(),
-            None if parsed.port().is_none() && !authority.ends_with(':') => {
-                format!("{authority}:80")
-            }
+            None if !names_port => format!("{authority}:80"),
             None => return None,
         };
         Some(Self { authority, wait })

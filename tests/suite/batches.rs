@@ -479,3 +479,15 @@ fn an_item_with_the_key_of_an_accepted_transfer_tells_what_that_came_to() {
     }
     assert_eq!((client.balance(&a), client.balance(&b)), (7, 13));
 }
+
+#[test]
+fn a_batch_and_its_item_can_t_have_the_same_key() {
+    let server = SERVER.server();
+    let (a, b) = (server.account_of(10), server.account());
+    let item = json!({"from": a, "to": b, "amount": 1, "idempotency_key": "one-for-both"});
+    let body = json!({"atomic": false, "transfers": [item]});
+    let request = Request::post("/transfers/batch", &body).key("one-for-both");
+    let problem = server.send(&request).problem(400, "invalid_request");
+    assert_eq!(problem["field"], "transfers[0].idempotency_key");
+    assert_eq!(server.balance(&a), 10);
+}

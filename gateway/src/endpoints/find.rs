@@ -125,6 +125,8 @@ mod tests {
                 .path
                 .replace("{kind}", "account")
                 .replace("{id}", "x")
+                .replace("{schema}", "florin.wallet.created.v1.json")
+                .replace("{letter}", "x")
                 .replace("{file}", "swagger-ui.css")
                 .replace("{code}", "disk-low");
             assert_eq!(find(&endpoint.method, &path), Found::Route(place), "{path}");

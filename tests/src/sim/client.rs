@@ -82,7 +82,14 @@ impl Client {
     }
 
     /// Sends a command.
-    pub fn send(&mut self, request: Request) -> Option<Sent> {
+    pub fn send(&mut self, mut request: Request) -> Option<Sent> {
+        // The gateway lets no batch in that has the key of one of its items.
+        if let Command::Batch(batch) = &mut request.command {
+            let own = request.key.clone();
+            for item in &mut batch.items {
+                item.key = item.key.take().filter(|key| own.as_ref() != Some(key));
+            }
+        }
         let world = Rc::clone(&self.world);
         world.book.borrow_mut().remember(&request);
         let number = world.history.borrow().asked.len();

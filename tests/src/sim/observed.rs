@@ -283,11 +283,10 @@ impl Judge {
                     return Ok(());
                 };
                 let is_accepted = self.record(sequence).outcome == Outcome::Accepted;
-                let is_done = match self.executed_by(sequence) {
-                    Some(executed) => executed <= window.0,
-                    None => !is_accepted,
-                };
-                if is_done && (recorded || is_accepted) {
+                // Of a command that was accepted first nobody was told that it is done: it may be
+                // shown as pending until its own answer has left.
+                let is_done = self.executed_by(sequence).is_none() && !is_accepted;
+                if is_done && recorded {
                     return Err("its outcome was there already".to_owned());
                 }
                 Ok(())
