@@ -12,7 +12,8 @@ pub struct EventId(u128);
 
 impl EventId {
     /// The id of the event of that type which a record makes for one of its items, or for itself
-    /// (`item` 0). A UUIDv8, from the operation's random bits and the record's place.
+    /// (`item` 0): a UUIDv7 of the record's time, its random bits drawn from the operation, the
+    /// record's place and the type.
     pub fn new(record: &Record, event_type: EventType, item: u32) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"florin event");
@@ -20,13 +21,11 @@ impl EventId {
         hasher.update(&record.sequence.to_le_bytes());
         hasher.update(&item.to_le_bytes());
         hasher.update(event_type.short().as_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        Self(
-            uuid::Builder::from_custom_bytes(bytes)
-                .into_uuid()
-                .as_u128(),
-        )
+        let mut random = [0; 16];
+        random.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        let random = u128::from_le_bytes(random);
+        let shard = record.operation_id.shard();
+        Self(OperationId::from_parts(record.time.as_millis(), random, shard).as_u128())
     }
 
     /// The id as a number.
