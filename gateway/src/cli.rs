@@ -38,7 +38,7 @@ pub enum Task {
     /// Look at messages that could not be handled, and try them again, by the server that runs
     Dlq(Dlq),
     /// Have the running server publish events of the journal again
-    Replay(Replay),
+    Replay(Box<Replay>),
     /// Print the settings in effect
     Config(Serve),
 }
@@ -235,10 +235,10 @@ impl Task {
     /// The settings that the command line gives.
     pub fn overrides(&self) -> Overrides {
         let (serve, common) = match self {
-            Self::Serve(serve)
-            | Self::Config(serve)
-            | Self::Backup(Backup { serve, .. })
-            | Self::Replay(Replay { serve, .. }) => (Some(serve), &serve.common),
+            Self::Serve(serve) | Self::Config(serve) | Self::Backup(Backup { serve, .. }) => {
+                (Some(serve), &serve.common)
+            }
+            Self::Replay(replay) => (Some(&replay.serve), &replay.serve.common),
             Self::Dlq(dlq) => (Some(dlq.serve()), &dlq.serve().common),
             Self::Verify(verify) => (None, &verify.common),
             Self::Export(export) => (None, &export.common),

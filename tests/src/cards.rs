@@ -79,7 +79,7 @@ pub fn session(core: &Client, card: &Client) {
     assert_eq!(made["country"], "US");
     assert_eq!(made["account_id"], id.as_str());
     assert_eq!(made["deleted"], false);
-    assert_eq!(cards_of(card, &id), [made.clone()]);
+    assert_eq!(cards_of(card, &id), std::slice::from_ref(&made));
     let path = format!("/cards/{}", text(&made, "id"));
     assert_eq!(card.get(&path).ok(), made);
     let deleted = core.delete(&format!("/account?id={id}")).ok();

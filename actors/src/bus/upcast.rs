@@ -223,7 +223,7 @@ mod tests {
             );
             seen.insert(event_type);
         }
-        let all: Vec<_> = EventType::ALL.iter().copied().collect();
+        let all: Vec<_> = EventType::ALL.to_vec();
         assert_eq!(
             seen.into_iter().collect::<Vec<_>>(),
             all,

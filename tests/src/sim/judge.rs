@@ -155,9 +155,16 @@ impl Judge {
         while self.sequence() < reader.durable() {
             let sequence = self.sequence() + 1;
             let text = |error: &dyn std::fmt::Display| format!("record {sequence}: {error}");
-            let bytes = reader.record(sequence).map_err(|error| text(&error))?;
+            let bytes = match reader.record(sequence) {
+                // The disk refuses, and with it the file until the next start: judged then.
+                Err(error) if !error.is_damage() => return Ok(()),
+                read => read.map_err(|error| text(&error))?,
+            };
             let bytes = bytes.ok_or_else(|| text(&"it is durable and not there"))?;
-            let row = reader.personal(sequence).map_err(|error| text(&error))?;
+            let row = match reader.personal(sequence) {
+                Err(error) if !error.is_damage() => return Ok(()),
+                read => read.map_err(|error| text(&error))?,
+            };
             let row = row
                 .map(|row| decode_personal(&row))
                 .transpose()

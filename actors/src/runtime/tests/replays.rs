@@ -130,6 +130,10 @@ fn id(number: u128) -> OperationId {
     OperationId::from_parts(1, number, 0)
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a thread of the machine's is waited for"
+)]
 fn until(replays: &Replays, id: OperationId, wanted: ReplayState) -> Replay {
     let began = std::time::Instant::now();
     loop {
@@ -177,7 +181,8 @@ fn a_selection_takes_what_it_names() {
     let (_node, outbox) = journal();
     let events = all(&outbox);
     let middle = &events[events.len() / 2];
-    let selections: Vec<(Selection, Box<dyn Fn(&BusEvent) -> bool>)> = vec![
+    type Meant<'a> = Box<dyn Fn(&BusEvent) -> bool + 'a>;
+    let selections: Vec<(Selection, Meant<'_>)> = vec![
         (
             Selection {
                 from: 5,

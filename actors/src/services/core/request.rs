@@ -368,7 +368,7 @@ mod tests {
             request(&[("metadata", serde_json::json!({"a": "x".repeat(4_096)}))]),
             request(&[]).replace(r#""amount":1000"#, r#""amount":1,"amount":1"#),
             format!(r#"{{"account_id":"{ACCOUNT}","amount":1}}"#),
-            format!(r#"{{"amount":1,"timestamp":"2025-01-01T00:00:00Z"}}"#),
+            r#"{"amount":1,"timestamp":"2025-01-01T00:00:00Z"}"#.to_owned(),
             format!("{}{}", " ".repeat(5 << 20), request(&[])),
         ];
         for value in bad {

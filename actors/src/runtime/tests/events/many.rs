@@ -100,7 +100,7 @@ fn a_batch_tells_of_each_item_that_was_decided() {
         assert_eq!(value(&first[2]).get("idempotency_key"), None);
         let transfers: BTreeMap<String, ()> = first
             .iter()
-            .map(|event| value(event))
+            .map(value)
             .filter_map(|value| Some((value.get("transferId")?.to_string(), ())))
             .collect();
         assert_eq!(transfers.len(), 5, "each item has a transfer of its own");
