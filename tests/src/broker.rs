@@ -221,6 +221,8 @@ const BINDINGS: &[(&str, &str)] = &[
     ("account.transfer-requested", "transfer-requests"),
     ("account.transfer-completed", "transfer-responses"),
     ("account.transfer-failed", "transfer-responses"),
+    ("card.created", "card-events"),
+    ("card.deleted", "card-events"),
 ];
 
 impl Names {
@@ -265,6 +267,7 @@ impl Names {
         vec![
             ("KAFKA_BROKERS".into(), broker.address().into()),
             ("FLORIN__KAFKA__BINDINGS".into(), self.bindings()),
+            ("KAFKA_GROUP_ID".into(), self.of("group")),
         ]
     }
 }
