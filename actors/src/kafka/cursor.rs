@@ -47,6 +47,20 @@ pub(super) enum Until {
 
 /// Reads the identity's last committed cursor; `None` if it has never published.
 pub(super) fn read(options: &KafkaOptions, until: Until) -> Result<Option<Cursor>, Fault> {
+    let value = value(options, options.transactional_id.as_bytes(), until)?;
+    let cursor = value
+        .map(|value| serde_json::from_slice(&value))
+        .transpose();
+    let topic = options.cursor_topic();
+    cursor.map_err(|error| Fault::Broken(format!("{topic} holds no cursor: {error}")))
+}
+
+/// The last committed value of a key in the identity's cursor topic.
+pub(super) fn value(
+    options: &KafkaOptions,
+    key: &[u8],
+    until: Until,
+) -> Result<Option<Vec<u8>>, Fault> {
     let topic = options.cursor_topic();
     let reader: BaseConsumer = options.reader(true).create()?;
     // A reader of committed messages is told the last stable offset instead of the end.
@@ -57,13 +71,9 @@ pub(super) fn read(options: &KafkaOptions, until: Until) -> Result<Option<Cursor
     let mut tail = TAIL;
     loop {
         let from = low.max(high.saturating_sub(tail));
-        if let Some(value) = last(&reader, options, from, high)? {
-            return serde_json::from_slice(&value)
-                .map(Some)
-                .map_err(|error| Fault::Broken(format!("{topic} holds no cursor: {error}")));
-        }
-        if from <= low {
-            return Ok(None);
+        let value = last(&reader, &topic, key, from, high)?;
+        if value.is_some() || from <= low {
+            return Ok(value);
         }
         tail = tail.saturating_mul(FURTHER);
     }
@@ -92,16 +102,16 @@ fn watermarks(reader: &BaseConsumer, topic: &str) -> Result<(i64, i64), Fault> {
     }
 }
 
-/// The identity's last value between two offsets.
+/// A key's last value between two offsets.
 fn last(
     reader: &BaseConsumer,
-    options: &KafkaOptions,
+    topic: &str,
+    key: &[u8],
     from: i64,
     high: i64,
 ) -> Result<Option<Vec<u8>>, Fault> {
-    let topic = options.cursor_topic();
     let mut partitions = TopicPartitionList::new();
-    partitions.add_partition_offset(&topic, 0, Offset::Offset(from))?;
+    partitions.add_partition_offset(topic, 0, Offset::Offset(from))?;
     reader.assign(&partitions)?;
     let mut deadline = Instant::now() + SILENCE;
     let mut last = None;
@@ -115,7 +125,7 @@ fn last(
             // The end of what is stable; what ends a transaction takes offsets too.
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 let now = reader.position()?;
-                let now = now.find_partition(&topic, 0);
+                let now = now.find_partition(topic, 0);
                 if let Some(Offset::Offset(now)) = now.map(|partition| partition.offset()) {
                     position = position.max(now);
                 }
@@ -124,7 +134,7 @@ fn last(
             Some(Ok(message)) => {
                 deadline = Instant::now() + SILENCE;
                 position = message.offset() + 1;
-                if message.key() == Some(options.transactional_id.as_bytes()) {
+                if message.key() == Some(key) {
                     last = message.payload().map(<[u8]>::to_vec);
                 }
             }

@@ -129,21 +129,7 @@ impl Producer {
             .payload(message.value)
             .headers(headers);
         record.timestamp = message.timestamp_millis;
-        let began = Instant::now();
-        loop {
-            match self.inner.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    if began.elapsed() > self.timeout {
-                        return Err(Fault::Broken("the queue to the broker stays full".into()));
-                    }
-                    record = back;
-                    self.inner.poll(Duration::from_millis(1));
-                    self.delivered()?;
-                }
-                Err((error, _)) => return Err(error.into()),
-            }
-        }
+        self.queue(record)
     }
 
     /// Puts a message into the open transaction as it is given.
@@ -156,6 +142,11 @@ impl Producer {
     ) -> Result<(), Fault> {
         let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).headers(headers);
         (record.key, record.payload) = (key, value);
+        self.queue(record)
+    }
+
+    /// Queues a message; waits while the queue is full.
+    fn queue(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), Fault> {
         let began = Instant::now();
         loop {
             match self.inner.send(record) {

@@ -2,15 +2,13 @@
 //! `<transactional id>-replay`, together with how far the replay is. So each event is there once per
 //! replay, also when the process is killed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::error::RDKafkaErrorCode;
 
+use super::cursor::{self, Until};
 use super::options::KafkaOptions;
 use super::producer::{Fault, Outgoing, Producer};
 use crate::bus::{OpenTarget, Progress, Replay, ReplayTarget, Replayed, TargetFault};
@@ -18,8 +16,6 @@ use crate::messages::OperationId;
 
 /// The header that names the replay.
 const HEADER: &str = "x-florin-replay";
-/// How long reading how far a replay is may take.
-const LIMIT: Duration = Duration::from_secs(30);
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(5);
 
@@ -54,7 +50,8 @@ impl From<Fault> for TargetFault {
 impl ReplayTarget for Topics {
     fn progress(&mut self) -> Result<Option<Progress>, TargetFault> {
         let topic = self.options.cursor_topic();
-        let Some(value) = last(&self.options, &topic, self.id.to_string().as_bytes())? else {
+        let Some(value) = cursor::value(&self.options, self.id.to_string().as_bytes(), Until::End)?
+        else {
             return Ok(None);
         };
         serde_json::from_slice(&value)
@@ -113,47 +110,4 @@ fn make_topic(options: &KafkaOptions) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// The last committed value of a key in the topic's one partition. To be relied on once the identity's
-/// own transactions are ended: after its producer has started.
-fn last(options: &KafkaOptions, topic: &str, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let ahead: BaseConsumer = options.reader(false).create()?;
-    // A reader of committed messages is told the last stable offset instead of the end.
-    let (low, high) = ahead.fetch_watermarks(topic, 0, REQUEST)?;
-    drop(ahead);
-    if low >= high {
-        return Ok(None);
-    }
-    let reader: BaseConsumer = options.reader(true).create()?;
-    let mut partitions = TopicPartitionList::new();
-    partitions.add_partition_offset(topic, 0, Offset::Offset(low))?;
-    reader.assign(&partitions)?;
-    let deadline = Instant::now() + LIMIT;
-    let mut last = None;
-    let mut position = low;
-    while position < high {
-        if Instant::now() > deadline {
-            return Err(Fault::Broken(format!("{topic} can't be read to its end")));
-        }
-        match reader.poll(Duration::from_millis(100)) {
-            None => {}
-            // The end of what is stable; what ends a transaction takes offsets too.
-            Some(Err(KafkaError::PartitionEOF(_))) => {
-                let now = reader.position()?;
-                let now = now.find_partition(topic, 0);
-                if let Some(Offset::Offset(now)) = now.map(|partition| partition.offset()) {
-                    position = position.max(now);
-                }
-            }
-            Some(Err(error)) => return Err(error.into()),
-            Some(Ok(message)) => {
-                position = message.offset() + 1;
-                if message.key() == Some(key) {
-                    last = message.payload().map(<[u8]>::to_vec);
-                }
-            }
-        }
-    }
-    Ok(last)
 }
