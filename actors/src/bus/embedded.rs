@@ -152,7 +152,6 @@ impl Drop for EmbeddedBus {
 fn run(shared: &Arc<Shared>, outbox: Outbox, bindings: Bindings) -> std::io::Result<()> {
     let topics = shared.consumers.iter().flat_map(|one| one.topics());
     let topics = topics.cloned().collect();
-    let watermark = Arc::clone(&outbox.watermark);
     let feed = Rc::new(Feed::new(outbox, bindings, topics));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -170,7 +169,6 @@ fn run(shared: &Arc<Shared>, outbox: Outbox, bindings: Bindings) -> std::io::Res
             let lane = Lane {
                 shared: Arc::clone(shared),
                 feed: Rc::clone(&feed),
-                watermark: Arc::clone(&watermark),
                 consumer: Arc::clone(consumer),
                 topic,
                 group,
@@ -195,7 +193,6 @@ fn run(shared: &Arc<Shared>, outbox: Outbox, bindings: Bindings) -> std::io::Res
 struct Lane {
     shared: Arc<Shared>,
     feed: Rc<Feed>,
-    watermark: Arc<florin_storage::Watermark>,
     consumer: Arc<dyn Consumer>,
     topic: String,
     group: String,
@@ -244,7 +241,6 @@ impl Lane {
         let mut saved_at = self.shared.clock.nanos();
         let mut reading = Reading::new(&self.topic, cursor.handled.max(cursor.looked));
         let mut window: VecDeque<Handed> = VecDeque::new();
-        let mut listener = self.watermark.subscribe();
         let mut stop = self.shared.stop.subscribe();
         loop {
             let stopping = *stop.borrow_and_update();
@@ -295,16 +291,11 @@ impl Lane {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let seen = self.feed.durable();
-            if reading.ahead(&self.feed) > 0 {
-                continue;
-            }
-            self.tell_lag(0, &reading);
             let pause = tokio::time::sleep(SAVE_EVERY);
             tokio::select! {
-                _ = listener.changed(seen) => {}
+                () = reading.wait(&self.feed) => {}
                 _ = stop.changed() => {}
-                () = pause, if cursor.handled != saved.handled => {}
+                () = pause => {}
             }
         }
     }

@@ -82,6 +82,29 @@ impl Feed {
         self.outbox.reader.durable()
     }
 
+    /// The first record at or after this one that may hold a message, as far as is known without
+    /// reading the journal. One past the last durable record: nothing is there yet.
+    fn skip(&self, sequence: u64) -> u64 {
+        // In this order: what is durable by now was told before.
+        let durable = self.durable();
+        if !self.wants_movements && sequence > *self.outbox.last_unmoving.borrow() {
+            sequence.max(durable + 1)
+        } else {
+            sequence
+        }
+    }
+
+    /// Waits until there may be a message in a record at or after this one.
+    pub(super) async fn wait(&self, sequence: u64) {
+        let mut unmoving = self.outbox.last_unmoving.clone();
+        if !self.wants_movements && unmoving.wait_for(|last| sequence <= *last).await.is_err() {
+            // The node that would tell is gone: nothing more will come.
+            std::future::pending::<()>().await;
+        }
+        let mut listener = self.outbox.watermark.subscribe();
+        listener.changed(sequence - 1).await;
+    }
+
     /// The stretch that holds a durable record; blocks on the disk.
     fn stretch(&self, sequence: u64) -> Result<Rc<Stretch>, String> {
         let mut kept = self.kept.borrow_mut();
@@ -172,6 +195,7 @@ impl Reading {
         if let Some(message) = self.found.pop_front() {
             return Ok(Look::Message(message));
         }
+        self.sequence = feed.skip(self.sequence);
         if self.sequence > feed.durable() {
             return Ok(Look::End);
         }
@@ -191,6 +215,11 @@ impl Reading {
     /// Behind the last offset that was looked at, if no message that was found is left.
     pub(super) fn looked(&self) -> Option<i64> {
         self.found.is_empty().then(|| offset_of(self.sequence))
+    }
+
+    /// Waits until there may be another message.
+    pub(super) async fn wait(&self, feed: &Feed) {
+        feed.wait(self.sequence).await;
     }
 
     /// At most so many messages are ahead.

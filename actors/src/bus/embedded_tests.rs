@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use florin_storage::{Disk, Journal, Options, SimulatedDisk};
 
+use tokio::sync::watch;
+
 use super::*;
 use crate::messages::{AccountStatus, EntityId};
 use crate::runtime::SystemClock;
@@ -141,6 +143,7 @@ impl Stage {
             outbox: Outbox {
                 reader: journal.reader.clone(),
                 watermark: Arc::clone(&journal.watermark),
+                last_unmoving: watch::Sender::new(journal.head.sequence).subscribe(),
                 id: [1; 16],
             },
             telemetry: Arc::new(Telemetry::new(BusState::Embedded)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use florin_storage::{Reader, Watermark};
+use tokio::sync::watch;
 
 use crate::messages::Timestamp;
 use crate::record_codec::decode_record;
@@ -14,6 +15,8 @@ pub struct Outbox {
     pub reader: Reader,
     /// How far they go.
     pub watermark: Arc<Watermark>,
+    /// The last record that moved no money, told before it is durable.
+    pub last_unmoving: watch::Receiver<u64>,
     /// The journal's identity.
     pub id: [u8; 16],
 }

@@ -256,6 +256,7 @@ impl Node {
         Outbox {
             reader: self.reader().clone(),
             watermark: Arc::clone(&self.core.0.watermark),
+            last_unmoving: self.ledger.sequencer.borrow().last_unmoving(),
             id: self.journal_id,
         }
     }

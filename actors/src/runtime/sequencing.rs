@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use florin_storage::{Chunk, Error, Queue};
+use tokio::sync::watch;
 
 use crate::entities::Stamp;
 use crate::messages::{PersonalRow, Record, Timestamp};
@@ -18,6 +19,7 @@ pub struct Sequencer {
     queue: Arc<Queue>,
     chunk: Chunk,
     last_time: Timestamp,
+    last_unmoving: watch::Sender<u64>,
 }
 
 impl Sequencer {
@@ -27,7 +29,15 @@ impl Sequencer {
             queue,
             chunk: Chunk::new(last.sequence + 1, record_bytes_max),
             last_time: last.time,
+            last_unmoving: watch::Sender::new(last.sequence),
         }
+    }
+
+    /// The last record that moved no money, and before the first such one since the start the last
+    /// record before it. It is told before the record is durable: who sees a record in the journal and
+    /// an earlier one here knows that it moved money, without reading it.
+    pub fn last_unmoving(&self) -> watch::Receiver<u64> {
+        self.last_unmoving.subscribe()
     }
 
     /// The next record's place and time: never before the last one's.
@@ -55,6 +65,10 @@ impl Sequencer {
             self.chunk.withhold(beside);
         }
         self.last_time = record.time;
+        if !record.command.moves_money() {
+            self.last_unmoving
+                .send_replace(self.chunk.next_sequence() - 1);
+        }
         if self.chunk.records() >= CHUNK_RECORDS_MAX {
             self.flush();
             return Ok(false);

@@ -1,5 +1,6 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
+mod bus;
 mod core;
 mod events;
 mod inputs;
