@@ -5,18 +5,26 @@
 //! must sum to zero; the views must agree. Nothing is mended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
-use florin_storage::{Disk, Frame, Head, Journal, Options, Reader, ViewError, verify_chain};
+use florin_storage::{
+    Disk, Frame, Head, Journal, Options, Position, Reader, ViewError, verify_chain,
+};
 
 use crate::entities::State;
 use crate::messages::{
-    AccountEvent, Change, Currency, EntityId, Event, Kind, MoneyEvent, Overdraft, Posting, Record,
-    Timestamp,
+    AccountEvent, Currency, EntityId, Event, Kind, MoneyEvent, Overdraft, Personal, Posting,
+    Record, Timestamp,
 };
 use crate::record_codec::{decode_personal, decode_record};
 use crate::runtime::{IdHasher, Present, apply};
 use crate::views;
+
+/// Frames that may be read ahead of those replayed.
+const FRAMES_AHEAD: usize = 64;
 
 /// What is wrong, or why it can't be told.
 #[derive(Debug, thiserror::Error)]
@@ -93,31 +101,24 @@ pub(crate) fn has_journal(disk: &dyn Disk) -> Result<bool, florin_storage::Error
 
 fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {
     let snapshots = views::read_all(disk)?;
-    let mut replay = Replay::default();
-    let mut fault = None;
     let mut noted_seen = noted.is_none();
-    let mut views_agree = None;
-    let verified = verify_chain(reader, 1, |frame| {
-        noted_seen |= noted == Some(frame.link);
-        let checked = replay
-            .take_frame(reader, frame)
-            .and_then(|()| match &snapshots {
-                Some((position, all)) if position.sequence == frame.last_sequence => {
-                    views_agree = Some(position.sequence);
-                    replay.compare(frame, position.link, all)
-                }
-                _ => Ok(()),
-            });
-        if let Err(error) = checked
-            && fault.is_none()
-        {
-            fault = Some(error);
-        }
-        Ok(())
-    })?;
-    if let Some(fault) = fault {
-        return Err(fault);
-    }
+    let (send, frames) = mpsc::sync_channel(FRAMES_AHEAD);
+    let (verified, replayed) = thread::scope(|scope| {
+        let replaying = scope.spawn(|| replay(frames, snapshots.as_ref()));
+        let verified = verify_chain(reader, 1, |frame| {
+            noted_seen |= noted == Some(frame.link);
+            // Who replays has found a fault and left; the rest of the chain is looked at even so.
+            let _ = send.send(ReadFrame::decode(reader, frame));
+            Ok(())
+        });
+        drop(send);
+        (verified, replaying.join())
+    });
+    let verified = verified?;
+    let (replay, views_agree) = match replayed {
+        Ok(replayed) => replayed?,
+        Err(panic) => resume_unwind(panic),
+    };
     if let Some((position, _)) = snapshots.filter(|(position, _)| position.sequence > 0)
         && views_agree.is_none()
     {
@@ -145,6 +146,63 @@ fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Re
     })
 }
 
+/// A frame as it is replayed.
+struct ReadFrame {
+    link: [u8; 32],
+    last_sequence: u64,
+    /// By sequence; what can't be read is the last.
+    records: Vec<(u64, Result<ReadRecord, String>)>,
+}
+
+/// A record, and whether the personal row is there of the account that it opens, if it opens one.
+struct ReadRecord {
+    record: Record,
+    personal: Option<Result<bool, String>>,
+}
+
+impl ReadFrame {
+    /// Reads all that its replay needs.
+    fn decode(reader: &Reader, frame: &Frame) -> Self {
+        let mut records = Vec::with_capacity(frame.records());
+        for (sequence, bytes) in frame.iter() {
+            let record = decode_record(bytes).map_err(|error| error.to_string());
+            let is_unreadable = record.is_err();
+            let read = record.map(|record| ReadRecord {
+                personal: find_personal(reader, &record),
+                record,
+            });
+            records.push((sequence, read));
+            if is_unreadable {
+                break;
+            }
+        }
+        Self {
+            link: frame.link,
+            last_sequence: frame.last_sequence,
+            records,
+        }
+    }
+}
+
+/// Replays what comes, and says up to where the views agree with it.
+fn replay(
+    frames: Receiver<ReadFrame>,
+    snapshots: Option<&(Position, Vec<(EntityId, Present)>)>,
+) -> Result<(Replay, Option<u64>), VerifyError> {
+    let mut replay = Replay::default();
+    let mut views_agree = None;
+    for frame in frames {
+        replay.take_frame(&frame)?;
+        if let Some((position, all)) = snapshots
+            && position.sequence == frame.last_sequence
+        {
+            views_agree = Some(position.sequence);
+            replay.compare(&frame, position.link, all)?;
+        }
+    }
+    Ok((replay, views_agree))
+}
+
 /// The ledger as the records make it.
 #[derive(Default)]
 struct Replay {
@@ -155,10 +213,12 @@ struct Replay {
 }
 
 impl Replay {
-    fn take_frame(&mut self, reader: &Reader, frame: &Frame) -> Result<(), VerifyError> {
-        for (sequence, bytes) in frame.iter() {
+    fn take_frame(&mut self, frame: &ReadFrame) -> Result<(), VerifyError> {
+        for (sequence, read) in &frame.records {
+            let sequence = *sequence;
             let fault = |fault: String| VerifyError::Record { sequence, fault };
-            let record = decode_record(bytes).map_err(|error| fault(error.to_string()))?;
+            let read = read.as_ref().map_err(|error| fault(error.clone()))?;
+            let record = &read.record;
             if record.sequence != sequence {
                 return Err(fault(format!(
                     "it says that it is record {}",
@@ -169,20 +229,26 @@ impl Replay {
                 return Err(fault("it is older than the record before it".to_owned()));
             }
             self.time = record.time;
-            self.take(reader, &record).map_err(fault)?;
+            self.take(read).map_err(fault)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, reader: &Reader, record: &Record) -> Result<(), String> {
+    fn take(&mut self, read: &ReadRecord) -> Result<(), String> {
+        let record = &read.record;
         for change in &record.changes {
             let present = self.entities.entry(change.entity).or_default();
             let floor = present.state.is_some();
             apply(present, record, change)?;
             if !floor && change.kind() == Some(Kind::Account) {
                 self.accounts += 1;
-                if !check_personal(reader, record, change)? {
-                    self.personal.missing.insert(record.sequence);
+                match &read.personal {
+                    Some(Ok(true)) => {}
+                    Some(Ok(false)) => {
+                        self.personal.missing.insert(record.sequence);
+                    }
+                    Some(Err(fault)) => return Err(fault.clone()),
+                    None => return Err("an account's first event doesn't open it".to_owned()),
                 }
             }
         }
@@ -257,7 +323,7 @@ impl Replay {
     /// The snapshots are what the records up to here make of their entities.
     fn compare(
         &self,
-        frame: &Frame,
+        frame: &ReadFrame,
         link: [u8; 32],
         snapshots: &[(EntityId, Present)],
     ) -> Result<(), VerifyError> {
@@ -334,19 +400,26 @@ impl PersonalRows {
     }
 }
 
-/// Whether the personal row of a record that opened an account is there; it must be the one that
-/// was sealed.
-fn check_personal(reader: &Reader, record: &Record, change: &Change) -> Result<bool, String> {
-    let Some(Event::Account(AccountEvent::Opened(opened))) = change.events.first() else {
-        return Err("an account's first event doesn't open it".to_owned());
+/// Whether the personal row of a record is there, if it opens an account; it must be the one that was
+/// sealed.
+fn find_personal(reader: &Reader, record: &Record) -> Option<Result<bool, String>> {
+    let opened = record
+        .changes
+        .iter()
+        .find_map(|change| match change.events.first() {
+            Some(Event::Account(AccountEvent::Opened(opened))) => Some(opened),
+            _ => None,
+        })?;
+    let proves = |row: Vec<u8>| {
+        let row = decode_personal(&row).map_err(|error| error.to_string())?;
+        match opened.holder {
+            Personal::Sealed(hash) if row.proves(0, hash) => Ok(true),
+            _ => Err("the personal values beside it are not the sealed ones".to_owned()),
+        }
     };
-    let row = reader
-        .personal(record.sequence)
-        .map_err(|error| error.to_string())?;
-    let Some(row) = row else { return Ok(false) };
-    let row = decode_personal(&row).map_err(|error| error.to_string())?;
-    match opened.holder {
-        crate::messages::Personal::Sealed(hash) if row.proves(0, hash) => Ok(true),
-        _ => Err("the personal values beside it are not the sealed ones".to_owned()),
-    }
+    let row = reader.personal(record.sequence);
+    Some(
+        row.map_err(|error| error.to_string())
+            .and_then(|row| row.map_or(Ok(false), proves)),
+    )
 }

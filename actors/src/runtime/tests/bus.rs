@@ -110,7 +110,11 @@ fn a_consumer_of_movements_sees_each_as_it_comes() {
         let (bus, seen) = bus(&node, &disk, "deposit-completed");
         for round in 1..=20 {
             decided(node.core(), deposit(account, 1), None).await;
-            assert!(wait(&seen, round).iter().all(|key| *key == account.to_string()));
+            assert!(
+                wait(&seen, round)
+                    .iter()
+                    .all(|key| *key == account.to_string())
+            );
         }
         bus.stop();
     });
