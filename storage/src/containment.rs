@@ -2,7 +2,7 @@
 //! rotten sector must name its file instead of ending a thread.
 
 use crate::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Runs `work` on a file of the store. A panic inside says that the file is damaged.
 ///
@@ -25,4 +25,15 @@ pub(crate) fn close<T>(part: T) {
     if catch_unwind(AssertUnwindSafe(move || drop(part))).is_err() {
         tracing::error!("the store panicked while it was closed");
     }
+}
+
+/// Drops a part of the store of which nothing has to be written: closing one, the store writes what
+/// makes the next opening quick, and on damaged pages it panics in that, then again while the panic
+/// unwinds, which ends the process. It writes nothing while a panic unwinds: this is one.
+pub(crate) fn abandon<T>(part: T) {
+    let unwound = catch_unwind(AssertUnwindSafe(move || {
+        let _part = part;
+        resume_unwind(Box::new(()));
+    }));
+    debug_assert!(unwound.is_err(), "it has just panicked");
 }

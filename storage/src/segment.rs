@@ -3,7 +3,7 @@
 //! read.
 
 use crate::codec;
-use crate::containment::{close, contain};
+use crate::containment::{abandon, close, contain};
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::error::Error;
 use crate::frame::Link;
@@ -13,6 +13,7 @@ use crate::tables::{FRAMES, PERSONAL, Tables};
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The folder of the segments.
@@ -43,6 +44,8 @@ pub(crate) struct Segment {
     database: RwLock<Option<Database>>,
     /// The file and what is known of its writes, for a live segment.
     live: Option<(Arc<dyn DiskFile>, Arc<WriteState>)>,
+    /// Whether something read from it was not as it was written.
+    damaged: AtomicBool,
 }
 
 /// A segment's file name, by the first sequence in it.
@@ -77,7 +80,7 @@ impl Segment {
         let file: Arc<dyn DiskFile> = Arc::from(disk.open(name, OpenHow::Create).map_err(io)?);
         file.set_len(0).map_err(io)?;
         let state = Arc::new(WriteState::default());
-        let backend = RedbFile::new(file.clone(), state.clone());
+        let backend = RedbFile::new(file.clone(), state.clone()).with_sums();
         let database = Database::builder()
             .set_cache_size(cache_bytes)
             .create_with_backend(backend)
@@ -88,6 +91,7 @@ impl Segment {
             header,
             database: RwLock::new(Some(database)),
             live: Some((file, state)),
+            damaged: AtomicBool::new(false),
         })
     }
 
@@ -100,13 +104,14 @@ impl Segment {
         let name = segment_name(first_sequence);
         let file: Arc<dyn DiskFile> = Arc::from(open_file(disk, &name, OpenHow::Existing)?);
         let state = Arc::new(WriteState::default());
-        let backend = RedbFile::new(file.clone(), state.clone());
+        let backend = RedbFile::new(file.clone(), state.clone()).with_sums();
         let (database, header) = open_database(&name, first_sequence, cache_bytes, backend)?;
         Ok(Segment {
             name,
             header,
             database: RwLock::new(Some(database)),
             live: Some((file, state)),
+            damaged: AtomicBool::new(false),
         })
     }
 
@@ -139,6 +144,7 @@ impl Segment {
             header,
             database: RwLock::new(Some(database)),
             live: None,
+            damaged: AtomicBool::new(false),
         })
     }
 
@@ -195,10 +201,14 @@ impl Segment {
         let Some(database) = guard.as_ref() else {
             return Ok(None);
         };
-        contain(&self.name, self.header.first_sequence, || {
+        let read = contain(&self.name, self.header.first_sequence, || {
             let tables = Tables::open(&self.name, database)?;
             read(&tables).map(Some)
-        })
+        });
+        if matches!(read, Err(Error::Damaged { .. })) {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        read
     }
 
     /// Refuses every later write.
@@ -214,7 +224,7 @@ impl Segment {
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        close(guard.take());
+        self.put_away(guard.take());
         match &self.live {
             Some((_, state)) if state.stopped() => Err(Error::Stopped),
             _ => Ok(()),
@@ -222,10 +232,23 @@ impl Segment {
     }
 }
 
+impl Segment {
+    /// Closes its store so that it opens again without repair, if it is whole and is to be written on.
+    fn put_away(&self, database: Option<Database>) {
+        let is_written = matches!(&self.live, Some((_, state)) if !state.stopped());
+        if is_written && !self.damaged.load(Ordering::Relaxed) {
+            close(database);
+        } else {
+            abandon(database);
+        }
+    }
+}
+
 impl Drop for Segment {
     fn drop(&mut self) {
         let database = self.database.get_mut();
-        close(database.unwrap_or_else(PoisonError::into_inner).take());
+        let database = database.unwrap_or_else(PoisonError::into_inner).take();
+        self.put_away(database);
     }
 }
 
@@ -257,7 +280,7 @@ fn open_database(
     match header {
         Ok(header) => Ok((database, header)),
         Err(error) => {
-            close(database);
+            abandon(database);
             Err(error)
         }
     }

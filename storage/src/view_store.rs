@@ -1,7 +1,7 @@
 //! A small store for views: byte keys to byte values in named tables, with the journal position
 //! they reach, in one file. A view that cannot be read is removed and rebuilt by its owner.
 
-use crate::containment::close;
+use crate::containment::{abandon, close};
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::error::Error;
 use crate::redb_file::{RedbFile, WriteState};
@@ -106,8 +106,13 @@ impl ViewStore {
         })?;
         if !is_new && !recovered.load(Ordering::Relaxed) {
             let whole = file.guard(|| Ok(database.check_integrity()?));
-            if !whole? {
-                return Err(file.unusable("its pages are not as they were written"));
+            let whole = whole.and_then(|whole| match whole {
+                true => Ok(()),
+                false => Err(file.unusable("its pages are not as they were written")),
+            });
+            if let Err(error) = whole {
+                abandon(database);
+                return Err(error);
             }
         }
         let store = ViewStore {
@@ -187,7 +192,11 @@ impl ViewStore {
 
 impl Drop for ViewStore {
     fn drop(&mut self) {
-        close(self.database.take());
+        if self.is_damaged() {
+            abandon(self.database.take());
+        } else {
+            close(self.database.take());
+        }
     }
 }
 

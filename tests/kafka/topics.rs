@@ -21,7 +21,19 @@ fn topics_are_made_with_the_settings_partitions_replicas_and_retention() {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let summaries = told.lines().filter(|line| line.contains("PartitionCount"));
     let summaries: Vec<&str> = summaries.collect();
-    assert_eq!(summaries.len(), names.topics().len(), "{told}");
+    // Also those for the dead letters of what it takes.
+    let taken = [
+        "deposit-requests",
+        "withdrawal-requests",
+        "transfer-requests",
+        "card-events",
+    ];
+    let wanted = names.topics().len() + taken.len();
+    assert_eq!(summaries.len(), wanted, "{told}");
+    for topic in taken {
+        let dead = names.of(&format!("{topic}.dlq"));
+        assert!(told.contains(&format!("Topic: {dead}\t")), "{dead}: {told}");
+    }
     for part in [
         "PartitionCount: 5",
         "ReplicationFactor: 1",

@@ -38,6 +38,17 @@ pub enum Reads {
     Everything,
 }
 
+/// The consumer of a group that takes the messages of a topic: a group may have several.
+pub(crate) fn consumer_of<'a>(
+    consumers: &'a [Arc<dyn Consumer>],
+    group: &str,
+    topic: &str,
+) -> Option<&'a Arc<dyn Consumer>> {
+    consumers.iter().find(|consumer| {
+        consumer.group() == group && consumer.topics().iter().any(|taken| taken == topic)
+    })
+}
+
 /// Takes the messages of some topics, in order within a partition.
 pub trait Consumer: Send + Sync {
     /// Its group, by which lag is told and dead letters are named.

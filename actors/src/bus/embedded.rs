@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::bindings::Bindings;
-use super::consumer::{Consumer, Failure};
+use super::consumer::{Consumer, Failure, consumer_of};
 use super::dead_letters::{
     Asked, DeadLetter, DeadLetterId, DeadLetters, DeadLettersError, Redriven,
 };
@@ -542,13 +542,8 @@ impl Shared {
             return Err(DeadLettersError::TooOften(letter.redrives));
         }
         let message = &letter.message;
-        let takes = |one: &&Arc<dyn Consumer>| {
-            let mut topics = one.topics().iter();
-            one.group() == letter.group && topics.any(|topic| **topic == *message.topic)
-        };
-        let Some(consumer) = self.consumers.iter().find(takes) else {
-            return Err(DeadLettersError::NoConsumer(letter.group));
-        };
+        let consumer = consumer_of(&self.consumers, &letter.group, &message.topic)
+            .ok_or_else(|| DeadLettersError::NoConsumer(letter.group.clone()))?;
         let message = Arc::new(message.clone());
         let begun = catch_unwind(AssertUnwindSafe(|| consumer.handle(message)));
         let outcome = match begun {

@@ -20,6 +20,7 @@ mod upcast;
 mod values;
 
 pub use bindings::{Bindings, BindingsError};
+pub(crate) use consumer::consumer_of;
 pub use consumer::{Consumer, Failure, Handling, Reads};
 pub use dead_letters::{
     Asked, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetterIdError, DeadLetters,

@@ -20,7 +20,7 @@ use super::options::KafkaOptions;
 use super::producer::Fault;
 use crate::bus::{
     Asked, Consumer, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetters, DeadLettersError,
-    Failure, Redriven, Telemetry,
+    Failure, Redriven, Telemetry, consumer_of,
 };
 use crate::messages::Timestamp;
 
@@ -209,9 +209,7 @@ impl Inner {
         if letter.redrives >= self.redrives_max {
             return Err(DeadLettersError::TooOften(letter.redrives));
         }
-        let mut consumers = self.consumers.iter();
-        let consumer = consumers
-            .find(|consumer| consumer.group() == letter.group)
+        let consumer = consumer_of(&self.consumers, &letter.group, id.source_topic())
             .ok_or_else(|| DeadLettersError::NoConsumer(letter.group.clone()))?;
         let message = Arc::new(letter.message);
         let handled = catch_unwind(AssertUnwindSafe(|| {
@@ -355,7 +353,7 @@ fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError
     let deadline = Instant::now() + REQUEST;
     loop {
         match ask() {
-            Err(error) if is_leaderless(&error) && Instant::now() < deadline => {
+            Err(error) if passes(&error) && Instant::now() < deadline => {
                 std::thread::sleep(LOOK);
             }
             answer => return answer,
@@ -363,10 +361,17 @@ fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError
     }
 }
 
-fn is_leaderless(error: &KafkaError) -> bool {
+/// Whether it passes by itself: a new leader is being found, or the client is just exchanging the
+/// connection that it asked on.
+fn passes(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::BrokerDestroy
+                | RDKafkaErrorCode::BrokerTransportFailure
+        )
     )
 }
 

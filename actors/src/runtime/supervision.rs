@@ -189,7 +189,9 @@ impl Ledger {
         let resumes = seat.phase() == Phase::Quarantined && !envelope.context.dry_run;
         let mut verdict = Verdict::without_effect(Outcome::Done(None));
         verdict.rests_on = seat.present.borrow().last;
-        verdict.keep = resumes;
+        // Also one that changes nothing has its record, and at once: kept later for a caller who had
+        // left, it would come behind a quarantine that it knew nothing of, and a start would end that.
+        verdict.keep = !envelope.context.dry_run;
         self.conclude(envelope, stamp, verdict, None, claim);
         if resumes {
             self.quarantined.borrow_mut().remove(&seat.entity);

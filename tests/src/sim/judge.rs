@@ -238,7 +238,8 @@ impl Judge {
         };
         let resumes = match &record.command {
             Command::Resume(resume) if matches!(record.outcome, Outcome::Done(_)) => {
-                self.quarantined.remove(&resume.entity)
+                self.quarantined.remove(&resume.entity);
+                true
             }
             _ => false,
         };
@@ -271,7 +272,10 @@ impl Judge {
                     .begun_until
                     .is_some_and(|until| record.sequence > until);
                 if is_late && record.execution.is_none() {
-                    return Err("it was begun after its deadline".to_owned());
+                    let (operation, until) = (record.operation_id, asked.begun_until);
+                    return Err(format!(
+                        "{operation} was begun after its deadline: it is over since {until:?}"
+                    ));
                 }
                 let place = place_of(&record);
                 let verdict = ledger.decide(request, place, self.before(record.sequence - 1));

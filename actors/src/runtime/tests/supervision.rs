@@ -193,7 +193,7 @@ fn resuming_what_is_in_service_changes_nothing_and_what_is_nowhere_is_not_found(
         let core = node.core();
         let a = opened(core).await;
         let resumed = decided(core, resume(a), None).await;
-        assert!(!resumed.stored && code(&resumed).is_none());
+        assert!(resumed.stored && code(&resumed).is_none());
         let stranger = EntityId::from_parts(1, 2, 3);
         let nowhere = decided(core, resume(stranger), None).await;
         assert_eq!(code(&nowhere), Some(Code::NotFound));
@@ -203,6 +203,35 @@ fn resuming_what_is_in_service_changes_nothing_and_what_is_nowhere_is_not_found(
         });
         let other_kind = decided(core, other_kind, None).await;
         assert_eq!(code(&other_kind), Some(Code::NotFound));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_resume_whose_caller_left_does_not_end_a_quarantine_that_came_after_it() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::<Infected>::default());
+        let mut slow = options(&disk, true, TestClock::start());
+        slow.intercept = Arc::clone(&infected) as Arc<dyn Intercept>;
+        slow.limits.supervision.restarts_max = 0;
+        let node = Node::start(slow).unwrap();
+        let core = node.core();
+        let a = opened(core).await;
+        let wait = Duration::from_secs(5);
+        // What it rests on is not durable when its caller leaves.
+        let before = core.submit(deposit(a, 1), context(None), wait).unwrap();
+        let soon = Duration::from_millis(1);
+        let left = core.submit(resume(a), context(None), soon).unwrap().await;
+        assert!(matches!(left, Reply::TimedOut(_)), "{left:?}");
+        infected.infect(a);
+        faulted(core, deposit(a, 1), None).await;
+        infected.heal();
+        assert!(matches!(before.await, Reply::Decided(_)));
+        assert_eq!(refused(core, deposit(a, 1)).await, Unavailable::Quarantined);
+        node.shutdown().await.unwrap();
+        let node = start_infected(&disk, &infected);
+        let after = refused(node.core(), deposit(a, 1)).await;
+        assert_eq!(after, Unavailable::Quarantined);
         node.shutdown().await.unwrap();
     });
 }
