@@ -201,8 +201,15 @@ fn check_config(
     let named: Vec<ResourceSpecifier<'_>> = names.map(ResourceSpecifier::Topic).collect();
     let described = wait(admin.describe_configs(&named, request)).map_err(Fault::from)?;
     for config in described {
-        // Who may not ask can't be told either.
-        let Ok(config) = config else { continue };
+        let config = match config {
+            Ok(config) => config,
+            // Who may not ask can't be told.
+            Err(RDKafkaErrorCode::TopicAuthorizationFailed) => continue,
+            Err(code) => {
+                let reason = format!("a topic's settings can't be read: {code}");
+                return Err(TopicFault::Broken(Fault::Broken(reason)));
+            }
+        };
         let OwnedResourceSpecifier::Topic(name) = &config.specifier else {
             continue;
         };
