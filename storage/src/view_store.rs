@@ -8,6 +8,7 @@ use crate::redb_file::{RedbFile, WriteState};
 use crate::view_access::{ViewRead, ViewWrite};
 use redb::{Database, Durability, ReadableDatabase};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,7 +226,13 @@ impl ViewFile {
     /// embedded store refuses everything: that is the damage still.
     fn sort(&self, error: redb::Error) -> ViewError {
         match error {
-            redb::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
+            // Also what points past the file's end.
+            redb::Error::Io(source)
+                if !matches!(
+                    source.kind(),
+                    ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+                ) =>
+            {
                 ViewError::Disk(Error::io(&self.name, source))
             }
             redb::Error::PreviousIo if self.damaged.load(Ordering::Relaxed) => {
