@@ -31,9 +31,10 @@ pub(crate) fn close<T>(part: T) {
 /// makes the next opening quick, and on damaged pages it panics in that, then again while the panic
 /// unwinds, which ends the process. It writes nothing while a panic unwinds: this is one.
 pub(crate) fn abandon<T>(part: T) {
-    let unwound = catch_unwind(AssertUnwindSafe(move || {
+    let unwound: Result<(), _> = catch_unwind(AssertUnwindSafe(move || {
         let _part = part;
         resume_unwind(Box::new(()));
     }));
-    debug_assert!(unwound.is_err(), "it has just panicked");
+    // Its own panic, which has done its part.
+    drop(unwound);
 }

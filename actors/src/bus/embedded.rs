@@ -291,6 +291,7 @@ impl Lane {
                 tokio::task::yield_now().await;
                 continue;
             }
+            self.tell_lag(0, &reading);
             let pause = tokio::time::sleep(SAVE_EVERY);
             tokio::select! {
                 () = reading.wait(&self.feed) => {}

@@ -224,7 +224,9 @@ impl Reading {
 
     /// At most so many messages are ahead.
     pub(super) fn ahead(&self, feed: &Feed) -> u64 {
-        let records = (feed.durable() + 1).saturating_sub(self.sequence);
+        // In this order: what is durable by now and known to be nobody's is passed by.
+        let durable = feed.durable();
+        let records = (durable + 1).saturating_sub(feed.skip(self.sequence));
         self.found.len() as u64 + records
     }
 }

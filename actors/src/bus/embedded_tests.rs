@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use florin_storage::{Disk, Journal, Options, SimulatedDisk};
-
 use tokio::sync::watch;
 
 use super::*;

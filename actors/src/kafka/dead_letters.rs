@@ -369,8 +369,7 @@ fn passes(error: &KafkaError) -> bool {
         Some(
             RDKafkaErrorCode::NotLeaderForPartition
                 | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::BrokerDestroy
-                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::DestroyBroker
         )
     )
 }
