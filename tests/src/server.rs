@@ -260,6 +260,22 @@ impl Server {
         self.folder.join("data")
     }
 
+    /// The bytes of memory that the process has.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[track_caller]
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
+        let status = fs::read_to_string(path).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line
+            .expect("a resident size")
+            .trim()
+            .trim_end_matches(" kB");
+        kilobytes.parse::<u64>().expect("a number") << 10
+    }
+
     /// The id of the present process.
     pub fn pid(&self) -> Pid {
         self.process.pid()

@@ -171,20 +171,28 @@ fn a_client_that_does_not_wait_for_its_answer_has_one_effect_at_most() {
 }
 
 #[test]
-fn a_client_that_never_reads_its_answers_stops_nobody() {
-    let server = SERVER.server();
-    let request = Request::get("/openapi.json").bytes();
+fn a_client_that_never_reads_its_answers_costs_little_memory_and_stops_nobody() {
+    let server = Server::start();
+    let request = Request::get("/openapi.json");
+    let length = server.send(&request).body.len();
+    let before = server.memory();
+    let requests = request.bytes().repeat(1_000);
     let mut deaf = TcpStream::connect(server.address()).unwrap();
     deaf.set_write_timeout(Some(Duration::from_millis(500)))
         .unwrap();
-    // Until both sides' buffers are full, or more is taken than any buffer holds.
-    for _ in 0..100_000 {
-        if deaf.write_all(&request).is_err() {
-            break;
-        }
+    // Until nobody takes more: the server reads no further than it gets rid of its answers.
+    let mut sent = 0;
+    while sent < 200_000 && deaf.write_all(&requests).is_ok() {
+        sent += 1_000;
     }
+    assert!(
+        sent * length > 1 << 28,
+        "{sent} answers of {length} bytes are too few to show it"
+    );
     let id = server.account_of(1);
     assert_eq!(server.balance(&id), 1);
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes of memory");
     deaf.shutdown(Shutdown::Both).unwrap();
 }
 

@@ -56,15 +56,17 @@ pub async fn serve<S: Serve>(stream: TcpStream, place: Place, gate: Rc<Gate<S>>,
             }
         });
         let mut connection = http1::Builder::new()
-            .pipeline_flush(true)
+            // Answers are not held back while more requests wait: a client that sends and never reads
+            // would have all of them kept for it.
+            .pipeline_flush(false)
             .half_close(true)
             .header_read_timeout(None)
             .max_buf_size(BUFFER_BYTES_MAX)
             .serve_connection(io, service);
         let is_whole = watch(Pin::new(&mut connection), &vigil, &gate, &bounds).await;
         let talk = opened.take().filter(|_| is_whole);
-        // A client that already sent more didn't wait for the answer as it must, and hyper may hold
-        // the answer back for it: nothing of that can be told apart, the connection closes.
+        // A client that already sent more didn't wait for the answer as it must (RFC 6455, 4.1): the
+        // connection closes.
         talk.filter(|_| connection.into_parts().read_buf.is_empty())
     };
     if let Some(talk) = opened {
