@@ -166,6 +166,12 @@ impl Broker {
         command
     }
 
+    /// The process of a broker that runs.
+    pub fn pid(&self, id: u32) -> Option<u32> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.get(&id).copied()
+    }
+
     /// Tells the watchdog of a broker's process.
     fn watch(&self, id: u32) {
         let pid = self.folder.join(format!("broker-{id}/pid"));

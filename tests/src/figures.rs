@@ -302,47 +302,76 @@ fn at_the_end(broker: &Broker, topic: &str) -> BaseConsumer {
     consumer
 }
 
-/// Transfers a second over HTTP with the bridge to Kafka and without, in turns.
+/// Transfers a second over HTTP with the bridge to Kafka and without, in turns, and the processor time
+/// of a transfer: Florin's and the broker's, until everything is published.
 fn cost(broker: &Broker, rounds: usize, window: Duration) {
     let names = Names::new("cost");
     let with = florin(broker, &names);
     let without = Server::start();
     let (with_accounts, without_accounts) = (accounts(&with), accounts(&without));
-    drained(&with);
     // Both warm.
-    per_second(&with, &with_accounts, window / 4);
-    per_second(&without, &without_accounts, window / 4);
-    let mut costs = Vec::new();
+    loaded(&with, &with_accounts, window / 4);
+    loaded(&without, &without_accounts, window / 4);
+    let (mut slower, mut dearer) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        drained(&with);
-        let (mut on, mut off) = (0.0, 0.0);
-        let turns = if round % 2 == 0 {
-            [true, false]
-        } else {
-            [false, true]
+        let on = || {
+            drained(&with);
+            let before = (cpu(&with), broker_cpu(broker));
+            let (count, rate) = loaded(&with, &with_accounts, window);
+            drained(&with);
+            let used = (cpu(&with) - before.0, broker_cpu(broker) - before.1);
+            (rate, used.0 / count, used.1 / count)
         };
-        for turn in turns {
-            if turn {
-                on = per_second(&with, &with_accounts, window);
-            } else {
-                drained(&with);
-                off = per_second(&without, &without_accounts, window);
-            }
-        }
-        costs.push(1.0 - on / off);
+        let off = || {
+            drained(&with);
+            let before = cpu(&without);
+            let (count, rate) = loaded(&without, &without_accounts, window);
+            (rate, (cpu(&without) - before) / count)
+        };
+        let ((rate, own, of_broker), (rate_without, own_without)) = if round % 2 == 0 {
+            let on = on();
+            (on, off())
+        } else {
+            let off = off();
+            (on(), off)
+        };
+        slower.push(1.0 - rate / rate_without);
+        dearer.push(own / own_without - 1.0);
         println!(
-            "round {}: {on:.0} transfers/s with the bridge, {off:.0} without: {:.0} % less",
-            round + 1,
-            (1.0 - on / off) * 100.0
+            "round {}: {rate:.0} transfers/s with the bridge ({own:.1} µs of processor time each, \
+             the broker {of_broker:.1}), {rate_without:.0} without ({own_without:.1} µs)",
+            round + 1
         );
     }
     println!(
-        "cost of the bridge to HTTP, the broker's own share of the machine in it: {:.0} % (median)",
-        median(&mut costs) * 100.0
+        "cost of the bridge to HTTP: {:.0} % fewer transfers/s, the broker on the same cores \
+         (median); Florin's own processor time a transfer {:.0} % more (median)",
+        median(&mut slower) * 100.0,
+        median(&mut dearer) * 100.0
     );
 }
 
-fn per_second(client: &Client, accounts: &[String], window: Duration) -> f64 {
+/// The processor time that a server's process has used, in microseconds.
+fn cpu(server: &Server) -> f64 {
+    processor_time(server.pid().as_raw_nonzero().get() as u32)
+}
+
+fn broker_cpu(broker: &Broker) -> f64 {
+    processor_time(broker.pid(1).expect("a running broker"))
+}
+
+/// What `/proc` says of a process, in ticks of 10 ms: user and system time.
+fn processor_time(pid: u32) -> f64 {
+    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
+    // The name, in brackets, may hold anything.
+    let (_, fields) = line.rsplit_once(')').expect("a name");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks = ticks.map(|ticks| ticks.parse::<f64>().expect("a number"));
+    ticks.sum::<f64>() * 10_000.0
+}
+
+/// Transfers for so long from several clients: how many there were, and how many a second.
+fn loaded(client: &Client, accounts: &[String], window: Duration) -> (f64, f64) {
     let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let began = Instant::now();
     thread::scope(|scope| {
@@ -362,7 +391,8 @@ fn per_second(client: &Client, accounts: &[String], window: Duration) -> f64 {
         thread::park_timeout(window);
         over.store(true, Ordering::Relaxed);
     });
-    done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+    let done = done.load(Ordering::Relaxed) as f64;
+    (done, done / began.elapsed().as_secs_f64())
 }
 
 fn median(all: &mut [f64]) -> f64 {

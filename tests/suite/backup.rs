@@ -132,6 +132,37 @@ fn a_server_goes_on_from_a_backup_as_it_was() {
 }
 
 #[test]
+fn what_is_held_of_an_asset_is_held_after_a_restore() {
+    let assets = [("ledger.assets", "USDC = 6")];
+    let server = Server::with(&assets);
+    let place = Place::new();
+    let open = || text(&server.open(&json!({"currency": "USDC"})), "id");
+    let (one, other) = (open(), open());
+    server.deposit(&one, 100).ok();
+    let (posted, voided) = (server.held(&one, &other, 30), server.held(&one, &other, 20));
+    let backup = place.at("backup");
+    made(&back_up_running(&server, &backup));
+    // After the backup: of this the restored server knows nothing.
+    server.settle(&posted, "void", &json!({})).ok();
+    drop(server);
+
+    let restored = place.at("restored");
+    let done = restore(&backup, &restored);
+    assert_eq!(done.code(), Some(0), "{done:?}");
+    let mut server = Server::copied(&restored, Server::variables(&assets));
+    let balance = server.get(&format!("/accounts/{one}/balance")).ok();
+    assert_eq!(balance["currency"], "USDC");
+    assert_eq!(
+        (&balance["balance"], &balance["held"]),
+        (&json!(100), &json!(50))
+    );
+    server.settle(&posted, "post", &json!({})).ok();
+    server.settle(&voided, "void", &json!({})).ok();
+    assert_eq!((server.balance(&one), server.balance(&other)), (70, 30));
+    server.verified();
+}
+
+#[test]
 fn a_backup_can_be_made_of_a_stopped_server_and_of_a_killed_one() {
     let mut server = Server::start();
     server.account_of(5);

@@ -23,6 +23,8 @@ mod export;
 mod file_descriptors;
 mod full_disk;
 mod history;
+mod hold_expiry;
+mod hold_requests;
 mod holds;
 mod hostile_connections;
 mod http;

@@ -6,7 +6,7 @@ use florin_tests::bank::{UNKNOWN_ID, text};
 use florin_tests::executable::STOP_BOUND;
 use florin_tests::faulty::Switch;
 use florin_tests::http::{Client, Request};
-use florin_tests::server::{Server, Shared};
+use florin_tests::server::Shared;
 use florin_tests::websocket::{self, CLOSE, PING, PONG, Socket};
 use rustix::process::Signal;
 use serde_json::Value;

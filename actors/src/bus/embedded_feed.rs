@@ -133,7 +133,8 @@ impl Feed {
                     continue;
                 }
                 let headers = event.headers();
-                let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
+                let headers =
+                    headers.map(|(name, value)| (name.to_owned(), value.into_owned().into_bytes()));
                 for topic in self.bindings.topics(event.event_type) {
                     if !self.read.contains(topic) {
                         continue;

@@ -1,8 +1,10 @@
 //! A message on a topic, as both buses carry it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::event::BusEvent;
+use crate::messages::TraceParent;
 
 /// A message's headers, in order; a name may come more than once.
 pub type Headers = Vec<(String, Vec<u8>)>;
@@ -38,29 +40,30 @@ impl Message {
 impl BusEvent {
     /// The event's headers: CloudEvents 1.0 in Kafka's binary mode, the trace, and the document's
     /// own two.
-    pub fn headers(&self) -> [(&'static str, String); 12] {
+    pub fn headers(&self) -> [(&'static str, Cow<'static, str>); 12] {
         let time = self.time.to_string();
         // Without a trace of its own an event starts one.
-        let trace = self.trace.map_or_else(
-            || {
-                let id = self.id.as_u128();
-                format!("00-{id:032x}-{:016x}-00", (id >> 64) as u64 | 1)
-            },
-            |trace| trace.to_string(),
-        );
+        let trace = self.trace.unwrap_or_else(|| {
+            let id = self.id.as_u128();
+            TraceParent {
+                trace_id: id.to_be_bytes(),
+                parent_id: ((id >> 64) as u64 | 1).to_be_bytes(),
+                flags: 0,
+            }
+        });
         [
-            ("ce_specversion", "1.0".to_owned()),
-            ("ce_id", self.id.to_string()),
-            ("ce_source", self.event_type.service().source().to_owned()),
-            ("ce_type", self.event_type.cloud().to_owned()),
-            ("ce_time", time.clone()),
-            ("ce_subject", self.key.to_string()),
-            ("ce_correlationid", self.correlation.to_string()),
-            ("ce_sequence", self.sequence.to_string()),
-            ("content-type", "application/json".to_owned()),
-            ("traceparent", trace),
-            ("event-type", self.event_type.document().to_owned()),
-            ("occurred-at", time),
+            ("ce_specversion", "1.0".into()),
+            ("ce_id", self.id.to_string().into()),
+            ("ce_source", self.event_type.service().source().into()),
+            ("ce_type", self.event_type.cloud().into()),
+            ("ce_time", time.clone().into()),
+            ("ce_subject", self.key.to_string().into()),
+            ("ce_correlationid", self.correlation.to_string().into()),
+            ("ce_sequence", self.sequence.to_string().into()),
+            ("content-type", "application/json".into()),
+            ("traceparent", trace.to_string().into()),
+            ("event-type", self.event_type.document().into()),
+            ("occurred-at", time.into()),
         ]
     }
 }

@@ -63,7 +63,10 @@ impl Bridge {
         let bridge = context.address();
         let run = move || {
             let ended = catch_unwind(AssertUnwindSafe(|| publisher.run()));
-            let ended = ended.unwrap_or_else(|_| Err(Ending::Failed("panic".to_owned())));
+            let ended = match ended {
+                Ok(ended) => ended.map_err(Ending::Halted),
+                Err(_) => Err(Ending::Failed("panic".to_owned())),
+            };
             // The bridge itself may be gone: then nobody waits.
             bridge.do_send(Ended(ended));
         };
@@ -101,7 +104,7 @@ impl Actor for Bridge {
 
 /// How the publisher's thread ended where it didn't stop.
 #[derive(Debug)]
-pub(super) enum Ending {
+enum Ending {
     /// For good.
     Halted(Halt),
     /// By a fault of its own.

@@ -17,10 +17,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
 use super::dead_topics::{self, Letter};
+use super::fault::Fault;
 use super::lane::{Dead, Lane, Retries};
 use super::membership::Membership;
 use super::options::KafkaOptions;
-use super::producer::{Fault, Producer};
+use super::producer::Producer;
 use super::reach;
 use crate::bus::{Consumer, Counted, Failure, Message, Outbox, Reads, Telemetry};
 use crate::messages::Timestamp;

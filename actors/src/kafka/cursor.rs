@@ -9,8 +9,8 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::Fault;
 
 /// How long reading it may bring nothing new.
 const SILENCE: Duration = Duration::from_secs(30);

@@ -16,8 +16,8 @@ use tokio::runtime::Handle;
 
 use super::consumer::{now, taken};
 use super::dead_topics::{REDRIVES, letter};
+use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::Fault;
 use crate::bus::{
     Asked, Consumer, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetters, DeadLettersError,
     Failure, Redriven, Telemetry, consumer_of,

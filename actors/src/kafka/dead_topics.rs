@@ -6,16 +6,15 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 
-use super::options::KafkaOptions;
-use super::producer::{Fault, Producer};
+use super::fault::Fault;
+use super::options::{KafkaOptions, MESSAGE_BYTES_MAX};
+use super::producer::Producer;
 use crate::blocking::wait;
 use crate::bus::{DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, Message};
 use crate::messages::Timestamp;
 
 /// The topic that says how often each dead letter was redriven, and whether with success.
 pub(super) const REDRIVES: &str = "florin.redrives";
-/// What a dead letter may be large: as any message that a topic can be set to take.
-pub(super) const MESSAGE_BYTES_MAX: &str = "104857600";
 
 const TOPIC: &str = "x-florin-original-topic";
 const PARTITION: &str = "x-florin-original-partition";

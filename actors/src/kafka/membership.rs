@@ -14,8 +14,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::{Lanes, Place, Runner, is_passing};
+use super::fault::Fault;
 use super::lane::Lane;
-use super::producer::Fault;
 use crate::bus::Reads;
 
 /// The pause before committed offsets are asked for again.

@@ -11,6 +11,7 @@ mod consumer;
 mod cursor;
 mod dead_letters;
 mod dead_topics;
+mod fault;
 mod intake;
 mod lane;
 mod membership;

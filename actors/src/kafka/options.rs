@@ -6,6 +6,8 @@ use rdkafka::ClientConfig;
 
 use crate::bus::Bindings;
 
+/// The largest message: a dead letter may be as large as any that a topic can be set to take.
+pub(super) const MESSAGE_BYTES_MAX: &str = "104857600";
 /// How long a member of a group may take between two looks for messages.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(300);
 
@@ -67,7 +69,7 @@ impl KafkaOptions {
         config.set("partitioner", "murmur2_random");
         config.set("queue.buffering.max.messages", "1000000");
         // Dead letters are as large as what others wrote; topics have bounds of their own.
-        config.set("message.max.bytes", super::dead_topics::MESSAGE_BYTES_MAX);
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX);
         config
     }
 

@@ -1,5 +1,6 @@
 //! A transactional producer that counts what was not delivered.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,39 +13,12 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
+use super::fault::Fault;
 use super::options::KafkaOptions;
 use super::reach::Noticed;
 
 /// How long one look at the queue may rest.
 const REST: Duration = Duration::from_micros(200);
-
-/// Why a transaction, or the session that it belongs to, ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
-    /// Another producer has this identity, or the broker gave up waiting for this one.
-    #[error("fenced: {0}")]
-    Fenced(String),
-    /// To be tried again with a new producer.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl From<KafkaError> for Fault {
-    fn from(error: KafkaError) -> Self {
-        let code = match &error {
-            KafkaError::Transaction(error) => error.code(),
-            other => other
-                .rdkafka_error_code()
-                .unwrap_or(RDKafkaErrorCode::Unknown),
-        };
-        match code {
-            RDKafkaErrorCode::Fenced
-            | RDKafkaErrorCode::ProducerFenced
-            | RDKafkaErrorCode::InvalidProducerEpoch => Self::Fenced(error.to_string()),
-            _ => Self::Broken(error.to_string()),
-        }
-    }
-}
 
 /// What was not delivered, and what the library said.
 #[derive(Debug, Default)]
@@ -83,7 +57,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) key: &'a [u8],
     pub(super) value: &'a [u8],
     pub(super) timestamp_millis: Option<i64>,
-    pub(super) headers: &'a [(&'static str, String)],
+    pub(super) headers: &'a [(&'static str, Cow<'static, str>)],
 }
 
 /// A producer that has its transactional id to itself, until it is fenced.

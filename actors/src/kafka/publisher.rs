@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use florin_storage::Frame;
 
-use super::bridge::Ending;
 use super::cursor::{self, Cursor, Until};
+use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::{Fault, Outgoing, Producer};
+use super::producer::{Outgoing, Producer};
 use super::reach;
 use super::topics::{self, Kept, TopicFault, Wanted};
 use crate::bus::{BusState, Counted, Outbox, Telemetry, events_of};
@@ -130,7 +130,7 @@ impl Publisher {
     ///
     /// # Errors
     /// What an operator has to decide; trouble with the brokers is waited out.
-    pub(super) fn run(mut self) -> Result<(), Ending> {
+    pub(super) fn run(mut self) -> Result<(), Halt> {
         let mut pause = PAUSE_MIN;
         while !self.stop.load(Ordering::Acquire) {
             let before = self.telemetry.published();
@@ -138,7 +138,7 @@ impl Publisher {
                 End::Stopped => break,
                 End::Halt(halt) => {
                     self.telemetry.set_state(BusState::Halted(halt.to_string()));
-                    return Err(Ending::Halted(halt));
+                    return Err(halt);
                 }
                 End::Fault(fault) => fault,
             };
@@ -147,7 +147,7 @@ impl Publisher {
             {
                 let halt = Halt::Fenced(self.options.transactional_id.clone());
                 self.telemetry.set_state(BusState::Halted(halt.to_string()));
-                return Err(Ending::Halted(halt));
+                return Err(halt);
             }
             if self.telemetry.published() > before {
                 pause = PAUSE_MIN;

@@ -10,8 +10,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
+use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::Fault;
 
 /// How long brokers that don't answer are asked.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -9,8 +9,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::cursor::{self, Until};
+use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::{Fault, Outgoing, Producer};
+use super::producer::{Outgoing, Producer};
 use crate::bus::{OpenTarget, Progress, Replay, ReplayTarget, Replayed, TargetFault};
 use crate::messages::OperationId;
 
@@ -65,7 +66,7 @@ impl ReplayTarget for Topics {
         for Replayed { event, topics } in events {
             let (key, value) = (event.key.to_string(), event.json());
             let mut headers = event.headers().to_vec();
-            headers.push((HEADER, id.clone()));
+            headers.push((HEADER, id.clone().into()));
             for topic in topics {
                 self.producer.send(&Outgoing {
                     topic,

@@ -10,8 +10,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataPartition};
 
+use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::Fault;
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(10);

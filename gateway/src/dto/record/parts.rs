@@ -1,0 +1,103 @@
+//! What commands and changes both tell: accounts, cards and wallets as they are opened; hashes.
+
+use std::fmt::Write as _;
+
+use florin_actors::messages::{
+    CardCopy, CardOpened, Currency, EntityId, Metadata, Overdraft, Personal, WalletLimits,
+};
+use serde::{Serialize, Serializer};
+
+use super::super::values::{OverdraftLimit, Time};
+use super::super::wallet::LimitsBody;
+
+/// A value as it is displayed.
+#[derive(Debug)]
+pub(super) struct Shown<'a, T>(pub(super) &'a T);
+
+impl<T: std::fmt::Display> Serialize for Shown<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+/// A card as it was made; `created_at` where another instance of the service made it.
+#[derive(Debug, Serialize)]
+pub(super) struct CardLine<'a> {
+    pub(super) account_id: EntityId,
+    pub(super) card_number: String,
+    pub(super) country: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) created_at: Option<Time>,
+}
+
+/// An account as it is opened; `number` is there once it was given out.
+#[derive(Debug, Serialize)]
+pub(super) struct OpenedLine<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) number: Option<u64>,
+    pub(super) holder_hash: Option<String>,
+    pub(super) country_code: &'a str,
+    pub(super) currency: &'a str,
+    pub(super) overdraft_limit: OverdraftLimit,
+    pub(super) reference: Option<&'a str>,
+    pub(super) metadata: &'a Metadata,
+}
+
+/// A wallet as it is opened.
+#[derive(Debug, Serialize)]
+pub(super) struct WalletLine<'a> {
+    pub(super) customer_id: EntityId,
+    pub(super) name: Option<&'a str>,
+    pub(super) currency: &'a str,
+    pub(super) overdraft_limit: OverdraftLimit,
+    pub(super) limits: LimitsBody,
+}
+
+pub(super) fn card(opened: &CardOpened) -> CardLine<'_> {
+    CardLine {
+        account_id: opened.account,
+        card_number: opened.card_number(),
+        country: opened.country.code(),
+        created_at: None,
+    }
+}
+
+pub(super) fn card_copy(copy: &CardCopy) -> CardLine<'_> {
+    CardLine {
+        created_at: Some(Time(copy.created_at)),
+        ..card(&copy.opened)
+    }
+}
+
+pub(super) fn wallet<'a>(
+    customer: EntityId,
+    name: Option<&'a str>,
+    currency: &'a Currency,
+    overdraft: Overdraft,
+    limits: WalletLimits,
+) -> WalletLine<'a> {
+    WalletLine {
+        customer_id: customer,
+        name,
+        currency: currency.code(),
+        overdraft_limit: overdraft.into(),
+        limits: limits.into(),
+    }
+}
+
+/// The salted hash that stands for a personal value.
+pub(super) fn sealed(personal: &Personal) -> Option<String> {
+    match personal {
+        Personal::Sealed(hash) => Some(hex(hash)),
+        Personal::Plain(_) => None,
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
