@@ -2,7 +2,10 @@
 //! (one long chain of warp routes costs as much as a whole request); the OpenAPI document, metrics'
 //! labels, 404 and 405 come from them too.
 
+mod answers;
+mod filters;
 mod find;
+mod refusals;
 mod table;
 
 use std::borrow::Cow;
