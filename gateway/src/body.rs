@@ -1,9 +1,10 @@
 //! Reading a body: within its bounds of size and time, as JSON only.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use florin_actors::runtime::within;
+use florin_actors::runtime::{Permit, Permits, within};
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use warp::http::HeaderMap;
@@ -14,8 +15,9 @@ use crate::codes::ProblemCode;
 use crate::json;
 use crate::problem::Problem;
 
-/// Bodies above this are parsed elsewhere than on the thread that carries the connection.
-const PARSED_HERE_BYTES_MAX: usize = 64 << 10;
+/// Bodies above this are large: parsed elsewhere than on the thread that carries the connection, and
+/// counted while they are there.
+const LARGE_BYTES: usize = 64 << 10;
 
 /// Reads a request's body. One that is too large is refused before or while it is read, and the
 /// rest is left to the connection, which throws it away.
@@ -40,7 +42,9 @@ where
     if declared_length(&call.headers).is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large(bytes_max));
     }
-    let body = within(limits.body_read, collect(body, bytes_max));
+    // Held until it is parsed.
+    let mut room = Room::new(&call.gateway.bodies);
+    let body = within(limits.body_read, collect(body, bytes_max, &mut room));
     let body = body.await.ok_or_else(|| {
         let detail = format!(
             "the body did not arrive within {} s",
@@ -51,7 +55,7 @@ where
     if !body.is_empty() {
         check_type(&call.headers)?;
     }
-    if body.len() <= PARSED_HERE_BYTES_MAX {
+    if body.len() <= LARGE_BYTES {
         return json::parse(&body);
     }
     let parsed = call
@@ -71,7 +75,25 @@ pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect<S, B>(body: S, bytes_max: usize) -> Result<Bytes, Problem>
+/// The room of a body, which only a large one takes.
+struct Room<'a> {
+    of: &'a Arc<Permits>,
+    taken: Option<Permit>,
+}
+
+impl<'a> Room<'a> {
+    const fn new(of: &'a Arc<Permits>) -> Self {
+        Self { of, taken: None }
+    }
+
+    /// Takes room for so many bytes in all; whether the other bodies leave it.
+    fn is_enough_for(&mut self, bytes: usize) -> bool {
+        let taken = self.taken.get_or_insert_with(|| self.of.occupy(0));
+        taken.grow(bytes - taken.weight())
+    }
+}
+
+async fn collect<S, B>(body: S, bytes_max: usize, room: &mut Room<'_>) -> Result<Bytes, Problem>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -87,8 +109,13 @@ where
     };
     while let Some(part) = body.next().await {
         let mut part = part.map_err(cut)?;
-        if whole.len() + rest.len() + part.remaining() > bytes_max {
+        let so_far = whole.len() + rest.len() + part.remaining();
+        if so_far > bytes_max {
             return Err(too_large(bytes_max));
+        }
+        if so_far > LARGE_BYTES && !room.is_enough_for(so_far) {
+            let detail = "other large bodies are being read";
+            return Err(Problem::new(ProblemCode::Overloaded, detail));
         }
         if whole.is_empty() && rest.is_empty() {
             whole = part.copy_to_bytes(part.remaining());
@@ -146,7 +173,33 @@ mod tests {
             .iter()
             .map(|part| Ok(Bytes::from_static(part)))
             .collect();
-        collect(futures_util::stream::iter(parts), bytes_max).await
+        let bodies = Permits::new(1 << 20);
+        let mut room = Room::new(&bodies);
+        collect(futures_util::stream::iter(parts), bytes_max, &mut room).await
+    }
+
+    #[tokio::test]
+    async fn large_bodies_share_their_room_and_small_ones_need_none() {
+        let bodies = Permits::new(100 << 10);
+        let part: &[u8] = &[b' '; 40 << 10];
+        let read = async |count: usize, room: &mut Room<'_>| {
+            let parts = futures_util::stream::iter((0..count).map(|_| Ok(part)));
+            collect(parts, usize::MAX, room)
+                .await
+                .map(|whole| whole.len())
+        };
+        let (mut one, mut other) = (Room::new(&bodies), Room::new(&bodies));
+        assert_eq!(read(1, &mut one).await, Ok(40 << 10));
+        assert_eq!(bodies.taken(), 0);
+        // One may go past the most, and the others wait for it.
+        assert_eq!(read(3, &mut one).await, Ok(120 << 10));
+        assert_eq!(bodies.taken(), 120 << 10);
+        let refused = read(2, &mut other).await.unwrap_err();
+        assert_eq!(refused.code(), ProblemCode::Overloaded);
+        assert_eq!(read(1, &mut other).await, Ok(40 << 10));
+        drop((one, other));
+        assert_eq!(bodies.taken(), 0);
+        assert_eq!(read(2, &mut Room::new(&bodies)).await, Ok(80 << 10));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use florin_actors::bus::{DeadLetters, Replays};
 use florin_actors::messages::{Assets, Currency};
-use florin_actors::runtime::Core;
+use florin_actors::runtime::{Core, Permits};
 use florin_config::{ConfigError, Settings};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -33,6 +33,8 @@ pub struct Gateway {
     pub core: Core,
     /// The limits.
     pub limits: Limits,
+    /// The bytes of large bodies that are being read.
+    pub bodies: Arc<Permits>,
     /// The measurements.
     pub metrics: Arc<Metrics>,
     /// How events travel.
@@ -68,6 +70,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// The most bytes of a batch's body.
     pub batch_bytes_max: usize,
+    /// The most bytes of large bodies that are being read, together.
+    pub batches_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_read: Duration,
     /// How long a command's confirmation waits unless the request says otherwise.
@@ -101,6 +105,7 @@ impl Limits {
             hold_expiry_seconds: (hold_expiry_seconds > 0).then_some(hold_expiry_seconds),
             body_bytes_max: gateway.body_bytes_max,
             batch_bytes_max: gateway.batch_bytes_max,
+            batches_bytes_max: gateway.batches_bytes_max,
             body_read: Duration::from_secs(gateway.body_read_seconds_max),
             confirmation_wait: Duration::from_millis(gateway.confirmation_wait_ms),
             page_default: gateway.page_default,
@@ -149,6 +154,7 @@ impl Gateway {
         let (stopping, stop) = (AtomicBool::new(false), Notify::new());
         Self {
             core,
+            bodies: Permits::new(limits.batches_bytes_max),
             limits,
             metrics,
             events,

@@ -72,6 +72,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         in_flight_max: gateway.in_flight_commands_max,
         accepted_max: gateway.accepted_commands_max,
+        items_bytes_max: gateway.batches_bytes_max,
         queue_bytes_max: journal.queue_bytes_max as u64,
         record_bytes_max: settings.ledger.record_bytes_max,
         segment_bytes_max: journal.segment_bytes_max,

@@ -302,6 +302,46 @@ fn past_the_most_that_may_be_accepted_further_ones_are_refused_early_also_after_
     assert_eq!(decided(&faulty.server, &id)["status"], "completed");
 }
 
+/// Batches that are accepted stay in memory whole until they are executed: counted alone, a few thousand
+/// of them would be gigabytes.
+#[test]
+fn past_the_memory_for_batches_further_ones_are_refused_until_there_is_room_again() {
+    let settings = [
+        ("gateway.batches_bytes_max", "1048576"),
+        ("actors.restarts_max", "0"),
+    ];
+    let mut faulty = Faulty::start(&settings);
+    let (well, sick) = (faulty.server.account_of(100_000), faulty.server.account());
+    infect(faulty.switches(), &sick);
+    let fault = faulty.server.send(&deposit(&sick, 1));
+    fault.problem(500, "actor_faulted");
+    heal(faulty.switches(), &sick);
+    let asked = |count: usize| {
+        let item = json!({"from": well, "to": sick, "amount": 1});
+        let body = json!({"atomic": true, "transfers": vec![item; count]});
+        Request::post("/transfers/batch", &body).header("Prefer", "respond-async")
+    };
+    // The last one that is taken may go past the most.
+    let small = accepted(&faulty.server.send(&asked(1)));
+    let large = accepted(&faulty.server.send(&asked(9_000)));
+    for _ in 0..2 {
+        let refused = faulty.server.send(&asked(1));
+        refused.problem(503, "overloaded");
+        assert!(refused.header("Retry-After").is_some(), "{refused:?}");
+        // One transfer is small, whatever there is of batches.
+        faulty.server.send(&deposit(&well, 1)).ok();
+        faulty.server.crash();
+    }
+    let resume = Request::post(&format!("/admin/actors/account/{sick}/resume"), &json!({}));
+    faulty.server.send(&resume).ok();
+    for id in [small, large] {
+        assert_eq!(decided(&faulty.server, &id)["status"], "completed");
+    }
+    assert_eq!(faulty.server.balance(&sick), 9_001);
+    let id = accepted(&faulty.server.send(&asked(9_000)));
+    assert_eq!(decided(&faulty.server, &id)["status"], "completed");
+}
+
 #[test]
 fn more_than_may_be_accepted_is_taken_up_by_a_start_and_executed() {
     let settings = [

@@ -3,6 +3,7 @@
 use florin_tests::bank::{UNKNOWN_ID, text};
 use florin_tests::executable;
 use florin_tests::http::{Client, Request, Response};
+use florin_tests::poll::eventually;
 use florin_tests::server::{Server, Shared};
 use serde_json::{Value, json};
 
@@ -208,6 +209,33 @@ fn an_item_s_key_that_came_before_is_a_replay_of_it() {
         alone.problem(422, "idempotency_key_reused");
         assert_eq!(client.balance(&a), 1_088);
     }
+}
+
+#[test]
+fn a_large_body_that_comes_slowly_keeps_others_out_only_until_it_is_gone() {
+    let server = Server::with(&[("gateway.batches_bytes_max", "1048576")]);
+    let [a, b] = accounts(server.client(), 1_000_000);
+    let asked = |count: usize| {
+        let item = json!({"from": a, "to": b, "amount": 1});
+        Request::post("/transfers/batch", &json!({"transfers": vec![item; count]}))
+    };
+    // Two megabytes, all but the last byte.
+    let slow = asked(18_000).bytes();
+    assert!(slow.len() > 2 << 20, "{}", slow.len());
+    let mut connection = server.connect();
+    connection.write(&slow[..slow.len() - 1]).unwrap();
+    let refused = eventually("there is no room for another large body", || {
+        let answer = server.send(&asked(700));
+        (answer.status != 200).then_some(answer)
+    });
+    refused.problem(503, "overloaded");
+    assert!(refused.header("Retry-After").is_some(), "{refused:?}");
+    // A small body needs none.
+    assert_eq!(server.send(&asked(10)).status, 200);
+    connection.write(&slow[slow.len() - 1..]).unwrap();
+    let whole = connection.read().unwrap();
+    whole.problem(400, "invalid_request");
+    assert_eq!(server.send(&asked(700)).status, 200);
 }
 
 #[test]

@@ -200,6 +200,17 @@ pub struct BatchItem {
 }
 
 impl BatchItem {
+    /// About how much memory it takes, in bytes.
+    fn bytes(&self) -> usize {
+        let texts = [self.key.as_deref(), self.transfer.reference.as_deref()];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        let pairs = self.transfer.metadata.pairs().iter();
+        let pairs: usize = pairs
+            .map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len())
+            .sum();
+        size_of::<Self>() + texts + pairs
+    }
+
     /// The item as the command that it would be by itself.
     pub fn command(&self) -> Command {
         let transfer = self.transfer.clone();
@@ -411,6 +422,14 @@ impl CommandKind {
 }
 
 impl Command {
+    /// About how much memory the items of a batch take, in bytes; 0 for anything else, which is small.
+    pub fn items_bytes(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.items.iter().map(BatchItem::bytes).sum(),
+            _ => 0,
+        }
+    }
+
     /// Which kind of command this is.
     pub const fn kind(&self) -> CommandKind {
         match self {

@@ -13,7 +13,7 @@ use super::confirmation::Slot;
 use super::envelope::{Envelope, Mode, ReplyTo};
 use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
-use super::permits::{Permit, Permits};
+use super::permits::{Permits, Room};
 use super::reply::{Operation, Page};
 use super::seat::{Phase, Seat};
 use super::waiting::Held;
@@ -36,7 +36,7 @@ pub(super) struct Accepted {
     pub(super) waiting: Vec<Held>,
     /// Given back when it is executed.
     #[allow(dead_code, reason = "held, not read")]
-    pub(super) place: Option<Permit>,
+    pub(super) place: Option<Room>,
 }
 
 impl Ledger {
@@ -111,7 +111,11 @@ impl Ledger {
 
     /// Executes what was accepted before the node ended, in order. It takes its `places` also when
     /// there are fewer by now: what was accepted is never refused.
-    pub(super) fn resume_accepted(self: &Rc<Self>, records: Vec<Record>, places: &Arc<Permits>) {
+    pub(super) fn resume_accepted(
+        self: &Rc<Self>,
+        records: Vec<Record>,
+        (places, items): (&Arc<Permits>, &Arc<Permits>),
+    ) {
         for record in records {
             let Some(subject) = record.command.routing_entity() else {
                 continue;
@@ -123,7 +127,10 @@ impl Ledger {
                     created_at: record.time,
                 },
                 waiting: Vec::new(),
-                place: Some(places.occupy()),
+                place: Some(Room {
+                    place: places.occupy(1),
+                    items: Some(items.occupy(record.command.items_bytes())),
+                }),
             };
             self.accepted.borrow_mut().insert(record.sequence, accepted);
             let context = Context {
@@ -179,7 +186,7 @@ impl Ledger {
                 lane: None,
                 kind: command.kind(),
                 came_nanos: self.clock.nanos(),
-                permit: None,
+                room: None,
             },
         })
     }

@@ -19,10 +19,10 @@ use super::inbox::Inbox;
 use super::index::key_hash;
 use super::ledger::Ledger;
 use super::observer::Observer;
-use super::permits::{Permit, Permits};
+use super::permits::{Permits, Room};
 use super::random::Random;
 use super::reply::Unavailable;
-use crate::messages::{Command, CommandKind, Context, OperationId, RequestId, Timestamp};
+use crate::messages::{Command, Context, OperationId, RequestId, Timestamp};
 use crate::views::Views;
 
 thread_local! {
@@ -79,6 +79,8 @@ pub(super) struct Shared {
     pub(super) permits: Arc<Permits>,
     /// The places of commands accepted and not executed.
     pub(super) places: Arc<Permits>,
+    /// The memory of batches' items, of those under way and those accepted.
+    pub(super) items: Arc<Permits>,
     pub(super) queue: Arc<Queue>,
     pub(super) queue_bytes_max: u64,
     pub(super) lag_records_max: u64,
@@ -124,8 +126,8 @@ impl Core {
     ) -> Result<Confirmation, Unavailable> {
         let shared = &self.0;
         let is_accepted_first = context.asynchronous && !context.dry_run && command.moves_money();
-        let (permit, place) = self
-            .admit(command.kind(), is_accepted_first)
+        let (room, place) = self
+            .admit(&command, is_accepted_first)
             .inspect_err(|reason| shared.observer.shed(reason.code()))?;
         let now = shared.clock.now();
         let subject = match command.routing_entity() {
@@ -158,7 +160,7 @@ impl Core {
             lane: own.as_ref().map(|own| Arc::clone(&own.lane)),
             kind: command.kind(),
             came_nanos,
-            permit: Some(permit),
+            room: Some(room),
         };
         let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let envelope = Box::new(Envelope {
@@ -264,14 +266,14 @@ impl Core {
     /// left, or the views are behind.
     fn admit(
         &self,
-        kind: CommandKind,
+        command: &Command,
         is_accepted_first: bool,
-    ) -> Result<(Permit, Option<Permit>), Unavailable> {
+    ) -> Result<(Room, Option<Room>), Unavailable> {
         let shared = &self.0;
         if shared.draining.load(Ordering::Acquire) {
             return Err(Unavailable::ShuttingDown);
         }
-        if !matches!(kind, CommandKind::Resume | CommandKind::Expire) {
+        if !matches!(command, Command::Resume(_) | Command::Expire(_)) {
             if shared.disk_low.load(Ordering::Acquire) {
                 return Err(Unavailable::DiskLow);
             }
@@ -282,11 +284,22 @@ impl Core {
         if shared.queue.backlog_bytes() > shared.queue_bytes_max {
             return Err(Unavailable::Overloaded);
         }
-        let permit = shared.permits.take().ok_or(Unavailable::Overloaded)?;
-        let place = is_accepted_first
-            .then(|| shared.places.take().ok_or(Unavailable::Overloaded))
-            .transpose()?;
-        Ok((permit, place))
+        let full = Unavailable::Overloaded;
+        let under_way = shared.permits.take().ok_or(full)?;
+        let items = match command.items_bytes() {
+            0 => None,
+            bytes => Some(shared.items.take_weighing(bytes).ok_or(full)?),
+        };
+        if !is_accepted_first {
+            let room = Room {
+                place: under_way,
+                items,
+            };
+            return Ok((room, None));
+        }
+        let accepted = shared.places.take().ok_or(full)?;
+        let room = |place, items| Room { place, items };
+        Ok((room(under_way, None), Some(room(accepted, items))))
     }
 
     /// Durable records that the views still have to read.

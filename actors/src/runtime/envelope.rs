@@ -6,7 +6,7 @@ use super::batches::KnownKeys;
 use super::confirmation::Slot;
 use super::inbox::Inbox;
 use super::index::Searched;
-use super::permits::Permit;
+use super::permits::Room;
 use super::reply::Reply;
 use crate::entities::Original;
 use crate::messages::{Command, CommandKind, Context, EntityId, Execution, OperationId};
@@ -36,7 +36,7 @@ pub struct Envelope {
     /// Whether its entity, which could not be read, was read once more for it.
     pub read_again: bool,
     /// Its place among the commands accepted and not executed, where it is to be one of them.
-    pub place: Option<Permit>,
+    pub place: Option<Room>,
     /// The way back.
     pub reply_to: ReplyTo,
 }
@@ -83,7 +83,7 @@ pub struct ReplyTo {
     pub came_nanos: u64,
     /// Given back with the answer; none for what the node does of itself.
     #[allow(dead_code, reason = "held, not read")]
-    pub permit: Option<Permit>,
+    pub room: Option<Room>,
 }
 
 /// Slots that were filled in one pass, by the lane whose callers wait in them.

@@ -40,6 +40,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// Commands accepted and not yet executed.
     pub accepted_max: usize,
+    /// Bytes of memory for the items of batches under way, or accepted and not yet executed.
+    pub items_bytes_max: usize,
     /// Bytes waiting for the journal.
     pub queue_bytes_max: u64,
     /// Bytes of one record.

@@ -113,6 +113,7 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
         },
         // Asynchronous commands are not in the simulator yet.
         accepted_max: 1_000,
+        items_bytes_max: 64 << 20,
         queue_bytes_max: if tight && rng.random_bool(0.5) {
             rng.random_range(200..=2_000)
         } else {

@@ -52,6 +52,7 @@ fn limits() -> Limits {
     Limits {
         in_flight_max: 1_000,
         accepted_max: 1_000,
+        items_bytes_max: 64 << 20,
         queue_bytes_max: 1 << 20,
         record_bytes_max: 1 << 20,
         segment_bytes_max: 1 << 20,
