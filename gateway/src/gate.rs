@@ -97,8 +97,13 @@ impl<S: Serve> Gate<S> {
         }
         let is_opened = status == StatusCode::SWITCHING_PROTOCOLS;
         let unread = has_body && !status.is_success();
-        let is_last =
-            spare || status == StatusCode::PAYLOAD_TOO_LARGE || self.gateway.is_stopping();
+        // Behind an answer without a body hyper reads on, whether or not the client takes it: they
+        // would add up without a bound.
+        let has_none = status == StatusCode::NO_CONTENT;
+        let is_last = spare
+            || has_none
+            || status == StatusCode::PAYLOAD_TOO_LARGE
+            || self.gateway.is_stopping();
         if is_last && !is_opened {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

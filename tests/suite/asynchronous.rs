@@ -252,7 +252,9 @@ fn events_tell_the_state_now_and_end_with_the_last_one() {
     let data: Value = serde_json::from_str(data.unwrap()).unwrap();
     assert_eq!(data, server.get(&format!("/operations/{id}")).ok());
     let again = Request::get(&path).header("Last-Event-ID", "completed");
-    assert_eq!(server.send(&again).status, 204);
+    let over = server.send(&again);
+    assert_eq!(over.status, 204);
+    assert_eq!(over.header("connection"), Some("close"));
     let unknown = path.replace(&id, "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b");
     server.get(&unknown).problem(404, "not_found");
 }

@@ -144,7 +144,7 @@ impl fmt::Display for TraceParent {
     /// As W3C Trace Context writes it, in version 00.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        // By hand: every event has one, and `write!` takes several times as long.
+        // By hand: every event has one.
         put_hex(&mut text[3..35], &self.trace_id);
         put_hex(&mut text[36..52], &self.parent_id);
         put_hex(&mut text[53..55], &[self.flags]);

@@ -115,8 +115,8 @@ mod tests {
         drop(heavy);
         let (mut one, mut other) = (permits.occupy(0), permits.occupy(0));
         assert!(one.grow(6) && other.grow(6) && one.grow(3));
-        assert!(!other.grow(4), "the first one has 9, and takes the last");
-        assert!(!one.grow(10));
+        assert!(other.grow(4), "the other one has 9, one less than the most");
+        assert!(!one.grow(1), "the other one has all there is");
         drop(other);
         assert!(one.grow(100), "nobody else has any");
         drop(one);
