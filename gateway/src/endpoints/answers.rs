@@ -15,18 +15,18 @@ pub(super) const fn schema<T: ToSchema>() -> SchemaOf {
     }
 }
 
-pub(super) fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(schemas);
     schemas.push((T::name().into_owned(), T::schema()));
 }
 
 /// All pages have one generic name, and a generic type does not bring what it holds.
-pub(super) fn collect_page<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+fn collect_page<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     collect::<T>(schemas);
     schemas.push((page_name::<T>().into_owned(), PageBody::<T>::schema()));
 }
 
-pub(super) fn page_name<T: ToSchema>() -> Cow<'static, str> {
+fn page_name<T: ToSchema>() -> Cow<'static, str> {
     Cow::Owned(format!("{}Page", T::name()))
 }
 
