@@ -20,6 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Start a node and an echo, load them in turn, report their ratio.
     Run(RunOptions),
+    /// Load several executables of a node in turn, a short slice each, and compare them pairwise.
+    Compare(CompareOptions),
     /// Write RESULTS.md from what runs have left as JSON.
     Results(ResultsOptions),
     /// Serve the one-route echo that `run` compares with, on loopback, until SIGTERM.
@@ -27,6 +29,56 @@ pub enum Command {
     /// Serve transfers from a PostgreSQL database, on loopback, until SIGTERM: the thin service that
     /// `run --with postgres` compares with.
     PostgresService(ServiceOptions),
+}
+
+#[derive(Debug, Args)]
+pub struct CompareOptions {
+    /// The executables; the first one is what the others are compared with.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub florin: Vec<PathBuf>,
+    /// Accounts to open on each, each with one deposit.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
+    pub accounts: u32,
+    /// Connections.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub connections: u16,
+    /// What to load them with.
+    #[arg(long, value_enum, default_value_t = Scenario::TransferUniform)]
+    pub scenario: Scenario,
+    /// Slices; each measures the echo and every executable once.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub slices: u32,
+    /// Measured seconds of each.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+    /// Transfers to make on each before the first slice.
+    #[arg(long, default_value_t = 100_000)]
+    pub aged: u64,
+}
+
+impl CompareOptions {
+    /// The run that each executable is measured by.
+    pub fn run(&self, florin: PathBuf) -> RunOptions {
+        RunOptions {
+            accounts: self.accounts,
+            connections: vec![self.connections],
+            rounds: self.slices,
+            seconds: self.seconds,
+            warmup: 0,
+            threads: 2,
+            scenarios: vec![self.scenario],
+            rates: Vec::new(),
+            extras: Vec::new(),
+            sustained_seconds: 0,
+            sustained_percent: 0,
+            overload_seconds: 0,
+            aged: self.aged,
+            json: None,
+            html: None,
+            florin: Some(florin),
+            data_dir: None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

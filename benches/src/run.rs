@@ -56,7 +56,7 @@ pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
 }
 
 /// As many connections as the system allows: an overload has thousands. The servers inherit it.
-fn raise_descriptor_limit() {
+pub fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // Where it can't be raised, connecting says so.

@@ -2,9 +2,13 @@
 //! not in `/tmp`, which is often in memory.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
 use crate::error::BenchError;
+
+/// Those that this process made.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 pub struct WorkDir {
     path: PathBuf,
@@ -17,7 +21,8 @@ impl WorkDir {
     pub fn create(data: Option<&Path>) -> Result<Self, BenchError> {
         let own = env::current_exe().map_err(BenchError::io("find the own executable"))?;
         let beside = own.parent().unwrap_or(Path::new("."));
-        let path = beside.join(format!("florin-benches-{}", process::id()));
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = beside.join(format!("florin-benches-{}-{number}", process::id()));
         fs::create_dir_all(&path).map_err(BenchError::io(path.display().to_string()))?;
         let data = match data {
             Some(data) => {

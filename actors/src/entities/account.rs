@@ -164,6 +164,10 @@ impl Entity for Account {
         Some(account)
     }
 
+    fn copies(&self) -> usize {
+        Arc::strong_count(&self.origin)
+    }
+
     fn money(&self) -> Option<(Currency, Balance)> {
         Some((self.origin.opened.currency, self.balance))
     }

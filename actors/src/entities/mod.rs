@@ -132,6 +132,11 @@ pub trait Entity: Sized {
         None
     }
 
+    /// How many copies of it share what never changes.
+    fn copies(&self) -> usize {
+        1
+    }
+
     /// What a posting of this entity shows: its currency, balance, holds and overdraft.
     fn posted(&self) -> Option<(Currency, i128, i64, Overdraft)> {
         let (currency, balance) = self.money()?;
@@ -164,6 +169,13 @@ macro_rules! entities {
             pub fn money(&self) -> Option<(Currency, Balance)> {
                 match self {
                     $(Self::$kind(entity) => entity.money(),)*
+                }
+            }
+
+            /// How many copies of it share what never changes.
+            pub fn copies(&self) -> usize {
+                match self {
+                    $(Self::$kind(entity) => entity.copies(),)*
                 }
             }
 

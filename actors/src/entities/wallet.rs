@@ -135,6 +135,10 @@ impl Entity for Wallet {
         Some(wallet)
     }
 
+    fn copies(&self) -> usize {
+        Arc::strong_count(&self.origin)
+    }
+
     fn money(&self) -> Option<(Currency, Balance)> {
         Some((self.origin.opened.currency, self.balance))
     }

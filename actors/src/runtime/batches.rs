@@ -53,10 +53,10 @@ impl Command {
                 legs.flat_map(|leg| [leg.from, leg.to]).collect()
             }
             Self::Batch(batch) => {
+                let mut parties = Vec::with_capacity(2 * batch.items.len());
                 let items = batch.items.iter().map(|item| &item.transfer);
-                items
-                    .flat_map(|transfer| [transfer.from, transfer.to])
-                    .collect()
+                parties.extend(items.flat_map(|transfer| [transfer.from, transfer.to]));
+                parties
             }
             _ => Vec::new(),
         }
@@ -75,10 +75,15 @@ impl Command {
 impl Ledger {
     /// Whether all of these are in memory, as far as they can be.
     pub(super) fn are_settled(&self, parties: &[EntityId]) -> bool {
+        if parties.is_empty() {
+            return true;
+        }
+        self.warm(parties);
         let directory = self.directory.borrow();
+        let now = self.millis();
         parties.iter().all(|entity| {
             directory.seat(*entity).is_some_and(|seat| {
-                seat.needed.set(self.millis());
+                seat.needed.set(now);
                 !seat.phase().is_passing()
             })
         })

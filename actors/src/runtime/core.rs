@@ -325,9 +325,16 @@ impl Core {
 
     /// Takes the letters of other threads, for ever; runs on the ledger arbiter.
     pub(super) async fn read_mail(self, ledger: Rc<Ledger>) {
-        let mut batch = Vec::new();
+        let (mut batch, mut named) = (Vec::new(), Vec::new());
         loop {
             self.0.mail.take(&mut batch).await;
+            named.clear();
+            for mail in &batch {
+                if let Mail::Command(envelope) = mail {
+                    named.extend(envelope.command.ends().into_iter().flatten());
+                }
+            }
+            ledger.warm(&named);
             for mail in batch.drain(..) {
                 match mail {
                     Mail::Command(envelope) => ledger.accept(envelope),

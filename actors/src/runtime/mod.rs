@@ -39,6 +39,7 @@ mod supervision;
 mod tree;
 mod turn;
 mod waiting;
+mod warming;
 
 pub(crate) use self::answering::read_holder;
 pub use self::beside::Beside;

@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hint::black_box;
 use std::sync::Arc;
 
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
@@ -75,6 +76,17 @@ impl Memory {
 
     pub(super) fn present(&self, entity: EntityId) -> Option<&Present> {
         self.known.get(&entity)
+    }
+
+    /// Brings what these records change into the processor's cache, as commands that come together
+    /// do it for theirs.
+    pub(super) fn warm(&self, records: &[Record]) {
+        let changes = records.iter().flat_map(|record| &record.changes);
+        let read = changes.fold(0, |read, change| {
+            let present = self.known.get(&change.entity);
+            read ^ present.map_or(0, Present::warmth)
+        });
+        black_box(read);
     }
 
     /// Takes a record in. `read` is the store as it is; each `milestone_records`-th record of an

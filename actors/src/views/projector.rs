@@ -216,10 +216,14 @@ impl Projector {
         let read = memory.store.read().map_err(|error| views.fault(error))?;
         let mut time = Timestamp::default();
         for frame in frames {
-            for (sequence, bytes) in frame.iter().filter(|(sequence, _)| *sequence >= self.next) {
-                let record =
-                    decode_record(bytes).map_err(|error| format!("record {sequence}: {error}"))?;
-                if sequence > memory.sequence {
+            let unread = frame.iter().filter(|(sequence, _)| *sequence >= self.next);
+            let records = unread.map(|(sequence, bytes)| {
+                decode_record(bytes).map_err(|error| format!("record {sequence}: {error}"))
+            });
+            let records: Vec<_> = records.collect::<Result<_, _>>()?;
+            memory.warm(&records);
+            for record in records {
+                if record.sequence > memory.sequence {
                     let taken = memory.take(&read, &record, self.options.milestone_records);
                     taken.map_err(|error| views.fault(error))?;
                 }

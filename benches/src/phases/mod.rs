@@ -8,7 +8,7 @@ mod rounds;
 
 use std::path::Path;
 
-pub use self::ageing::Ageing;
+pub use self::ageing::{Ageing, age};
 pub use self::overload::Overload;
 pub use self::restart::Restart;
 use crate::cli::Extra;

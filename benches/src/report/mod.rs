@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 
 pub use self::html::page;
 pub use self::markdown::results;
+pub use self::maths::Spread;
 pub use self::measurement::{DiskPerRecord, Measurement, Recorded};
 pub use self::subject::{Server, Subject};
 pub use self::table::table;

@@ -1,0 +1,105 @@
+//! Executables of a node against each other. They run side by side and are loaded in turn, a second
+//! or so each, so that what else the machine does hits all of them alike; what differs between two
+//! of them is told from their slices in pairs.
+
+use crate::cli::CompareOptions;
+use crate::error::BenchError;
+use crate::report::{Measurement, Spread};
+use crate::run::raise_descriptor_limit;
+use crate::session::{Load, Session, stop_if_interrupted};
+use crate::work_dir::WorkDir;
+use crate::{interrupt, node, phases};
+
+/// What the slices of one executable showed.
+#[derive(Debug, Default)]
+struct Shown {
+    per_second: Vec<f64>,
+    cpu_us: Vec<f64>,
+    to_echo: Vec<f64>,
+}
+
+/// Measures every slice and prints what each executable makes of the first one's figures.
+pub fn compare(options: &CompareOptions) -> Result<(), BenchError> {
+    interrupt::listen()?;
+    raise_descriptor_limit();
+    let runs: Vec<_> = (options.florin.iter())
+        .map(|florin| options.run(florin.clone()))
+        .collect();
+    let mut work_dirs = Vec::new();
+    let mut sessions = Vec::new();
+    for run in &runs {
+        let executable = node::locate(run.florin.as_deref())?;
+        let work_dir = WorkDir::create(None)?;
+        sessions.push(Session::start(run, &executable, &work_dir)?);
+        work_dirs.push(work_dir);
+    }
+    let measured = measure(options, &sessions);
+    for session in sessions {
+        let (faults, verified) = session.finish();
+        faults.iter().for_each(|fault| eprintln!("{fault}"));
+        verified?;
+    }
+    let shown = measured?;
+    let first = &shown[0];
+    println!("medians of {} slices (lowest to highest)", options.slices);
+    for (florin, shown) in options.florin.iter().zip(&shown) {
+        println!(
+            "{:<24}  {} /s  {} us of CPU a request  {} of the echo  {} of the first one's rate  {} of its CPU",
+            florin.file_name().unwrap_or_default().display(),
+            spread(&shown.per_second, 0),
+            spread(&shown.cpu_us, 1),
+            spread(&shown.to_echo, 3),
+            spread(&in_pairs(&shown.per_second, &first.per_second), 3),
+            spread(&in_pairs(&shown.cpu_us, &first.cpu_us), 3),
+        );
+    }
+    Ok(())
+}
+
+fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Shown>, BenchError> {
+    for session in sessions {
+        phases::age(session)?;
+    }
+    let load = Load::closed(options.connections, sessions[0].options.measured());
+    let mut shown: Vec<Shown> = sessions.iter().map(|_| Shown::default()).collect();
+    for slice in 1..=options.slices {
+        let echo = sessions[0].measure_echo(slice, &load)?;
+        // Each is as often the first one as the last one.
+        let mut turns: Vec<usize> = (0..sessions.len()).collect();
+        turns.rotate_left(slice as usize % sessions.len());
+        for turn in turns {
+            stop_if_interrupted()?;
+            let (measurement, checked) =
+                sessions[turn].measure_node(options.scenario, slice, &load)?;
+            checked?;
+            shown[turn].take(&measurement, &echo);
+        }
+    }
+    Ok(shown)
+}
+
+impl Shown {
+    fn take(&mut self, of_node: &Measurement, of_echo: &Measurement) {
+        let rate = of_node.requests_per_second;
+        self.per_second.push(rate);
+        self.cpu_us.push(of_node.server_cpu_us_per_request);
+        self.to_echo.push(rate / of_echo.requests_per_second);
+    }
+}
+
+fn in_pairs(these: &[f64], those: &[f64]) -> Vec<f64> {
+    these
+        .iter()
+        .zip(those)
+        .map(|(this, that)| this / that)
+        .collect()
+}
+
+fn spread(values: &[f64], decimals: usize) -> String {
+    Spread::of(values.iter().copied()).map_or_else(String::new, |spread| {
+        format!(
+            "{:.decimals$} ({:.decimals$} to {:.decimals$})",
+            spread.median, spread.min, spread.max
+        )
+    })
+}
