@@ -16,6 +16,7 @@ mod intake;
 mod lane;
 mod membership;
 mod options;
+mod preparing;
 mod producer;
 mod publisher;
 mod reach;

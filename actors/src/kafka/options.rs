@@ -68,6 +68,8 @@ impl KafkaOptions {
         // Where Java's clients would put a key.
         config.set("partitioner", "murmur2_random");
         config.set("queue.buffering.max.messages", "1000000");
+        // What was delivered is told by the count of what is on its way.
+        config.set("delivery.report.only.error", "true");
         // Dead letters are as large as what others wrote; topics have bounds of their own.
         config.set("message.max.bytes", MESSAGE_BYTES_MAX);
         config

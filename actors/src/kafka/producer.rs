@@ -57,7 +57,19 @@ pub(super) struct Outgoing<'a> {
     pub(super) key: &'a [u8],
     pub(super) value: &'a [u8],
     pub(super) timestamp_millis: Option<i64>,
-    pub(super) headers: &'a [(&'static str, Cow<'static, str>)],
+    pub(super) headers: OwnedHeaders,
+}
+
+/// Headers as the library keeps them.
+pub(super) fn native(headers: &[(&'static str, Cow<'static, str>)]) -> OwnedHeaders {
+    let mut all = OwnedHeaders::new_with_capacity(headers.len());
+    for (key, value) in headers {
+        all = all.insert(Header {
+            key,
+            value: Some(value.as_bytes()),
+        });
+    }
+    all
 }
 
 /// A producer that has its transactional id to itself, until it is fenced.
@@ -90,18 +102,11 @@ impl Producer {
     }
 
     /// Puts a message into the open transaction; waits while the queue is full.
-    pub(super) fn send(&self, message: &Outgoing<'_>) -> Result<(), Fault> {
-        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
-        for (key, value) in message.headers {
-            headers = headers.insert(Header {
-                key,
-                value: Some(value.as_bytes()),
-            });
-        }
+    pub(super) fn send(&self, message: Outgoing<'_>) -> Result<(), Fault> {
         let mut record = BaseRecord::to(message.topic)
             .key(message.key)
             .payload(message.value)
-            .headers(headers);
+            .headers(message.headers);
         record.timestamp = message.timestamp_millis;
         self.queue(record)
     }

@@ -7,29 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use florin_storage::Frame;
-
 use super::cursor::{self, Cursor, Until};
 use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::{Outgoing, Producer};
+use super::preparing::{self, Next, Piece, Unprepared};
+use super::producer::{Outgoing, Producer, native};
 use super::reach;
 use super::topics::{self, Kept, TopicFault, Wanted};
-use crate::bus::{BusState, Counted, Outbox, Telemetry, events_of};
-use crate::record_codec::decode_record;
+use crate::bus::{BusState, Counted, Outbox, Telemetry};
 
 /// The pause before the brokers are tried again; it doubles up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How much of the journal is read at a time.
-const SCAN_BYTES: usize = 1 << 20;
 /// How long a look at the watermark rests.
 const LOOK: Duration = Duration::from_millis(200);
-/// A transaction costs several milliseconds, however small: while there is much to send, each waits
-/// until this much time has brought more.
-const GATHER: Duration = Duration::from_millis(50);
-/// So many events are much.
-const MANY: usize = 200;
 /// How often the log is told that the brokers are still away.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// How long a fenced instance looks whether another one took its place.
@@ -81,6 +72,15 @@ enum End {
     Halt(Halt),
     /// To be begun again.
     Fault(Fault),
+}
+
+impl From<Unprepared> for End {
+    fn from(unprepared: Unprepared) -> Self {
+        match unprepared {
+            Unprepared::Damaged(reason) => Self::Halt(Halt::Damaged(reason)),
+            Unprepared::Unread(reason) => Self::Fault(Fault::Broken(reason)),
+        }
+    }
 }
 
 impl From<Fault> for End {
@@ -183,26 +183,15 @@ impl Publisher {
             sequence = cursor.sequence,
             "events are published to Kafka"
         );
-        loop {
-            if self.stop.load(Ordering::Acquire) {
-                return End::Stopped;
-            }
-            let began = Instant::now();
-            let durable = self.outbox.watermark.wait_past(cursor.sequence, LOOK);
-            if durable <= cursor.sequence {
-                continue;
-            }
-            match self.publish(&producer, &cursor) {
-                Ok((next, events)) => {
-                    cursor = next;
-                    self.telemetry.set_published(cursor.sequence);
-                    if (MANY..self.options.transaction_events_max).contains(&events) {
-                        self.rest(GATHER.saturating_sub(began.elapsed()));
-                    }
-                }
-                Err(end) => return end,
-            }
-        }
+        preparing::beside(
+            &self.outbox,
+            &self.options,
+            cursor.sequence,
+            |next| match self.publish_all(&producer, &mut cursor, next) {
+                Ok(()) => End::Stopped,
+                Err(end) => end,
+            },
+        )
     }
 
     /// Starts a producer, by which an older instance is fenced, and claims the cursor.
@@ -282,90 +271,71 @@ impl Publisher {
         Ok(())
     }
 
-    /// Publishes the events of the frames after the cursor in one transaction; the cursor behind
-    /// them, and how many events there were.
-    fn publish(&self, producer: &Producer, cursor: &Cursor) -> Result<(Cursor, usize), End> {
-        let mut next = cursor.clone();
-        let mut events = 0;
-        let mut by_topic = HashMap::new();
-        while events < self.options.transaction_events_max {
-            let from = next.sequence + 1;
-            if from > self.outbox.reader.durable() {
-                break;
-            }
-            let frames = self
-                .outbox
-                .reader
-                .scan(from, SCAN_BYTES)
-                .map_err(unreadable)?;
-            for frame in frames {
-                events += self.send(producer, &frame, events == 0, &mut by_topic)?;
-                next.sequence = frame.last_sequence;
-                next.link = Some(hex(&frame.link));
-                if events >= self.options.transaction_events_max {
-                    break;
-                }
+    /// Publishes what is prepared until it is told to stop.
+    fn publish_all(
+        &self,
+        producer: &Producer,
+        cursor: &mut Cursor,
+        next: &mut Next<'_, '_>,
+    ) -> Result<(), End> {
+        while !self.stop.load(Ordering::Acquire) {
+            if let Some(first) = next(LOOK)? {
+                self.publish(producer, cursor, first, next)?;
+                self.telemetry.set_published(cursor.sequence);
             }
         }
-        if events == 0 {
-            // Nothing is bound: the next transaction takes the cursor along.
-            return Ok((next, 0));
-        }
-        self.put(producer, &next)?;
-        producer.commit()?;
-        for (topic, more) in by_topic {
-            let topic = topic.to_owned();
-            self.telemetry.count(Counted::Published { topic }, more);
-        }
-        Ok((next, events))
+        Ok(())
     }
 
-    /// Puts a frame's events into the transaction; the first one begins it.
-    fn send<'a>(
-        &'a self,
+    /// Publishes a piece and those that belong to its transaction, and moves the cursor behind them.
+    fn publish<'o>(
+        &self,
         producer: &Producer,
-        frame: &Frame,
-        begin: bool,
-        by_topic: &mut HashMap<&'a str, u64>,
-    ) -> Result<usize, End> {
-        let mut sent = 0;
-        for (sequence, bytes) in frame.iter() {
-            let record = decode_record(bytes)
-                .map_err(|error| End::Halt(Halt::Damaged(format!("record {sequence}: {error}"))))?;
-            for event in events_of(&record) {
-                let topics = self.options.bindings.topics(event.event_type);
-                if topics.is_empty() {
-                    continue;
+        cursor: &mut Cursor,
+        first: Piece<'o>,
+        next: &mut Next<'_, 'o>,
+    ) -> Result<(), End> {
+        let mut by_topic: HashMap<&str, u64> = HashMap::new();
+        let mut piece = first;
+        loop {
+            for event in piece.events {
+                if by_topic.is_empty() {
+                    producer.begin()?;
                 }
-                let (key, value, headers) = (event.key.to_string(), event.json(), event.headers());
-                for topic in topics {
-                    if begin && sent == 0 {
-                        producer.begin()?;
-                    }
-                    producer.send(&Outgoing {
-                        topic,
-                        key: key.as_bytes(),
-                        value: &value,
-                        timestamp_millis: Some(event.time.as_micros() / 1_000),
-                        headers: &headers,
-                    })?;
-                    *by_topic.entry(topic).or_default() += 1;
-                    sent += 1;
-                }
+                *by_topic.entry(event.topic).or_default() += 1;
+                event.send(producer)?;
             }
+            (cursor.sequence, cursor.link) = (piece.sequence, Some(hex(&piece.link)));
+            if piece.ends {
+                break;
+            }
+            piece = loop {
+                if let Some(piece) = next(LOOK)? {
+                    break piece;
+                }
+            };
         }
-        Ok(sent)
+        // Where nothing is bound the next transaction takes the cursor along.
+        if !by_topic.is_empty() {
+            self.put(producer, cursor)?;
+            producer.commit()?;
+        }
+        for (topic, events) in by_topic {
+            let topic = topic.to_owned();
+            self.telemetry.count(Counted::Published { topic }, events);
+        }
+        Ok(())
     }
 
     fn put(&self, producer: &Producer, cursor: &Cursor) -> Result<(), Fault> {
         // Texts and numbers alone: it can't fail.
         let value = serde_json::to_vec(cursor).unwrap_or_default();
-        producer.send(&Outgoing {
+        producer.send(Outgoing {
             topic: &self.options.cursor_topic(),
             key: self.options.transactional_id.as_bytes(),
             value: &value,
             timestamp_millis: None,
-            headers: &[],
+            headers: native(&[]),
         })
     }
 

@@ -11,7 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::cursor::{self, Until};
 use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::producer::{Outgoing, Producer};
+use super::producer::{Outgoing, Producer, native};
 use crate::bus::{OpenTarget, Progress, Replay, ReplayTarget, Replayed, TargetFault};
 use crate::messages::OperationId;
 
@@ -68,23 +68,23 @@ impl ReplayTarget for Topics {
             let mut headers = event.headers().to_vec();
             headers.push((HEADER, id.clone().into()));
             for topic in topics {
-                self.producer.send(&Outgoing {
+                self.producer.send(Outgoing {
                     topic,
                     key: key.as_bytes(),
                     value: &value,
                     timestamp_millis: Some(event.time.as_micros() / 1_000),
-                    headers: &headers,
+                    headers: native(&headers),
                 })?;
             }
         }
         // Texts and numbers alone: it can't fail.
         let value = serde_json::to_vec(progress).unwrap_or_default();
-        self.producer.send(&Outgoing {
+        self.producer.send(Outgoing {
             topic: &self.options.cursor_topic(),
             key: id.as_bytes(),
             value: &value,
             timestamp_millis: None,
-            headers: &[],
+            headers: native(&[]),
         })?;
         Ok(self.producer.commit()?)
     }
