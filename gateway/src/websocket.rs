@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use warp::http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use warp::http::{HeaderMap, HeaderValue, StatusCode};
@@ -72,6 +72,10 @@ impl Opening {
         if only(headers, &SEC_WEBSOCKET_VERSION) != Some(VERSION) {
             return Err(Problem::malformed("Sec-WebSocket-Version", "must be 13"));
         }
+        if !is_own(headers) {
+            let detail = "must be this server's own: pages of other sites may not listen";
+            return Err(Problem::malformed("Origin", detail));
+        }
         let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
         let Some(key) = key else {
             let detail = "must be there, once, 16 bytes in base64";
@@ -127,6 +131,19 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let value = values.next()?;
     let is_only = values.next().is_none();
     value.to_str().ok().filter(|_| is_only).map(str::trim)
+}
+
+/// Whether no web page asks, or one of this server's: browsers let any page open a WebSocket to any
+/// server, and leave it to that to look (RFC 6455, 10.2).
+fn is_own(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(ORIGIN) {
+        return true;
+    }
+    let page = only(headers, &ORIGIN).and_then(|origin| origin.split_once("://"));
+    match (page, only(headers, &HOST)) {
+        (Some((_, page)), Some(host)) => page.eq_ignore_ascii_case(host),
+        _ => false,
+    }
 }
 
 fn is_key(key: &str) -> bool {
@@ -192,5 +209,35 @@ mod tests {
             assert_eq!(field(&pairs).as_deref(), Some(name));
         }
         assert!(Opening::read(&headers(&ASKED), false).is_err());
+    }
+
+    #[test]
+    fn a_page_of_another_site_may_not_listen() {
+        let from = |origin, host| {
+            let mut pairs = ASKED.to_vec();
+            pairs.extend([("origin", origin), ("host", host)]);
+            field(&pairs)
+        };
+        assert_eq!(
+            from("http://Florin.example:8080", "florin.example:8080"),
+            None
+        );
+        for origin in [
+            "http://evil.example",
+            "http://florin.example",
+            "http://florin.example:8080.evil.example",
+            "null",
+            "",
+        ] {
+            let refused = from(origin, "florin.example:8080");
+            assert_eq!(refused.as_deref(), Some("origin"), "{origin}");
+        }
+        let mut twice = ASKED.to_vec();
+        twice.extend([
+            ("host", "a"),
+            ("origin", "http://a"),
+            ("origin", "http://b"),
+        ]);
+        assert_eq!(field(&twice).as_deref(), Some("origin"));
     }
 }

@@ -7,6 +7,7 @@ use florin_tests::cards::{self, ask, card_of, cards_of, refused};
 use florin_tests::executable;
 use florin_tests::poll::eventually;
 use florin_tests::server::Server;
+use florin_tests::topic::Isolation;
 use serde_json::json;
 
 use crate::support::variables;
@@ -125,6 +126,34 @@ fn two_instances_know_all_accounts_and_each_others_cards() {
     for instance in [&first, &second] {
         refused(instance, &accounts[1], "account_deleted", DELETED);
     }
+}
+
+#[test]
+#[ignore = "needs a Kafka broker: .ci/run kafka"]
+fn a_lost_account_cache_is_read_anew_from_its_topic_or_after_a_replay() {
+    let (broker, names) = (Broker::shared(), Names::new("cards-lost"));
+    let (core, mut card) = two(&names);
+    let topic = names.of("account-events");
+    let account = core.account();
+    card_of(&card, &account);
+    let lose = |card: &mut Server| {
+        assert_eq!(card.stop().code(), Some(0), "{}", card.log());
+        std::fs::remove_file(card.data_dir().join("card-accounts.redb")).expect("a cache");
+    };
+    lose(&mut card);
+    card.start_again();
+    card_of(&card, &account);
+
+    // Nothing of it is on the topic any more, as after its retention.
+    lose(&mut card);
+    broker.empty(&topic, 3);
+    assert!(broker.read(&topic, Isolation::Committed).is_empty());
+    card.start_again();
+    ask(&card, &account).problem(404, "not_found");
+    core.post("/admin/replay", &json!({"topics": [topic]}))
+        .with(202);
+    card_of(&card, &account);
+    assert_eq!(cards_of(&card, &account).len(), 3);
 }
 
 #[test]

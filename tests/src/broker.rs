@@ -9,7 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::watchdog;
 
@@ -129,6 +131,26 @@ impl Broker {
         drop(input);
         let output = child.wait_with_output().expect("its own child");
         assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Takes every message away from a topic.
+    ///
+    /// # Panics
+    /// When the broker doesn't.
+    #[track_caller]
+    pub fn empty(&self, topic: &str, partitions: i32) {
+        let mut all = TopicPartitionList::new();
+        for partition in 0..partitions {
+            all.add_partition_offset(topic, partition, Offset::End)
+                .expect("an offset");
+        }
+        let admin: AdminClient<DefaultClientContext> = self.client().create().expect("a client");
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().expect("a runtime");
+        let emptied = runtime.block_on(admin.delete_records(&all, &AdminOptions::new()));
+        for partition in emptied.expect("the broker answers").elements() {
+            partition.error().expect("it is emptied");
+        }
     }
 
     /// What a client of these brokers starts from.

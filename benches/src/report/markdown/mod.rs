@@ -135,7 +135,7 @@ mod tests {
         assert!(!text.contains(env!("CARGO_MANIFEST_DIR")));
         assert!(!text.contains("Fault"));
         // Half of the echo's rate in both rounds.
-        assert!(text.contains("0.500 (0.500–0.500)"));
+        assert!(text.contains("0.5000 (0.5000–0.5000)"));
         assert!(text.contains("812 ms with 10000 records"));
         assert!(text.contains("77 with 503"));
     }

@@ -72,7 +72,7 @@ fn rounds(report: &Report) -> Option<Section> {
             vec![
                 row.subject.name(),
                 row.connections.to_string(),
-                optional(row.ratio_to_echo, 3),
+                optional(row.ratio_to_echo, 4),
                 format!("{:.0}", row.requests_per_second.median),
                 format!("{:.2}", row.p50_ms),
                 format!("{:.2}", row.p99_ms),
