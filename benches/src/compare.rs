@@ -18,8 +18,9 @@ struct Shown {
     to_echo: Vec<f64>,
 }
 
-/// Measures every slice and prints what each executable makes of the first one's figures.
-pub fn compare(options: &CompareOptions) -> Result<(), BenchError> {
+/// Measures every slice and prints what each executable makes of the first one's figures. True when
+/// nothing was wrong.
+pub fn compare(options: &CompareOptions) -> Result<bool, BenchError> {
     interrupt::listen()?;
     raise_descriptor_limit();
     let runs: Vec<_> = (options.florin.iter())
@@ -34,11 +35,19 @@ pub fn compare(options: &CompareOptions) -> Result<(), BenchError> {
         work_dirs.push(work_dir);
     }
     let measured = measure(options, &sessions);
+    let mut faults = Vec::new();
     for session in sessions {
-        let (faults, verified) = session.finish();
-        faults.iter().for_each(|fault| eprintln!("{fault}"));
-        verified?;
+        let (more, verified) = session.finish();
+        faults.extend(more);
+        let verified = verified?;
+        if !verified.ok {
+            faults.push(format!(
+                "florin verify: {}:\n{}",
+                verified.exit, verified.output
+            ));
+        }
     }
+    faults.iter().for_each(|fault| eprintln!("{fault}"));
     let shown = measured?;
     let first = &shown[0];
     println!("medians of {} slices (lowest to highest)", options.slices);
@@ -53,7 +62,7 @@ pub fn compare(options: &CompareOptions) -> Result<(), BenchError> {
             spread(&in_pairs(&shown.cpu_us, &first.cpu_us), 3),
         );
     }
-    Ok(())
+    Ok(faults.is_empty())
 }
 
 fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Shown>, BenchError> {

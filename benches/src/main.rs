@@ -47,7 +47,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(options) => run::run(&options),
-        Command::Compare(options) => compare::compare(&options).map(|()| true),
+        Command::Compare(options) => compare::compare(&options),
         Command::Results(options) => results::write(&options).map(|()| true),
         Command::Echo(options) => echo::serve(options.port).map(|()| true),
         Command::PostgresService(options) => {

@@ -17,14 +17,13 @@ use crate::record_codec::decode_record;
 
 /// How much of the journal is read at a time.
 const SCAN_BYTES: usize = 1 << 20;
-/// How long a look at the watermark rests.
-const LOOK: Duration = Duration::from_millis(200);
+/// How long a look at what comes next rests.
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// A transaction costs several milliseconds, however small: while there is much to send, each waits
 /// until this much time has brought more.
 const GATHER: Duration = Duration::from_millis(50);
 /// So many events are much.
 const MANY: usize = 200;
-
 /// So many frames' events wait at most while a transaction ends. More would leave the processor's
 /// cache before they are sent.
 const AHEAD: usize = 8;

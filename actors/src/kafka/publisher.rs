@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::cursor::{self, Cursor, Until};
 use super::fault::Fault;
 use super::options::KafkaOptions;
-use super::preparing::{self, Next, Piece, Unprepared};
+use super::preparing::{self, LOOK, Next, Piece, Unprepared};
 use super::producer::{Outgoing, Producer, native};
 use super::reach;
 use super::topics::{self, Kept, TopicFault, Wanted};
@@ -19,8 +19,6 @@ use crate::bus::{BusState, Counted, Outbox, Telemetry};
 /// The pause before the brokers are tried again; it doubles up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long a look at the watermark rests.
-const LOOK: Duration = Duration::from_millis(200);
 /// How often the log is told that the brokers are still away.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// How long a fenced instance looks whether another one took its place.
