@@ -27,15 +27,14 @@ impl Core {
         }
     }
 
-    /// Ends some of them past the first `skip`; says how many did not come to their end, or `None`
-    /// once there are no more, or too much else is under way.
+    /// Tries to end some of them past the first `skip`; says how many of those did not come to their
+    /// end, or `None` once there are no more, or too much else is under way to try any.
     async fn expire_some(&self, skip: usize) -> Option<usize> {
         let (views, now) = (self.0.views.clone(), self.now());
         // A view that can't be read says so itself.
         let due = self.blocking(move || views.due(now, skip, AT_ONCE)).await;
         let due = due.ok().filter(|due| !due.is_empty())?;
-        let found = due.len();
-        let (mut under_way, mut refused) = (Vec::new(), false);
+        let mut under_way = Vec::new();
         for transfer in due {
             let context = Context {
                 caller: Caller::default(),
@@ -51,23 +50,21 @@ impl Core {
             };
             match self.submit(Command::Expire(Expire { transfer }), context, WAIT) {
                 Ok(confirmation) => under_way.push(confirmation),
-                Err(_) => {
-                    refused = true;
-                    break;
-                }
+                // There may be room once those under way have ended.
+                Err(_) => break,
             }
         }
-        let mut ended = 0;
+        if under_way.is_empty() {
+            return None;
+        }
+        let (tried, mut ended) = (under_way.len(), 0);
         for confirmation in under_way {
             if matches!(confirmation.await, Reply::Decided(decided) if decided.stored) {
                 ended += 1;
             }
         }
-        if refused {
-            return None;
-        }
         // What was just ended is no longer listed then; where it still is, it is only asked again.
         let _ = self.views_reach().await;
-        Some(found - ended)
+        Some(tried - ended)
     }
 }

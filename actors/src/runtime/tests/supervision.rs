@@ -294,3 +294,38 @@ fn what_was_accepted_for_an_entity_out_of_service_is_executed_in_its_order() {
         node.shutdown().await.unwrap();
     });
 }
+
+#[test]
+fn holds_expire_though_those_of_an_account_out_of_service_take_all_places_in_flight() {
+    run(async {
+        let (disk, infected) = (SimulatedDisk::new(), Arc::<Infected>::default());
+        let mut narrow = options(&disk, true, TestClock::start());
+        narrow.intercept = Arc::clone(&infected) as Arc<dyn Intercept>;
+        narrow.limits.supervision.restarts_max = 0;
+        narrow.limits.in_flight_max = 2;
+        let node = Node::start(narrow).unwrap();
+        let core = node.core();
+        let (sick, well, to) = (opened(core).await, opened(core).await, opened(core).await);
+        for from in [sick, well] {
+            decided(core, deposit(from, 10), None).await;
+        }
+        // The view lists them in the order of their times, so those that can't end come first.
+        for (from, seconds) in [(sick, 60), (sick, 60), (sick, 60), (well, 61)] {
+            let Command::Transfer(transfer) = transfer(from, to, 1) else {
+                unreachable!()
+            };
+            let held = Hold {
+                transfer,
+                expires_in_seconds: Some(seconds),
+            };
+            decided(core, Command::Hold(Box::new(held)), None).await;
+        }
+        infected.infect(sick);
+        faulted(core, deposit(sick, 1), None).await;
+        infected.heal();
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        let held = async |of| core.account(of).await.unwrap().unwrap().view.balances.held;
+        assert_eq!((held(sick).await, held(well).await), (3, 0));
+        node.shutdown().await.unwrap();
+    });
+}
