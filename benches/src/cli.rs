@@ -42,6 +42,10 @@ pub struct CompareOptions {
     /// Connections.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub connections: u16,
+    /// Requests a second that are due, over as many connections as it takes; without it, as fast as
+    /// the answers come.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub rate: Option<u32>,
     /// What to load them with.
     #[arg(long, value_enum, default_value_t = Scenario::TransferUniform)]
     pub scenario: Scenario,

@@ -16,6 +16,8 @@ struct Shown {
     per_second: Vec<f64>,
     cpu_us: Vec<f64>,
     to_echo: Vec<f64>,
+    p50_ms: Vec<f64>,
+    p99_ms: Vec<f64>,
 }
 
 /// Measures every slice and prints what each executable makes of the first one's figures. True when
@@ -53,13 +55,16 @@ pub fn compare(options: &CompareOptions) -> Result<bool, BenchError> {
     println!("medians of {} slices (lowest to highest)", options.slices);
     for (florin, shown) in options.florin.iter().zip(&shown) {
         println!(
-            "{:<24}  {} /s  {} us of CPU a request  {} of the echo  {} of the first one's rate  {} of its CPU",
+            "{:<24}  {} /s  {} us of CPU a request  {} of the echo  {} of the first one's rate  {} of its CPU  p50 {} ms  p99 {} ms, {} of its",
             florin.file_name().unwrap_or_default().display(),
             spread(&shown.per_second, 0),
             spread(&shown.cpu_us, 1),
             spread(&shown.to_echo, 3),
             spread(&in_pairs(&shown.per_second, &first.per_second), 3),
             spread(&in_pairs(&shown.cpu_us, &first.cpu_us), 3),
+            spread(&shown.p50_ms, 2),
+            spread(&shown.p99_ms, 2),
+            spread(&in_pairs(&shown.p99_ms, &first.p99_ms), 2),
         );
     }
     Ok(faults.is_empty())
@@ -69,7 +74,11 @@ fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Sho
     for session in sessions {
         phases::age(session)?;
     }
-    let load = Load::closed(options.connections, sessions[0].options.measured());
+    let measured = sessions[0].options.measured();
+    let load = match options.rate {
+        Some(rate) => phases::at_rate(rate.into(), measured),
+        None => Load::closed(options.connections, measured),
+    };
     let mut shown: Vec<Shown> = sessions.iter().map(|_| Shown::default()).collect();
     for slice in 1..=options.slices {
         let echo = sessions[0].measure_echo(slice, &load)?;
@@ -93,6 +102,8 @@ impl Shown {
         self.per_second.push(rate);
         self.cpu_us.push(of_node.server_cpu_us_per_request);
         self.to_echo.push(rate / of_echo.requests_per_second);
+        self.p50_ms.push(of_node.latency_us.p50 as f64 / 1_000.0);
+        self.p99_ms.push(of_node.latency_us.p99 as f64 / 1_000.0);
     }
 }
 
