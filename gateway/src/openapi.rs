@@ -9,7 +9,7 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{
-    ComponentsBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type,
+    ComponentsBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaFormat, Type,
 };
 use utoipa::openapi::{
     InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, RefOr, Required, Response,
@@ -20,10 +20,15 @@ use warp::http::Method;
 
 use crate::codes::ProblemCode;
 use crate::dto::KeyOnlyRequest;
-use crate::endpoints::{Answer, ENDPOINTS, Endpoint, Purpose, SchemaOf};
+use crate::endpoints::{
+    Answer, ENDPOINTS, Endpoint, Purpose, RECORD_OR_TIME, SchemaOf, schema_files,
+};
 use crate::problem::ProblemBody;
 
 use crate::problem::PROBLEM_TYPE as PROBLEM;
+
+/// The id of a dead letter: `topic.dlq:partition:offset`.
+const DEAD_LETTER: &str = r"^[A-Za-z0-9._-]{1,245}\.dlq:(0|[1-9][0-9]{0,8}):(0|[1-9][0-9]{0,17})$";
 
 /// The document as JSON.
 pub fn document_json() -> String {
@@ -121,7 +126,11 @@ fn operation(endpoint: &Endpoint) -> Operation {
 fn success(endpoint: &Endpoint, answer: &Answer) -> Response {
     let schema = match &answer.body {
         Some(body) => reference(body),
-        None if answer.content_types == ["application/json"] => {
+        None if answer
+            .content_types
+            .iter()
+            .all(|kind| kind.ends_with("json")) =>
+        {
             RefOr::T(Schema::Object(ObjectBuilder::new().build()))
         }
         None => text_schema(),
@@ -285,10 +294,19 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
             let cursor = text().min_length(Some(1)).pattern(Some("^[A-Za-z0-9_-]+$"));
             all.push(query("cursor", "`next_cursor` of the part before", cursor));
             for filter in *filters {
-                let schema = match (filter.values, filter.format) {
-                    ([], "") => text(),
-                    ([], format) => text().format(Some(SchemaFormat::Custom(format.to_owned()))),
-                    (values, _) => text().enum_values(Some(values.iter().copied())),
+                let schema: RefOr<Schema> = match (filter.values, filter.format) {
+                    ([], "") => text().into(),
+                    ([], "date-time") => time().into(),
+                    ([], RECORD_OR_TIME) => {
+                        let record = ObjectBuilder::new().schema_type(Type::Integer);
+                        let record = record.minimum(Some(0)).maximum(Some(u64::MAX));
+                        OneOfBuilder::new().item(record).item(time()).into()
+                    }
+                    ([], format) => {
+                        let format = SchemaFormat::Custom(format.to_owned());
+                        text().format(Some(format)).into()
+                    }
+                    (values, _) => text().enum_values(Some(values.iter().copied())).into(),
                 };
                 let mut filtered = query(filter.name, "Only such entries", schema);
                 if filter.required {
@@ -298,10 +316,8 @@ fn parameters(endpoint: &Endpoint) -> Vec<Parameter> {
             }
         }
         Purpose::ReadAt => {
-            let time = ObjectBuilder::new().schema_type(Type::String);
-            let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
             let what = "A time that has come, RFC 3339 with its zone; now where not given";
-            all.push(query("at", what, time));
+            all.push(query("at", what, time()));
         }
         Purpose::Read if endpoint.name == "followOperation" => {
             let what = "The last event that came; the same state is not sent again";
@@ -322,6 +338,11 @@ fn path_parameter(name: &str) -> Parameter {
     let schema = match name {
         "id" => schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
         "kind" => schema.enum_values(Some(Kind::ALL.map(|kind| kind.name()))),
+        "code" => schema.enum_values(Some(ProblemCode::ALL.iter().map(|code| code.slug()))),
+        "schema" => schema.enum_values(Some(schema_files().iter().map(String::as_str))),
+        "letter" => schema
+            .pattern(Some(DEAD_LETTER))
+            .examples([json!("deposit-requests.dlq:0:7")]),
         _ => schema,
     };
     let parameter = ParameterBuilder::new()
@@ -333,14 +354,21 @@ fn path_parameter(name: &str) -> Parameter {
         .build()
 }
 
-fn query(name: &str, description: &str, schema: ObjectBuilder) -> Parameter {
+/// A time; not empty, which a validator that doesn't look at formats would take.
+fn time() -> ObjectBuilder {
+    let time = ObjectBuilder::new().schema_type(Type::String);
+    let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    time.min_length(Some(1))
+}
+
+fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     let parameter = ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query);
     let parameter = parameter
         .required(Required::False)
         .description(Some(description));
-    parameter.schema(Some(schema.build())).build()
+    parameter.schema(Some(schema)).build()
 }
 
 fn header(name: &str, description: &str) -> Parameter {

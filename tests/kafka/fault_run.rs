@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use florin_tests::fault_run;
+use florin_tests::fault_run::{self, FaultRun};
 
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn through_random_faults_each_event_comes_once() {
-    let (time, rest) = (Duration::from_secs(60), Duration::from_millis(5));
-    let (faults, answered, published) = fault_run::run(time, rest, 1);
+    let (faults, answered, published) = fault_run::run(FaultRun {
+        time: Duration::from_secs(60),
+        rest: Duration::from_millis(5),
+        seed: 1,
+        brokers: 1,
+    });
     println!("{faults:?}, {answered} requests answered, {published:?}");
 }

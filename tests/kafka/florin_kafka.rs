@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use florin_tests::{fault_run, figures, requests};
+use florin_tests::fault_run::{self, FaultRun};
+use florin_tests::{figures, requests};
 
 #[derive(Debug, Parser)]
 #[command(about = "Runs Florin beside a real Kafka broker that it starts by scripts/kafka")]
@@ -27,6 +28,9 @@ enum What {
         /// Chooses requests and faults
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Brokers; of several one at a time is killed or silent, and events go out meanwhile
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9))]
+        brokers: u32,
     },
     /// Events a second beside a bare producer, the time from an answer to a foreign consumer, and
     /// what publishing costs those who ask over HTTP; wants a release build and a quiet machine
@@ -55,10 +59,15 @@ fn main() -> ExitCode {
             seconds,
             rest_ms,
             seed,
+            brokers,
         } => {
-            let (time, rest) = (Duration::from_secs(seconds), Duration::from_millis(rest_ms));
             // It panics where something is wrong.
-            let (faults, answered, published) = fault_run::run(time, rest, seed);
+            let (faults, answered, published) = fault_run::run(FaultRun {
+                time: Duration::from_secs(seconds),
+                rest: Duration::from_millis(rest_ms),
+                seed,
+                brokers,
+            });
             println!("{faults:?}, {answered} requests answered, {published:?}: all well");
         }
         What::Figures {

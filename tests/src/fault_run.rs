@@ -20,25 +20,45 @@ pub struct Faults {
     pub florin_killed: u32,
     /// Times that it was stopped for good and started again.
     pub florin_stopped: u32,
-    /// Times that the broker was killed.
+    /// Times that a broker was killed.
     pub broker_killed: u32,
-    /// Times that it fell silent for a while.
+    /// Times that one fell silent for a while.
     pub broker_silent: u32,
 }
 
-/// Runs for so long; `seed` chooses requests and faults, though not their exact moments. `rest` is
-/// the pause between two requests of a client.
+/// What a run is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultRun {
+    /// How long it goes on.
+    pub time: Duration,
+    /// The pause between two requests of a client.
+    pub rest: Duration,
+    /// Chooses requests and faults, though not their exact moments.
+    pub seed: u64,
+    /// Brokers, each with a replica of everything. Of several one at a time is away, and the events
+    /// have to go out without it.
+    pub brokers: u32,
+}
+
+/// Runs.
 ///
 /// # Panics
 /// When an event is missing, doubled or out of order, money came from nowhere, or something doesn't
 /// come back.
 #[track_caller]
-pub fn run(time: Duration, rest: Duration, seed: u64) -> (Faults, u64, Published) {
-    let (broker, names) = (Broker::own(), Names::new("fault-run"));
+pub fn run(run: FaultRun) -> (Faults, u64, Published) {
+    let FaultRun {
+        time,
+        rest,
+        seed,
+        brokers,
+    } = run;
+    let (broker, names) = (Broker::with(brokers, &[]), Names::new("fault-run"));
     let mut variables = names.variables(&broker);
     variables.extend(Server::variables(&[
         ("kafka.transaction_events_max", "300"),
         ("kafka.transaction_timeout_ms", "4000"),
+        ("kafka.replication", &brokers.to_string()),
     ]));
     let mut server = Server::of(executable::florin(), variables);
     let traffic = Traffic::new(&server, seed).resting(rest);
@@ -64,22 +84,32 @@ pub fn run(time: Duration, rest: Duration, seed: u64) -> (Faults, u64, Published
                 faults.florin_stopped += 1;
             }
             6..9 => {
+                let id = random.random_range(1..=brokers);
                 traffic.during(server.client(), || {
                     a_moment(&mut random, 100, 2_000);
-                    broker.kill(1);
+                    broker.kill(id);
                     a_moment(&mut random, 10, 3_000);
-                    broker.start(1);
+                });
+                if brokers > 1 {
+                    drained(&server);
+                }
+                traffic.during(server.client(), || {
+                    broker.start(id);
                     a_moment(&mut random, 100, 3_000);
                 });
                 faults.broker_killed += 1;
             }
             _ => {
+                let id = random.random_range(1..=brokers);
                 traffic.during(server.client(), || {
                     a_moment(&mut random, 100, 1_000);
-                    broker.pause(1);
+                    broker.pause(id);
                     a_moment(&mut random, 10, 8_000);
-                    broker.resume(1);
                 });
+                if brokers > 1 {
+                    drained(&server);
+                }
+                traffic.during(server.client(), || broker.resume(id));
                 faults.broker_silent += 1;
             }
         }

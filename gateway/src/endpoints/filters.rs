@@ -31,12 +31,15 @@ pub(super) const ACCOUNT: Filter = required(of_format("account_id", "uuid"));
 pub(super) const FROM: Filter = of_format("from", "date-time");
 pub(super) const TO: Filter = of_format("to", "date-time");
 pub(super) const EVENTS: &[Filter] = &[
-    text("from"),
+    of_format("from", RECORD_OR_TIME),
     text("type"),
     of_format("key", "uuid"),
     text("correlation_id"),
     one_of("unpublished", &["true", "false"]),
 ];
+
+/// The form of what is a record's number, or a time.
+pub const RECORD_OR_TIME: &str = "record-or-time";
 
 const fn text(name: &'static str) -> Filter {
     of_format(name, "")

@@ -34,7 +34,7 @@ impl Segment {
     fn of(segment: &'static str) -> Self {
         match segment {
             "{kind}" => Self::Known(|name| Kind::ALL.iter().any(|kind| kind.name() == name)),
-            "{schema}" => Self::Known(|name| schemas().contains(name)),
+            "{schema}" => Self::Known(|name| schema_files().contains(name)),
             "{code}" => Self::Known(|slug| ProblemCode::by_slug(slug).is_some()),
             _ if segment.starts_with('{') => Self::Id,
             literal => Self::Literal(literal),
@@ -56,8 +56,8 @@ struct Pattern {
     allow: String,
 }
 
-/// The files of all schemas.
-fn schemas() -> &'static BTreeSet<String> {
+/// The files of all schemas, by their names in a path.
+pub fn schema_files() -> &'static BTreeSet<String> {
     static SCHEMAS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let all = florin_actors::bus::schemas().into_iter();
         all.map(|(name, _)| format!("{name}.json")).collect()

@@ -17,7 +17,8 @@ use warp::http::Method;
 use crate::codes::ProblemCode;
 use crate::services::Service;
 
-pub use find::{Found, find};
+pub use filters::RECORD_OR_TIME;
+pub use find::{Found, find, schema_files};
 pub use table::ENDPOINTS;
 
 /// One route.
@@ -121,7 +122,7 @@ pub struct Filter {
     pub name: &'static str,
     /// What may stand there; empty for any text.
     pub values: &'static [&'static str],
-    /// Its form, as `uuid` or `date-time`; empty for any.
+    /// Its form, as `uuid`, `date-time` or [`RECORD_OR_TIME`]; empty for any.
     pub format: &'static str,
     /// Whether the list is refused without it.
     pub required: bool,

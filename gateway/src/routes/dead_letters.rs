@@ -91,7 +91,9 @@ fn letters(call: &Call) -> Option<&dyn DeadLetters> {
     call.gateway.dead_letters.as_deref()
 }
 
+/// The id in a path, where its colons may be escaped.
 fn id(text: &str) -> Result<DeadLetterId, Problem> {
+    let text = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
     text.parse()
         .map_err(|error: florin_actors::bus::DeadLetterIdError| {
             Problem::new(
@@ -111,5 +113,24 @@ impl From<DeadLettersError> for Problem {
             DeadLettersError::Unavailable(_) => ProblemCode::ServiceUnavailable,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_colons_of_an_id_may_be_escaped_as_clients_do_in_a_path() {
+        let plain = id("deposit-requests.dlq:0:7").unwrap();
+        assert_eq!(id("deposit-requests.dlq%3A0%3a7").unwrap(), plain);
+        for wrong in [
+            "deposit-requests.dlq%253A0%253A7",
+            "a.dlq:0:%",
+            "a.dlq:0:%FF",
+        ] {
+            let refused = id(wrong).unwrap_err();
+            assert_eq!(refused.code(), ProblemCode::InvalidId, "{wrong}");
+        }
     }
 }
