@@ -153,9 +153,10 @@ settings! {
         /// Commands accepted (202) and not yet executed; past it a further one that is to be
         /// accepted first is answered 503 `overloaded`.
         accepted_commands_max: usize = 65_536, integer(1, 10_000_000);
-        /// Memory for batches, in bytes: for bodies above 64 KiB that are being read, and as much again
-        /// for the items of batches under way, or accepted (202) and not yet executed. A batch is
-        /// taken while the others have less than that, otherwise it is answered 503 `overloaded`.
+        /// Memory for batches, in bytes: for bodies above 64 KiB that are being read, as much again for
+        /// the items of batches under way, and of those accepted (202) and not yet executed. A batch is
+        /// taken while the others of its kind have less than that, otherwise it is answered 503
+        /// `overloaded`.
         batches_bytes_max: usize = 256 << 20, integer(MIB, 1 << 40);
         /// How long a connection may idle between requests.
         keep_alive_idle_seconds_max: u64 = 75, integer(1, 3_600);

@@ -318,11 +318,13 @@ fn past_the_memory_for_batches_further_ones_are_refused_until_there_is_room_agai
     let fault = faulty.server.send(&deposit(&sick, 1));
     fault.problem(500, "actor_faulted");
     heal(faulty.switches(), &sick);
-    let asked = |count: usize| {
-        let item = json!({"from": well, "to": sick, "amount": 1});
+    let batch = |to: &str, count: usize| {
+        let item = json!({"from": well, "to": to, "amount": 1});
         let body = json!({"atomic": true, "transfers": vec![item; count]});
-        Request::post("/transfers/batch", &body).header("Prefer", "respond-async")
+        Request::post("/transfers/batch", &body)
     };
+    let asked = |count: usize| batch(&sick, count).header("Prefer", "respond-async");
+    let other = faulty.server.account();
     // The last one that is taken may go past the most.
     let small = accepted(&faulty.server.send(&asked(1)));
     let large = accepted(&faulty.server.send(&asked(9_000)));
@@ -330,7 +332,8 @@ fn past_the_memory_for_batches_further_ones_are_refused_until_there_is_room_agai
         let refused = faulty.server.send(&asked(1));
         refused.problem(503, "overloaded");
         assert!(refused.header("Retry-After").is_some(), "{refused:?}");
-        // One transfer is small, whatever there is of batches.
+        // What is confirmed has room of its own; and one transfer is small, whatever there is.
+        faulty.server.send(&batch(&other, 10)).ok();
         faulty.server.send(&deposit(&well, 1)).ok();
         faulty.server.crash();
     }

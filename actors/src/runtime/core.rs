@@ -79,8 +79,10 @@ pub(super) struct Shared {
     pub(super) permits: Arc<Permits>,
     /// The places of commands accepted and not executed.
     pub(super) places: Arc<Permits>,
-    /// The memory of batches' items, of those under way and those accepted.
+    /// The memory of batches' items, of those under way.
     pub(super) items: Arc<Permits>,
+    /// The same of batches accepted and not yet executed.
+    pub(super) accepted_items: Arc<Permits>,
     pub(super) queue: Arc<Queue>,
     pub(super) queue_bytes_max: u64,
     pub(super) lag_records_max: u64,
@@ -286,9 +288,15 @@ impl Core {
         }
         let full = Unavailable::Overloaded;
         let under_way = shared.permits.take().ok_or(full)?;
+        // Room of their own: batches that wait to be executed keep none out that is waited for.
+        let items = if is_accepted_first {
+            &shared.accepted_items
+        } else {
+            &shared.items
+        };
         let items = match command.items_bytes() {
             0 => None,
-            bytes => Some(shared.items.take_weighing(bytes).ok_or(full)?),
+            bytes => Some(items.take_weighing(bytes).ok_or(full)?),
         };
         if !is_accepted_first {
             let room = Room {

@@ -149,6 +149,7 @@ impl Node {
             permits: Permits::new(limits.in_flight_max),
             places: Permits::new(limits.accepted_max),
             items: Permits::new(limits.items_bytes_max),
+            accepted_items: Permits::new(limits.items_bytes_max),
             queue: Arc::clone(&journal.queue),
             queue_bytes_max: limits.queue_bytes_max,
             lag_records_max: limits.lag_records_max,
@@ -223,7 +224,7 @@ impl Node {
         node.task(Rc::clone(&ledger).leave_accepted());
         node.task(core.clone().expire_transfers());
         ledger.seat_quarantined();
-        ledger.resume_accepted(accepted, (&core.0.places, &core.0.items));
+        ledger.resume_accepted(accepted, (&core.0.places, &core.0.accepted_items));
         node.task(watch_disk(core, limits.free_bytes_min));
         match threads {
             Threads::Real(_) => {
