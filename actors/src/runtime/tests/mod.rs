@@ -1,5 +1,6 @@
 //! The core as a whole, on a simulated disk, in one thread and in virtual time.
 
+mod accepted;
 mod bus;
 mod core;
 mod events;

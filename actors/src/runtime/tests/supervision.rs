@@ -5,18 +5,17 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 
 use super::*;
-use crate::views::Period;
 
 /// Makes the entities in the set fail.
 #[derive(Default)]
-struct Infected(Mutex<Vec<EntityId>>);
+pub(super) struct Infected(Mutex<Vec<EntityId>>);
 
 impl Infected {
-    fn infect(&self, entity: EntityId) {
+    pub(super) fn infect(&self, entity: EntityId) {
         self.0.lock().unwrap().push(entity);
     }
 
-    fn heal(&self) {
+    pub(super) fn heal(&self) {
         self.0.lock().unwrap().clear();
     }
 }
@@ -31,13 +30,13 @@ impl Intercept for Infected {
     }
 }
 
-fn start_infected(disk: &SimulatedDisk, infected: &Arc<Infected>) -> Node {
+pub(super) fn start_infected(disk: &SimulatedDisk, infected: &Arc<Infected>) -> Node {
     let mut options = options(disk, true, TestClock::start());
     options.intercept = Arc::clone(infected) as Arc<dyn Intercept>;
     Node::start(options).unwrap()
 }
 
-async fn faulted(core: &Core, command: Command, key: Option<&str>) {
+pub(super) async fn faulted(core: &Core, command: Command, key: Option<&str>) {
     let answer = decided(core, command, key).await;
     assert_eq!(code(&answer), Some(Code::ActorFaulted));
     assert!(answer.stored);
@@ -51,13 +50,13 @@ async fn refused(core: &Core, command: Command) -> Unavailable {
     }
 }
 
-async fn actor(core: &Core, entity: EntityId) -> ActorView {
+pub(super) async fn actor(core: &Core, entity: EntityId) -> ActorView {
     let page = core.actors(ActorFilter::default(), None, 100).await;
     let found = page.unwrap().entries;
     found.into_iter().find(|actor| actor.id == entity).unwrap()
 }
 
-fn resume(entity: EntityId) -> Command {
+pub(super) fn resume(entity: EntityId) -> Command {
     let kind = Kind::Account;
     Command::Resume(Resume { entity, kind })
 }
@@ -251,46 +250,6 @@ fn faults_further_apart_than_the_window_are_not_counted_together() {
             decided(core, deposit(a, 1), None).await;
         }
         assert_eq!(actor(core, a).await.restarts, 6);
-        node.shutdown().await.unwrap();
-    });
-}
-
-#[test]
-fn what_was_accepted_for_an_entity_out_of_service_is_executed_in_its_order() {
-    run(async {
-        let (disk, infected) = (SimulatedDisk::new(), Arc::default());
-        let node = start_infected(&disk, &infected);
-        let core = node.core();
-        let a = opened(core).await;
-        let accept = |amount| {
-            let context = Context {
-                asynchronous: true,
-                ..context(None)
-            };
-            let wait = Duration::from_secs(5);
-            core.submit(deposit(a, amount), context, wait).unwrap()
-        };
-        infected.infect(a);
-        let accepted: Vec<_> = (1..=8).map(accept).collect();
-        for one in accepted {
-            assert!(matches!(one.await, Reply::Decided(_)));
-        }
-        while actor(core, a).await.state != "quarantined" {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        infected.heal();
-        decided(core, resume(a), None).await;
-        // It finds the entity in service, while the earlier ones still wait to be tried again.
-        assert!(matches!(accept(9).await, Reply::Decided(_)));
-        while !core.pending(None, 1).await.unwrap().entries.is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let kind = Kind::Account;
-        let page = core.movements(a, kind, Period::ALWAYS, None, 100).await;
-        let page = page.unwrap().unwrap();
-        let made: Vec<i64> = page.entries.iter().rev().map(|made| made.amount).collect();
-        // Three executions failed before it was out of service.
-        assert_eq!(made, [4, 5, 6, 7, 8, 9]);
         node.shutdown().await.unwrap();
     });
 }
