@@ -1,6 +1,6 @@
 //! Commands accepted first, for an entity that is out of service: they wait, in their order.
 
-use super::supervision::{actor, resume, start_infected};
+use super::supervision::{actor, faulted, resume, start_infected};
 use super::*;
 use crate::views::Period;
 
@@ -101,7 +101,7 @@ fn an_item_with_the_key_of_a_command_not_yet_executed_waits_for_it() {
         decided(core, deposit(a, 10), None).await;
         infected.infect(b);
         for _ in 0..3 {
-            decided(core, deposit(b, 1), None).await;
+            faulted(core, deposit(b, 1), None).await;
         }
         out_of_service(core, b).await;
         infected.heal();
