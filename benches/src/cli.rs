@@ -147,7 +147,7 @@ pub struct RunOptions {
     /// Seconds of load before measuring starts.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub warmup: u64,
-    /// Threads that make the load.
+    /// Threads that make the load; at a set rate no more than it needs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
     /// What to measure the node with.

@@ -23,6 +23,9 @@ use crate::{http, interrupt};
 
 const ECHO_READY_LIMIT: Duration = Duration::from_secs(10);
 
+/// Requests a second that one thread of the generator sends with ease.
+const PER_THREAD: f64 = 50_000.0;
+
 /// How much load, for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
@@ -42,6 +45,17 @@ impl Load {
             pace: Pace::Closed,
             measured,
             watched: false,
+        }
+    }
+
+    /// How many threads send it, `most` at most. A set rate takes no more than it needs: each wakes
+    /// for its own share of what is due, and takes that time from the server.
+    fn threads(&self, most: u16) -> u16 {
+        match self.pace {
+            Pace::Closed => most,
+            Pace::Open { per_second, .. } => {
+                ((per_second / PER_THREAD).ceil() as u16).clamp(1, most)
+            }
         }
     }
 }
@@ -106,7 +120,7 @@ impl<'a> Session<'a> {
             server: Server::Echo,
             scenario: Scenario::TransferUniform,
         };
-        let threads = self.options.threads;
+        let threads = load.threads(self.options.threads);
         let scripts = subject
             .scenario
             .scripts(self.echo_address, &self.accounts, threads, None);
@@ -140,7 +154,8 @@ impl<'a> Session<'a> {
         };
         let before = self.node.trial_balance(0)?.as_of_sequence;
         let disk_before = DiskUse::read(self.node.data_dir(), pid);
-        let scripts = scenario.scripts(address, self.holders(scenario), self.options.threads, None);
+        let threads = load.threads(self.options.threads);
+        let scripts = scenario.scripts(address, self.holders(scenario), threads, None);
         let plan = self.plan(address, pid, load);
         let mut watch = load.watched.then(|| Watch::new(address, pid));
         let driven = load::drive_watched(&plan, scripts, &mut |into| {
@@ -242,4 +257,23 @@ fn start_echo(work_dir: &WorkDir) -> Result<(Process, SocketAddr), BenchError> {
             .map_err(|error| error.to_string())
     })?;
     Ok((echo, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_rate_takes_no_more_threads_than_it_needs() {
+        let at = |per_second| Load {
+            pace: Pace::Open {
+                per_second,
+                patience: Duration::ZERO,
+            },
+            ..Load::closed(64, Duration::ZERO)
+        };
+        assert_eq!(Load::closed(64, Duration::ZERO).threads(4), 4);
+        let threads = |per_second| at(per_second).threads(4);
+        assert_eq!([1.0, 50_000.0, 50_001.0, 1e9].map(threads), [1, 1, 2, 4]);
+    }
 }
