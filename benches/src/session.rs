@@ -24,7 +24,7 @@ use crate::{http, interrupt};
 const ECHO_READY_LIMIT: Duration = Duration::from_secs(10);
 
 /// Requests a second that one thread of the generator sends with ease.
-const PER_THREAD: f64 = 50_000.0;
+const PER_THREAD: f64 = 25_000.0;
 
 /// How much load, for how long.
 #[derive(Debug, Clone, Copy)]
@@ -274,6 +274,6 @@ mod tests {
         };
         assert_eq!(Load::closed(64, Duration::ZERO).threads(4), 4);
         let threads = |per_second| at(per_second).threads(4);
-        assert_eq!([1.0, 50_000.0, 50_001.0, 1e9].map(threads), [1, 1, 2, 4]);
+        assert_eq!([1.0, 25_000.0, 25_001.0, 1e9].map(threads), [1, 1, 2, 4]);
     }
 }
