@@ -76,11 +76,7 @@ pub fn verify_chain(
         visit(&frame)?;
         verified.frames += 1;
         verified.records += frame.records() as u64;
-        verified.head = Head {
-            sequence: frame.last_sequence,
-            time_micros: frame.last_time,
-            link: frame.link,
-        };
+        verified.head = Head::after(&frame);
     }
     Ok(verified)
 }

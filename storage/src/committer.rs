@@ -1,19 +1,26 @@
-//! The one writer: takes whatever waits, packs it into linked frames, writes and syncs them in
-//! one transaction, then moves the watermark. After any error it writes nothing more.
+//! The one writer: takes whatever waits, packs it into linked frames, writes and syncs them as one
+//! entry of the write-ahead log, then moves the watermark. Personal fields and large commits go to the
+//! segment at once. After any error it writes nothing more.
 
+use crate::checkpointer::Bell;
 use crate::chunk::Chunk;
 use crate::codec;
 use crate::disk::write_whole;
 use crate::error::Error;
-use crate::frame::Packer;
+use crate::frame::{Frame, Packer};
 use crate::journal::{CLEAN_MARK, Head, Options};
 use crate::queue::Queue;
 use crate::segment::{Header, Segment};
 use crate::shelf::Shelf;
+use crate::wal::WriteAheadLog;
 use crate::watermark::Watermark;
 use crate::withheld::Withheld;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A commit of so many bytes goes to the segment at once: there a transaction's fixed cost is little
+/// beside it, and it is written once instead of twice.
+const LOGGED_BYTES_MAX: usize = 256 * 1024;
 
 /// Makes queued records durable. A thread gives itself to [`Committer::run`]; a simulation calls
 /// [`Committer::run_pending`] from a task.
@@ -21,32 +28,43 @@ use std::time::Duration;
 pub struct Committer {
     shelf: Arc<Shelf>,
     live: Arc<Segment>,
+    log: WriteAheadLog,
+    bell: Arc<Bell>,
     queue: Arc<Queue>,
     watermark: Arc<Watermark>,
     withheld: Arc<Withheld>,
     options: Options,
     head: Head,
+    /// The last sequence that the live segment's file was known to hold.
+    checkpointed: u64,
     failed: bool,
 }
 
+/// What a committer writes to, and whom it tells.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) live: Arc<Segment>,
+    pub(crate) log: WriteAheadLog,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) watermark: Arc<Watermark>,
+    pub(crate) withheld: Arc<Withheld>,
+}
+
 impl Committer {
-    pub(crate) fn new(
-        shelf: Arc<Shelf>,
-        live: Arc<Segment>,
-        queue: Arc<Queue>,
-        watermark: Arc<Watermark>,
-        withheld: Arc<Withheld>,
-        options: Options,
-        head: Head,
-    ) -> Committer {
+    pub(crate) fn new(ends: Ends, options: Options, head: Head) -> Committer {
         Committer {
-            shelf,
-            live,
-            queue,
-            watermark,
-            withheld,
+            shelf: ends.shelf,
+            live: ends.live,
+            log: ends.log,
+            bell: ends.bell,
+            queue: ends.queue,
+            watermark: ends.watermark,
+            withheld: ends.withheld,
             options,
             head,
+            checkpointed: head.sequence,
             failed: false,
         }
     }
@@ -56,7 +74,7 @@ impl Committer {
         self.head
     }
 
-    /// Commits everything that waits: one transaction, one sync, one move of the watermark. Says
+    /// Commits everything that waits: one write, one sync, one move of the watermark. Says
     /// where the journal ends then, or `None` if nothing waited. Seals the live segment if the
     /// [`crate::Eraser`] asked for it.
     ///
@@ -65,7 +83,7 @@ impl Committer {
     /// Whether the records are durable is then unknown; every later call says
     /// [`Error::Stopped`], and the process has to end.
     pub fn run_pending(&mut self) -> Result<Option<Head>, Error> {
-        if self.failed {
+        if self.failed || self.live.stopped() {
             return Err(Error::Stopped);
         }
         let (chunks, seal) = (self.queue.take(), self.queue.take_seal());
@@ -103,6 +121,7 @@ impl Committer {
     pub fn finish(mut self) -> Result<Head, Error> {
         self.queue.close();
         self.run_pending()?;
+        self.live.checkpoint(&[], std::iter::empty())?;
         self.shelf.close_live(|| Ok(None))?;
         let mut mark = Vec::new();
         codec::encode(&self.head, &mut mark)?;
@@ -126,18 +145,10 @@ impl Committer {
         let Some(last) = frames.last() else {
             return Ok(self.head);
         };
-        let head = Head {
-            sequence: last.last_sequence,
-            time_micros: last.last_time,
-            link: last.link,
-        };
+        let head = Head::after(last);
+        let written = frames.iter().map(Frame::bytes_len).sum();
         let started = (self.options.nanos)();
-        let rows = frames
-            .iter()
-            .map(|frame| (frame.first_sequence, &frame.bytes[..]));
-        let personal = chunks.iter().flat_map(|chunk| chunk.personal());
-        let personal = personal.map(|(sequence, bytes)| (*sequence, &bytes[..]));
-        self.live.commit(rows, personal)?;
+        self.write(frames, written, chunks)?;
         let took = (self.options.nanos)().saturating_sub(started);
 
         let bytes: usize = chunks.iter().map(Chunk::bytes).sum();
@@ -149,14 +160,42 @@ impl Committer {
         let advance = || self.watermark.advance(head.sequence);
         self.withheld.add_and(withheld.copied(), advance);
         let duration = Duration::from_nanos(took);
-        let written = frames.iter().map(|frame| frame.bytes.len()).sum();
         self.options.observer.committed(records, written, duration);
         self.seal_if_full()?;
         Ok(head)
     }
 
+    /// Makes frames of `bytes` in all durable, with the personal fields of their chunks.
+    fn write(&mut self, frames: Vec<Frame>, bytes: usize, chunks: &[Chunk]) -> Result<(), Error> {
+        let is_logged = bytes <= LOGGED_BYTES_MAX
+            && chunks.iter().all(|chunk| chunk.personal().is_empty())
+            && self.log.takes(&frames);
+        if !is_logged {
+            // The log holds no personal value: it would stay there until it is written over.
+            let personal = chunks.iter().flat_map(|chunk| chunk.personal());
+            let personal = personal.map(|(sequence, bytes)| (*sequence, &bytes[..]));
+            return self.live.checkpoint(&frames, personal);
+        }
+        let checkpointed = self.live.checkpointed(self.head.sequence);
+        if !self.log.has_room(&frames, checkpointed) {
+            self.live.checkpoint(&[], std::iter::empty())?;
+            // Everything is in the segment now: there is room for whatever the log takes.
+            self.log.has_room(&frames, self.head.sequence);
+        }
+        self.log.append(&frames)?;
+        if self.live.keep(frames) >= self.options.checkpoint_bytes {
+            self.bell.ring();
+        }
+        Ok(())
+    }
+
     /// Starts the next segment if the live one has reached its size.
     fn seal_if_full(&mut self) -> Result<(), Error> {
+        let checkpointed = self.live.checkpointed(self.head.sequence);
+        if std::mem::replace(&mut self.checkpointed, checkpointed) == checkpointed {
+            // Its file is as it was.
+            return Ok(());
+        }
         if self.live.allocated_bytes()? < self.options.segment_bytes_max {
             return Ok(());
         }
@@ -174,6 +213,7 @@ impl Committer {
 
     /// Closes the live segment and starts the next one.
     fn seal(&mut self, reason: &str) -> Result<(), Error> {
+        self.live.checkpoint(&[], std::iter::empty())?;
         let header = Header {
             first_sequence: self.head.sequence + 1,
             previous_link: self.head.link,
@@ -192,6 +232,12 @@ impl Committer {
     fn fail(&mut self) {
         self.failed = true;
         self.live.stop();
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.bell.close();
     }
 }
 

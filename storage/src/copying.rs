@@ -164,11 +164,7 @@ pub(crate) fn follow(name: &str, before: Head, frame: &Frame) -> Result<Head, Er
     {
         return damaged("it does not follow the frame before it");
     }
-    Ok(Head {
-        sequence: frame.last_sequence,
-        time_micros: frame.last_time,
-        link: frame.link,
-    })
+    Ok(Head::after(frame))
 }
 
 /// Refuses a copy of `needed` bytes that would leave less than `free_bytes_min` on the disk.

@@ -9,6 +9,7 @@
 
 use crate::chunk::Chunk;
 use crate::error::Error;
+use std::sync::Arc;
 
 /// A frame's length, unless one record alone needs more: redb rounds a row up to a power of two,
 /// so it stays below 64 KiB by what redb adds to a row.
@@ -27,7 +28,7 @@ pub(crate) const OVERHEAD: usize = RECORDS_AT + TRAILER + LINK;
 /// What each record takes beside its bytes.
 pub(crate) const OVERHEAD_PER_RECORD: usize = 4;
 
-/// Some consecutive records as the journal keeps them.
+/// Some consecutive records as the journal keeps them. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Sequence of the first record.
@@ -40,7 +41,7 @@ pub struct Frame {
     pub link: [u8; 32],
     /// The link of the frame before.
     pub previous_link: [u8; 32],
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Frame {
@@ -83,7 +84,7 @@ impl Frame {
             last_time: i64::from_le_bytes(array_at(&bytes, link_at - TRAILER)),
             link: array_at(&bytes, link_at),
             previous_link: array_at(&bytes, 0),
-            bytes,
+            bytes: Arc::new(bytes),
         };
         let mut before = 0;
         for record in 0..frame.records() {
@@ -155,22 +156,12 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array_at(bytes, at))
 }
 
-/// A frame ready to be written.
-#[derive(Debug)]
-pub(crate) struct Built {
-    pub(crate) first_sequence: u64,
-    pub(crate) last_sequence: u64,
-    pub(crate) last_time: i64,
-    pub(crate) link: Link,
-    pub(crate) bytes: Vec<u8>,
-}
-
 /// Packs records into frames, each linked to the one before.
 #[derive(Debug)]
 pub(crate) struct Packer {
     bytes_max: usize,
     previous_link: Link,
-    built: Vec<Built>,
+    built: Vec<Frame>,
     body: Vec<u8>,
     ends: Vec<u32>,
     first_sequence: u64,
@@ -216,7 +207,7 @@ impl Packer {
     }
 
     /// All frames.
-    pub(crate) fn finish(mut self) -> Vec<Built> {
+    pub(crate) fn finish(mut self) -> Vec<Frame> {
         if !self.ends.is_empty() {
             self.seal();
         }
@@ -237,12 +228,13 @@ impl Packer {
         bytes.extend_from_slice(&(self.ends.len() as u32).to_le_bytes());
         let link = *blake3::hash(&bytes).as_bytes();
         bytes.extend_from_slice(&link);
-        self.built.push(Built {
+        self.built.push(Frame {
             first_sequence: self.first_sequence,
             last_sequence: self.first_sequence + self.ends.len() as u64 - 1,
             last_time: self.last_time,
             link,
-            bytes,
+            previous_link: self.previous_link,
+            bytes: Arc::new(bytes),
         });
         self.previous_link = link;
         self.ends.clear();
@@ -266,11 +258,11 @@ mod tests {
     fn frames(first: u64, records: &[Vec<u8>], bytes_max: usize) -> Vec<Frame> {
         let mut packer = Packer::new([7; 32], bytes_max);
         packer.add(&chunk(first, records)).unwrap();
-        packer
-            .finish()
-            .into_iter()
-            .map(|built| Frame::parse(built.bytes).unwrap())
-            .collect()
+        let frames = packer.finish();
+        for frame in &frames {
+            assert_eq!(&Frame::parse(frame.bytes().to_vec()).unwrap(), frame);
+        }
+        frames
     }
 
     proptest! {
@@ -297,7 +289,7 @@ mod tests {
         #[test]
         fn any_altered_byte_shows(at in any::<prop::sample::Index>(), flip in 1..=255u8) {
             let frame = &frames(1, &[b"one".to_vec(), b"two".to_vec()], 700)[0];
-            let mut bytes = frame.bytes.clone();
+            let mut bytes = frame.bytes().to_vec();
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             prop_assert!(Frame::parse(bytes).map_or(true, |frame| !frame.verify()));

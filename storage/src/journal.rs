@@ -2,19 +2,22 @@
 //! hand out the four ends of it. Damage is named and never mended.
 
 use crate::chain::{check_genesis, genesis_link};
+use crate::checkpointer::{Bell, Checkpointer};
 use crate::codec;
-use crate::committer::Committer;
+use crate::committer::{Committer, Ends};
 use crate::disk::{Disk, OpenHow};
 use crate::eraser::Eraser;
 use crate::error::Error;
-use crate::frame::{FRAME_BYTES_MAX, Link};
+use crate::frame::{FRAME_BYTES_MAX, Frame, Link};
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::segment::{Header, Segment, segment_name};
 use crate::shelf::{Shelf, survey};
+use crate::wal::{WAL, WAL_BYTES, WAL_BYTES_MIN, WriteAheadLog};
 use crate::watermark::Watermark;
 use crate::withheld::Withheld;
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +39,17 @@ pub struct Head {
     pub link: [u8; 32],
 }
 
+impl Head {
+    /// Where a journal ends whose last frame this is.
+    pub(crate) fn after(frame: &Frame) -> Head {
+        Head {
+            sequence: frame.last_sequence,
+            time_micros: frame.last_time,
+            link: frame.link,
+        }
+    }
+}
+
 /// Told of every commit, on the committing thread: for metrics.
 pub trait CommitObserver: Send + Sync {
     /// So many records and frame bytes became durable, and it took so long.
@@ -54,6 +68,12 @@ pub struct Options {
     /// A segment is sealed at the end of the commit that brings it to so many bytes on the disk.
     /// Default 512 MiB: a start after a crash reads a whole segment.
     pub segment_bytes_max: u64,
+    /// How long a write-ahead log is that is made new; an existing one keeps its length. Default
+    /// 16 MiB.
+    pub wal_bytes: u64,
+    /// A checkpoint is asked for when the log holds so many bytes of frames that the segment does
+    /// not have. Default 4 MiB.
+    pub checkpoint_bytes: usize,
     /// A frame's length, unless one record needs more. Default [`FRAME_BYTES_MAX`].
     pub frame_bytes_max: usize,
     /// A record's length. Default 16 MiB.
@@ -78,6 +98,8 @@ impl Options {
         Options {
             journal_id,
             segment_bytes_max: 512 * 1024 * 1024,
+            wal_bytes: WAL_BYTES,
+            checkpoint_bytes: 4 * 1024 * 1024,
             frame_bytes_max: FRAME_BYTES_MAX,
             record_bytes_max: 16 * 1024 * 1024,
             live_cache_bytes: 64 * 1024 * 1024,
@@ -113,6 +135,11 @@ impl Options {
             "at least 64 KiB",
         )?;
         setting(
+            (WAL_BYTES_MIN..=1 << 30).contains(&self.wal_bytes),
+            "wal_bytes",
+            "from 64 KiB to 1 GiB",
+        )?;
+        setting(
             self.sealed_open_max > 0 && self.frames_cached_max > 0,
             "sealed_open_max and frames_cached_max",
             "at least 1",
@@ -139,6 +166,8 @@ pub struct Journal;
 pub struct Opened {
     /// Writes what is queued; belongs to one thread or task.
     pub committer: Committer,
+    /// Brings the log's content into the segment; belongs to one thread or task, or is dropped.
+    pub checkpointer: Checkpointer,
     /// Takes what is to be written.
     pub queue: Arc<Queue>,
     /// Says how far the journal is durable.
@@ -159,9 +188,9 @@ impl Journal {
     /// Opens the journal on `disk`, or makes an empty one there. `now_micros` (microseconds
     /// since 1970) is noted in a new segment.
     ///
-    /// Without the mark of a clean end, the last segment is synced and dropped from the page
-    /// cache first, so that what is served is what the disk holds. A last transaction that was
-    /// torn, and so never acknowledged, is dropped.
+    /// Without the mark of a clean end, the last segment and the log are synced and dropped from the
+    /// page cache first, so that what is served is what the disk holds. A last commit that was torn,
+    /// and so never acknowledged, is dropped; what the log has beyond the segment goes there.
     ///
     /// # Errors
     /// [`Error::Damaged`] for anything else that is not as it was written, [`Error::Setting`]
@@ -184,19 +213,28 @@ impl Journal {
             options.sealed_open_max,
             firsts,
         ));
-        let live = match last {
-            None => create_first(&shelf, &options, now_micros)?,
+        let (live, head, log) = match last {
+            None => {
+                // First: a journal without a log has lost it.
+                let log =
+                    WriteAheadLog::create(disk.as_ref(), &options.journal_id, options.wal_bytes)?;
+                let live = create_first(&shelf, &options, now_micros)?;
+                let head = recover_head(&shelf, &live)?;
+                (live, head, log)
+            }
             Some(first) => {
                 if mark.is_none() {
-                    let name = segment_name(first);
-                    disk.forget_cached(&name)
-                        .map_err(|source| Error::io(&name, source))?;
+                    forget_cached(disk.as_ref(), &segment_name(first))?;
+                    forget_cached(disk.as_ref(), WAL)?;
                 }
-                Segment::open_live(disk.as_ref(), first, options.live_cache_bytes)?
+                let live = Segment::open_live(disk.as_ref(), first, options.live_cache_bytes)?;
+                let head = recover_head(&shelf, &live)?;
+                let (log, head) =
+                    recover_log(disk.as_ref(), &live, head, mark.is_some(), &options)?;
+                (live, head, log)
             }
         };
         let live = Arc::new(live);
-        let head = recover_head(&shelf, &live)?;
         if let Some(mark) = &mark {
             check_mark(mark, &head)?;
             disk.remove(CLEAN_MARK)
@@ -215,17 +253,21 @@ impl Journal {
             frames_cached_max,
         );
         let eraser = Eraser::new(shelf.clone(), queue.clone(), withheld.clone());
-        let committer = Committer::new(
+        let bell = Arc::new(Bell::default());
+        let checkpointer = Checkpointer::new(shelf.clone(), bell.clone());
+        let ends = Ends {
             shelf,
             live,
-            queue.clone(),
-            watermark.clone(),
+            log,
+            bell,
+            queue: queue.clone(),
+            watermark: watermark.clone(),
             withheld,
-            options,
-            head,
-        );
+        };
+        let committer = Committer::new(ends, options, head);
         Ok(Opened {
             committer,
+            checkpointer,
             queue,
             watermark,
             reader,
@@ -246,6 +288,38 @@ fn create_first(shelf: &Shelf, options: &Options, now_micros: i64) -> Result<Seg
         created_micros: now_micros,
     };
     Segment::create(shelf.disk(), header, options.live_cache_bytes)
+}
+
+/// Has the next read of a file serve what the disk holds.
+fn forget_cached(disk: &dyn Disk, name: &str) -> Result<(), Error> {
+    match disk.forget_cached(name) {
+        // Whether it may be missing is not to be decided here.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(|source| Error::io(name, source)),
+    }
+}
+
+/// The log of a journal whose last segment is `live` and ends at `head`, and where the journal ends
+/// once the segment has what only the log had.
+fn recover_log(
+    disk: &dyn Disk,
+    live: &Segment,
+    head: Head,
+    is_clean: bool,
+    options: &Options,
+) -> Result<(WriteAheadLog, Head), Error> {
+    let journal_id = &live.header.journal_id;
+    let Some((log, frames)) = WriteAheadLog::open(disk, journal_id, &head)? else {
+        if is_clean {
+            let log = WriteAheadLog::create(disk, journal_id, options.wal_bytes)?;
+            return Ok((log, head));
+        }
+        let what = "it is missing, and what was acknowledged last with it";
+        return Err(Error::damaged(WAL, head.sequence + 1, what));
+    };
+    let end = frames.last().map_or(head, Head::after);
+    live.checkpoint(&frames, std::iter::empty())?;
+    Ok((log, end))
 }
 
 /// Syncs the folder, by a file made and removed again: an earlier start may have removed the clean
@@ -335,11 +409,7 @@ fn tail(segment: &Segment) -> Result<Head, Error> {
             let what = "it is not linked to the frame before it";
             return Err(Error::damaged(name, first, what));
         }
-        Ok(Head {
-            sequence: last.last_sequence,
-            time_micros: last.last_time,
-            link: last.link,
-        })
+        Ok(Head::after(&last))
     })?;
     tail.ok_or(Error::Stopped)
 }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod chain;
+mod checkpointer;
 mod chunk;
 mod codec;
 mod committer;
@@ -35,13 +36,16 @@ mod sorted_segment;
 mod sorted_writer;
 pub mod sync;
 mod tables;
+mod tail;
 mod view_access;
 mod view_store;
+mod wal;
 mod watermark;
 mod withheld;
 
 pub use backup::write_backup;
 pub use chain::{Verified, genesis_link, verify_chain};
+pub use checkpointer::Checkpointer;
 pub use chunk::Chunk;
 pub use codec::{ENCODED_BYTES_MAX, decode, encode};
 pub use committer::Committer;

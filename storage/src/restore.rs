@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::journal::Head;
 use crate::manifest::{MANIFEST, Manifest, damaged, measure};
 use crate::segment::{FOLDER, Header, Segment, segment_name};
+use crate::wal::{WAL, WAL_BYTES, WriteAheadLog};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -146,6 +147,9 @@ impl Backup {
             copy.write(to, self.manifest.sequence, without, free_bytes_min, &|| {
                 true
             })?;
+            if !to.exists(WAL).map_err(io)? {
+                WriteAheadLog::create(to, &segment.header.journal_id, WAL_BYTES)?;
+            }
         }
         to.remove(RESTORING).map_err(io)
     }

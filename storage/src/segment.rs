@@ -6,15 +6,16 @@ use crate::codec;
 use crate::containment::{abandon, close, contain};
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::error::Error;
-use crate::frame::Link;
+use crate::frame::{Frame, Link};
 use crate::overlay::Overlay;
 use crate::redb_file::{RedbFile, WriteState};
 use crate::tables::{FRAMES, PERSONAL, Tables};
+use crate::tail::Tail;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// The folder of the segments.
 pub(crate) const FOLDER: &str = "journal";
@@ -42,10 +43,31 @@ pub(crate) struct Segment {
     pub(crate) name: String,
     pub(crate) header: Header,
     database: RwLock<Option<Database>>,
-    /// The file and what is known of its writes, for a live segment.
-    live: Option<(Arc<dyn DiskFile>, Arc<WriteState>)>,
+    /// For a live segment.
+    live: Option<Live>,
+    /// What is durable in the log and not yet in the file.
+    tail: Tail,
     /// Whether something read from it was not as it was written.
     damaged: AtomicBool,
+}
+
+/// The file of a live segment and what is known of its writes.
+#[derive(Debug)]
+struct Live {
+    file: Arc<dyn DiskFile>,
+    state: Arc<WriteState>,
+    /// Held by who brings the tail into the file.
+    checkpointing: Mutex<()>,
+}
+
+impl Live {
+    fn new(file: Arc<dyn DiskFile>, state: Arc<WriteState>) -> Live {
+        Live {
+            file,
+            state,
+            checkpointing: Mutex::new(()),
+        }
+    }
 }
 
 /// A segment's file name, by the first sequence in it.
@@ -90,7 +112,8 @@ impl Segment {
             name: name.to_owned(),
             header,
             database: RwLock::new(Some(database)),
-            live: Some((file, state)),
+            live: Some(Live::new(file, state)),
+            tail: Tail::default(),
             damaged: AtomicBool::new(false),
         })
     }
@@ -110,7 +133,8 @@ impl Segment {
             name,
             header,
             database: RwLock::new(Some(database)),
-            live: Some((file, state)),
+            live: Some(Live::new(file, state)),
+            tail: Tail::default(),
             damaged: AtomicBool::new(false),
         })
     }
@@ -144,34 +168,36 @@ impl Segment {
             header,
             database: RwLock::new(Some(database)),
             live: None,
+            tail: Tail::default(),
             damaged: AtomicBool::new(false),
         })
     }
 
     /// Bytes a live segment takes on the disk.
     pub(crate) fn allocated_bytes(&self) -> Result<u64, Error> {
-        let Some((file, _)) = &self.live else {
+        let Some(live) = &self.live else {
             return Ok(0);
         };
-        file.allocated_bytes()
+        live.file
+            .allocated_bytes()
             .map_err(|source| Error::io(&self.name, source))
     }
 
     /// Appends frames, by their first sequence, and personal fields in one durable transaction.
-    pub(crate) fn commit<'a>(
+    pub(crate) fn commit<'f, 'p>(
         &self,
-        frames: impl Iterator<Item = (u64, &'a [u8])>,
-        personal: impl Iterator<Item = (u64, &'a [u8])>,
+        frames: impl Iterator<Item = (u64, &'f [u8])>,
+        personal: impl Iterator<Item = (u64, &'p [u8])>,
     ) -> Result<(), Error> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let (Some(database), Some((_, state))) = (guard.as_ref(), self.live.as_ref()) else {
+        let (Some(database), Some(live)) = (guard.as_ref(), self.live.as_ref()) else {
             return Err(Error::Stopped);
         };
         let store = |error: redb::Error| Error::store(&self.name, error);
         let committed = catch_unwind(AssertUnwindSafe(|| {
             let mut transaction = database.begin_write()?;
             // Should anything panic below, nothing is written while the transaction unwinds.
-            let _stop = StopOnPanic(state);
+            let _stop = StopOnPanic(&live.state);
             transaction.set_durability(Durability::Immediate)?;
             {
                 let mut table = transaction.open_table(FRAMES)?;
@@ -192,6 +218,46 @@ impl Segment {
         }
     }
 
+    /// Keeps frames for readers that are durable in the log; says how many bytes are kept then.
+    pub(crate) fn keep(&self, frames: Vec<Frame>) -> usize {
+        self.tail.push(frames)
+    }
+
+    /// Brings what is kept, these frames after it and personal fields into the file, in one durable
+    /// transaction. Frames that are kept meanwhile stay for the next one.
+    pub(crate) fn checkpoint<'p>(
+        &self,
+        frames: &[Frame],
+        personal: impl Iterator<Item = (u64, &'p [u8])>,
+    ) -> Result<(), Error> {
+        let Some(live) = &self.live else {
+            return Err(Error::Stopped);
+        };
+        let _alone = live
+            .checkpointing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let held = self.tail.held();
+        let mut personal = personal.peekable();
+        if held.is_empty() && frames.is_empty() && personal.peek().is_none() {
+            return Ok(());
+        }
+        let rows = held.iter().chain(frames);
+        let rows = rows.map(|frame| (frame.first_sequence, frame.bytes()));
+        self.commit(rows, personal)?;
+        let count = held.len();
+        drop(held);
+        self.tail.let_go(count);
+        Ok(())
+    }
+
+    /// The last sequence that the file holds, given the last one that is durable.
+    pub(crate) fn checkpointed(&self, durable: u64) -> u64 {
+        self.tail
+            .first_sequence()
+            .map_or(durable, |first| first - 1)
+    }
+
     /// Reads within one transaction. `None` if the segment was closed meanwhile.
     pub(crate) fn read<R>(
         &self,
@@ -202,7 +268,7 @@ impl Segment {
             return Ok(None);
         };
         let read = contain(&self.name, self.header.first_sequence, || {
-            let tables = Tables::open(&self.name, database)?;
+            let tables = Tables::new(&self.name, database, self.tail.held());
             read(&tables).map(Some)
         });
         if matches!(read, Err(Error::Damaged { .. })) {
@@ -211,10 +277,15 @@ impl Segment {
         read
     }
 
+    /// Whether writes are refused.
+    pub(crate) fn stopped(&self) -> bool {
+        self.live.as_ref().is_none_or(|live| live.state.stopped())
+    }
+
     /// Refuses every later write.
     pub(crate) fn stop(&self) {
-        if let Some((_, state)) = &self.live {
-            state.stop();
+        if let Some(live) = &self.live {
+            live.state.stop();
         }
     }
 
@@ -226,7 +297,7 @@ impl Segment {
             .unwrap_or_else(PoisonError::into_inner);
         self.put_away(guard.take());
         match &self.live {
-            Some((_, state)) if state.stopped() => Err(Error::Stopped),
+            Some(live) if live.state.stopped() => Err(Error::Stopped),
             _ => Ok(()),
         }
     }
@@ -235,7 +306,7 @@ impl Segment {
 impl Segment {
     /// Closes its store so that it opens again without repair, if it is whole and is to be written on.
     fn put_away(&self, database: Option<Database>) {
-        let is_written = matches!(&self.live, Some((_, state)) if !state.stopped());
+        let is_written = matches!(&self.live, Some(live) if !live.state.stopped());
         if is_written && !self.damaged.load(Ordering::Relaxed) {
             close(database);
         } else {

@@ -83,6 +83,12 @@ impl Shelf {
         known.firsts.range(..=last.max(first)).copied().collect()
     }
 
+    /// The live segment, unless it is closed.
+    pub(crate) fn live(&self) -> Option<Arc<Segment>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.live.clone()
+    }
+
     /// Adds the live segment.
     pub(crate) fn set_live(&self, segment: Arc<Segment>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

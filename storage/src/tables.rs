@@ -1,42 +1,62 @@
-//! What a segment's file holds, as it was at one moment: the frames of the chain and, beside them,
-//! the personal rows.
+//! What a segment holds, as it was at one moment: the frames of the chain, in its file and in its
+//! tail, and beside them the personal rows.
 
 use crate::error::Error;
 use crate::frame::Frame;
-use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTableMetadata,
-    TableDefinition,
-};
+use crate::tail::{self, Held};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{ReadableTableMetadata, TableError};
+use std::cell::OnceCell;
 
 pub(crate) const FRAMES: TableDefinition<u64, &[u8]> = TableDefinition::new("frames");
 pub(crate) const PERSONAL: TableDefinition<u64, &[u8]> = TableDefinition::new("personal");
 
-/// The tables of a segment within one read transaction.
+/// The tables of a segment within one read transaction, begun when the file is first asked.
 pub(crate) struct Tables<'a> {
     name: &'a str,
-    transaction: ReadTransaction,
-    frames: ReadOnlyTable<u64, &'static [u8]>,
+    database: &'a Database,
+    /// Taken before the transaction begins: what is in neither would have left the tail in between,
+    /// and what leaves it is in the file.
+    tail: Held,
+    file: OnceCell<(ReadTransaction, FramesTable)>,
 }
+
+type FramesTable = ReadOnlyTable<u64, &'static [u8]>;
 
 impl<'a> Tables<'a> {
     /// The tables as they are now.
-    pub(crate) fn open(name: &'a str, database: &Database) -> Result<Tables<'a>, Error> {
-        let store = |error: redb::Error| Error::store(name, error);
-        let transaction = database.begin_read().map_err(|error| store(error.into()))?;
-        let frames = transaction
-            .open_table(FRAMES)
-            .map_err(|error| store(error.into()))?;
-        Ok(Tables {
+    pub(crate) fn new(name: &'a str, database: &'a Database, tail: Held) -> Tables<'a> {
+        Tables {
             name,
-            transaction,
-            frames,
-        })
+            database,
+            tail,
+            file: OnceCell::new(),
+        }
+    }
+
+    fn file(&self) -> Result<&(ReadTransaction, FramesTable), Error> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let begin = || -> Result<(ReadTransaction, FramesTable), redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let frames = transaction.open_table(FRAMES)?;
+            Ok((transaction, frames))
+        };
+        let file = begin().map_err(|error| Error::store(self.name, error))?;
+        Ok(self.file.get_or_init(|| file))
     }
 
     /// The last frame that starts at `sequence` or before.
     pub(crate) fn frame_at(&self, sequence: u64) -> Result<Option<Frame>, Error> {
-        let mut range = self
-            .frames
+        let in_tail = self
+            .tail
+            .partition_point(|frame| frame.first_sequence <= sequence);
+        if in_tail > 0 {
+            return Ok(Some(self.tail[in_tail - 1].clone()));
+        }
+        let (_, frames) = self.file()?;
+        let mut range = frames
             .range(..=sequence)
             .map_err(|error| Error::store(self.name, error))?;
         let row = range.next_back().transpose();
@@ -58,20 +78,36 @@ impl<'a> Tables<'a> {
         last: u64,
         bytes_max: usize,
     ) -> Result<Vec<Frame>, Error> {
-        let store = |error| Error::store(self.name, redb::Error::from(error));
         let mut frames = Vec::new();
         let mut bytes = 0;
-        if first > last {
-            return Ok(frames);
-        }
-        for row in self.frames.range(first..=last).map_err(store)? {
-            let (key, value) = row.map_err(store)?;
-            let frame = parse(self.name, key.value(), value.value())?;
+        let mut add = |frame: Frame| {
             bytes += frame.bytes_len();
             frames.push(frame);
-            if bytes >= bytes_max {
-                break;
+            bytes < bytes_max
+        };
+        let tail_first = self
+            .tail
+            .first()
+            .map_or(u64::MAX, |frame| frame.first_sequence);
+        let mut room = first <= last;
+        if room && first < tail_first {
+            let store = |error| Error::store(self.name, redb::Error::from(error));
+            let (_, table) = self.file()?;
+            let end = last.min(tail_first - 1);
+            for row in table.range(first..=end).map_err(store)? {
+                let (key, value) = row.map_err(store)?;
+                room = add(parse(self.name, key.value(), value.value())?);
+                if !room {
+                    break;
+                }
             }
+        }
+        let mut tail = tail::starting_at(&self.tail, first).iter();
+        while let Some(frame) = tail
+            .next()
+            .filter(|frame| room && frame.first_sequence <= last)
+        {
+            room = add(frame.clone());
         }
         Ok(frames)
     }
@@ -104,17 +140,19 @@ impl<'a> Tables<'a> {
         Ok(rows)
     }
 
-    /// How many frames and how many personal rows there are.
+    /// How many frames and how many personal rows the file has.
     pub(crate) fn counts(&self) -> Result<(u64, u64), Error> {
         let store = |error| Error::store(self.name, redb::Error::from(error));
-        let frames = self.frames.len().map_err(store)?;
+        let (_, frames) = self.file()?;
+        let frames = frames.len().map_err(store)?;
         Ok((frames, self.personal_table()?.len().map_err(store)?))
     }
 
     fn personal_table(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, Error> {
-        self.transaction
+        let (transaction, _) = self.file()?;
+        transaction
             .open_table(PERSONAL)
-            .map_err(|error| Error::store(self.name, error))
+            .map_err(|error: TableError| Error::store(self.name, error))
     }
 }
 

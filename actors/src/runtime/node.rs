@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use florin_storage::{CommitObserver, Committer, Journal, Queue, Reader};
+use florin_storage::{Checkpointer, CommitObserver, Committer, Journal, Queue, Reader};
 use tokio::sync::watch;
 
 use super::beside::Beside;
@@ -229,14 +229,16 @@ impl Node {
         match threads {
             Threads::Real(_) => {
                 node.eraser = Some(Erasing::thread(eraser).map_err(StartError::Index)?);
-                node.start_threads(journal.committer, projector, failed)?;
+                let writers = (journal.committer, journal.checkpointer);
+                node.start_threads(writers, projector, failed)?;
             }
             Threads::Simulated {
                 commit,
                 project,
                 read,
             } => {
-                node.start_tasks(journal.committer, projector, failed, commit, project);
+                let writers = (journal.committer, journal.checkpointer);
+                node.start_tasks(writers, projector, failed, commit, project);
                 node.eraser = Some(Erasing::task(eraser, read));
             }
         }
@@ -330,7 +332,7 @@ impl Node {
 
     fn start_threads(
         &mut self,
-        committer: Committer,
+        (committer, checkpointer): (Committer, Checkpointer),
         projector: Projector,
         failed: watch::Sender<Option<String>>,
     ) -> Result<(), StartError> {
@@ -341,9 +343,17 @@ impl Node {
                 .map(Worker::Thread)
                 .map_err(StartError::Index)
         };
+        let checkpoints_failed = failed.clone();
+        let checkpoints = Box::new(move || {
+            if let Err(error) = checkpointer.run() {
+                fail(&checkpoints_failed, &error);
+            }
+        });
+        // It ends with the committer, and has nothing to do that the committer would not do.
+        drop(spawn("checkpoints", checkpoints)?);
         let journal = Box::new(move || {
             if let Err(error) = committer.run() {
-                failed.send_replace(Some(error.to_string()));
+                fail(&failed, &error);
             }
         });
         self.committer = Some(spawn("journal", journal)?);
@@ -356,7 +366,7 @@ impl Node {
 
     fn start_tasks(
         &mut self,
-        mut committer: Committer,
+        (mut committer, mut checkpointer): (Committer, Checkpointer),
         mut projector: Projector,
         failed: watch::Sender<Option<String>>,
         mut commit: Box<dyn FnMut() -> Duration>,
@@ -366,13 +376,14 @@ impl Node {
         let commit = actix_rt::spawn(async move {
             while queue.filled().await {
                 tokio::time::sleep(commit()).await;
-                if let Err(error) = committer.run_pending() {
-                    failed.send_replace(Some(error.to_string()));
+                let committed = committer.run_pending().map(drop);
+                if let Err(error) = committed.and_then(|()| checkpointer.run_pending()) {
+                    fail(&failed, &error);
                     return;
                 }
             }
             if let Err(error) = committer.finish() {
-                failed.send_replace(Some(error.to_string()));
+                fail(&failed, &error);
             }
         });
         self.committer = Some(Worker::Task(commit));
@@ -433,6 +444,15 @@ async fn watch_disk(core: Core, free_bytes_min: u64) {
         }
         tokio::time::sleep(DISK_CHECK).await;
     }
+}
+
+/// Tells the node why the journal failed: what came first.
+fn fail(failed: &watch::Sender<Option<String>>, error: &florin_storage::Error) {
+    failed.send_if_modified(|reason| {
+        let is_first = reason.is_none();
+        reason.get_or_insert_with(|| error.to_string());
+        is_first
+    });
 }
 
 /// Passes commits on to the node's observer.
