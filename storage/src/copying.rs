@@ -45,7 +45,6 @@ pub(crate) enum Go {
 /// What a copy holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Copied {
-    pub(crate) frames: u64,
     pub(crate) personal: u64,
     /// Personal rows that the segment has and the copy has not.
     pub(crate) left_out: u64,
@@ -61,7 +60,7 @@ pub(crate) fn copy(
     disk: &dyn Disk,
     choice: &Choice<'_>,
 ) -> Result<Option<Copied>, Error> {
-    let Some((frames, end)) = copy_frames(source, name, draft, choice)? else {
+    let Some(end) = copy_frames(source, name, draft, choice)? else {
         return Ok(None);
     };
     let Some((personal, left_out)) = copy_personal(source, draft, choice)? else {
@@ -70,16 +69,11 @@ pub(crate) fn copy(
     draft.close()?;
     let first = draft.header.first_sequence;
     let written = Segment::open_to_read(disk, draft.name.clone(), first, COPY_BYTES)?;
-    let summary = Source::read(&written, |tables| {
-        Ok((tables.counts()?, tables.last()?.map(|frame| frame.link)))
-    })?;
-    let link = (frames > 0).then_some(end.link);
-    if written.header != draft.header || summary != ((frames, personal), link) {
+    if written.header != draft.header || content(&written)? != (end, personal) {
         let what = "the copy is not what was written";
         return Err(Error::damaged(&draft.name, first, what));
     }
     Ok(Some(Copied {
-        frames,
         personal,
         left_out,
         end,
@@ -91,9 +85,8 @@ fn copy_frames(
     name: &str,
     draft: &Segment,
     choice: &Choice<'_>,
-) -> Result<Option<(u64, Head)>, Error> {
+) -> Result<Option<Head>, Error> {
     let mut end = start(&draft.header);
-    let mut count = 0;
     loop {
         if (choice.before_each)()? == Go::Back {
             return Ok(None);
@@ -101,16 +94,12 @@ fn copy_frames(
         let next = end.sequence + 1;
         let frames = source.read(|tables| tables.frames(next, choice.last, COPY_BYTES))?;
         if frames.is_empty() {
-            return Ok(Some((count, end)));
+            return Ok(Some(end));
         }
         for frame in &frames {
             end = follow(name, end, frame)?;
         }
-        count += frames.len() as u64;
-        let rows = frames
-            .iter()
-            .map(|frame| (frame.first_sequence, frame.bytes()));
-        draft.commit(rows, std::iter::empty())?;
+        draft.commit(frames.iter(), std::iter::empty())?;
     }
 }
 
@@ -142,6 +131,15 @@ fn copy_personal(
         }
         next = read_to + 1;
     }
+}
+
+/// Where a segment ends, and how many personal rows it has.
+pub(crate) fn content(segment: &Segment) -> Result<(Head, u64), Error> {
+    Source::read(segment, |tables| {
+        let last = tables.last()?.map(|frame| Head::after(&frame));
+        let end = last.unwrap_or_else(|| start(&segment.header));
+        Ok((end, tables.personal_count()?))
+    })
 }
 
 /// Where the chain is before a segment's first frame.

@@ -13,7 +13,14 @@ pub enum OpenHow {
     Create,
     /// For reading only; the file must exist.
     Read,
+    /// As [`OpenHow::Existing`], for a file whose blocks all exist and are written whole, each at a
+    /// multiple of [`BLOCK`]: past the page cache where the system can.
+    Blocks,
 }
+
+/// What is written to a file opened with [`OpenHow::Blocks`] starts and ends at multiples of this:
+/// a page, and no less than a sector of any disk in use.
+pub const BLOCK: usize = 4_096;
 
 /// A directory of files. Names are relative, with `/` between folder and file.
 ///

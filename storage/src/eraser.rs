@@ -2,7 +2,7 @@
 //! the segment's file is written anew beside the old one, its frames byte for byte, and renamed
 //! over it. Whenever a crash comes, the old file or the new one is there, whole.
 
-use crate::copying::{Choice, Copied, Go, allocated, check_room, copy};
+use crate::copying::{Choice, Copied, Go, allocated, check_room, content, copy};
 use crate::error::Error;
 use crate::journal::settle_folder;
 use crate::queue::Queue;
@@ -112,7 +112,7 @@ impl Eraser {
         let copied = copy(&old, &old.name, &draft, disk, &choice);
         drop(draft);
         let copied = copied.and_then(|copied| match copied {
-            Some(copied) => check_counts(&old, &copied).map(|()| true),
+            Some(copied) => check_content(&old, &copied).map(|()| true),
             None => Ok(false),
         });
         if !matches!(copied, Ok(true)) {
@@ -132,10 +132,9 @@ impl Eraser {
     }
 }
 
-/// What replaces a segment has as many frames as it, and as many rows but for those left out.
-fn check_counts(old: &Segment, copied: &Copied) -> Result<(), Error> {
-    let counts = old.read(|tables| tables.counts())?;
-    if counts == Some((copied.frames, copied.personal + copied.left_out)) {
+/// What replaces a segment ends as it does, and has as many rows but for those left out.
+fn check_content(old: &Segment, copied: &Copied) -> Result<(), Error> {
+    if content(old)? == (copied.end, copied.personal + copied.left_out) {
         return Ok(());
     }
     let what = "the copy has not all that it holds";

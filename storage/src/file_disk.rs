@@ -1,6 +1,8 @@
 //! The real disk: a directory that this process holds alone. Linux is the home; elsewhere
 //! nothing can be dropped from the page cache, and the rest works.
 
+#[cfg(target_os = "linux")]
+use crate::block_file::BlockFile;
 use crate::disk::{Disk, DiskFile, OpenHow, check_name};
 use crate::error::Error;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -134,7 +136,19 @@ impl Disk for FileDisk {
             self.sync_parent(&path)?;
             return Ok(Box::new(RealFile(file)));
         }
-        Ok(Box::new(RealFile(options.open(&path)?)))
+        let file = RealFile(options.open(&path)?);
+        #[cfg(target_os = "linux")]
+        if how == OpenHow::Blocks {
+            let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+            match options.custom_flags(direct).open(&path) {
+                Ok(direct) => return Ok(Box::new(BlockFile::new(direct, file))),
+                // Not every file system can.
+                Err(error)
+                    if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Box::new(file))
     }
 
     fn exists(&self, name: &str) -> io::Result<bool> {
@@ -192,7 +206,7 @@ impl Disk for FileDisk {
 
 /// An open file of a [`FileDisk`].
 #[derive(Debug)]
-struct RealFile(File);
+pub(crate) struct RealFile(File);
 
 impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {

@@ -146,6 +146,15 @@ impl Frame {
     }
 }
 
+/// First and last sequence that a frame's bytes tell, unless they are too few.
+pub(crate) fn sequences_of(bytes: &[u8]) -> Option<(u64, u64)> {
+    let first = u64::from_le_bytes(*bytes.get(LINK + 1..)?.first_chunk()?);
+    let count_at = bytes.len().checked_sub(LINK + 4)?;
+    let count = u32::from_le_bytes(*bytes[count_at..].first_chunk()?);
+    let last = first.checked_add(u64::from(count).checked_sub(1)?)?;
+    Some((first, last))
+}
+
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[at..at + N]);

@@ -3,6 +3,8 @@
 //! [`Disk`] seam, and no clock is read here: times are arguments.
 
 mod backup;
+#[cfg(target_os = "linux")]
+mod block_file;
 mod chain;
 mod checkpointer;
 mod chunk;
@@ -27,6 +29,7 @@ mod queue;
 mod reader;
 mod redb_file;
 mod restore;
+mod rows;
 mod segment;
 mod shelf;
 #[cfg(feature = "simulation")]
@@ -51,7 +54,7 @@ pub use codec::{ENCODED_BYTES_MAX, decode, encode};
 pub use committer::Committer;
 #[cfg(feature = "simulation")]
 pub use crash_model::{CrashMode, Fault};
-pub use disk::{Disk, DiskFile, OpenHow};
+pub use disk::{BLOCK, Disk, DiskFile, OpenHow};
 pub use eraser::{Eraser, Erasure};
 pub use error::Error;
 pub use file_disk::FileDisk;

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::frame::{Frame, Link};
 use crate::overlay::Overlay;
 use crate::redb_file::{RedbFile, WriteState};
+use crate::rows::pack;
 use crate::tables::{FRAMES, PERSONAL, Tables};
 use crate::tail::Tail;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
@@ -25,7 +26,7 @@ const HEADER: TableDefinition<&str, &[u8]> = TableDefinition::new("header");
 const FORMAT_ROW: &str = "format";
 const SEGMENT_ROW: &str = "segment";
 /// The format of segments this version writes and reads.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,10 +184,10 @@ impl Segment {
             .map_err(|source| Error::io(&self.name, source))
     }
 
-    /// Appends frames, by their first sequence, and personal fields in one durable transaction.
+    /// Appends frames and personal fields in one durable transaction.
     pub(crate) fn commit<'f, 'p>(
         &self,
-        frames: impl Iterator<Item = (u64, &'f [u8])>,
+        frames: impl Iterator<Item = &'f Frame>,
         personal: impl Iterator<Item = (u64, &'p [u8])>,
     ) -> Result<(), Error> {
         let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
@@ -201,9 +202,7 @@ impl Segment {
             transaction.set_durability(Durability::Immediate)?;
             {
                 let mut table = transaction.open_table(FRAMES)?;
-                for (first, bytes) in frames {
-                    table.insert(first, bytes)?;
-                }
+                pack(frames, |first, row| table.insert(first, row).map(drop))?;
                 let mut table = transaction.open_table(PERSONAL)?;
                 for (sequence, bytes) in personal {
                     table.insert(sequence, bytes)?;
@@ -242,9 +241,7 @@ impl Segment {
         if held.is_empty() && frames.is_empty() && personal.peek().is_none() {
             return Ok(());
         }
-        let rows = held.iter().chain(frames);
-        let rows = rows.map(|frame| (frame.first_sequence, frame.bytes()));
-        self.commit(rows, personal)?;
+        self.commit(held.iter().chain(frames), personal)?;
         let count = held.len();
         drop(held);
         self.tail.let_go(count);

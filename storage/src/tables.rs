@@ -3,11 +3,13 @@
 
 use crate::error::Error;
 use crate::frame::Frame;
+use crate::rows;
 use crate::tail::{self, Held};
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition};
 use redb::{ReadableTableMetadata, TableError};
 use std::cell::OnceCell;
 
+/// Rows of frames, by their first sequence; see [`rows`].
 pub(crate) const FRAMES: TableDefinition<u64, &[u8]> = TableDefinition::new("frames");
 pub(crate) const PERSONAL: TableDefinition<u64, &[u8]> = TableDefinition::new("personal");
 
@@ -61,8 +63,12 @@ impl<'a> Tables<'a> {
             .map_err(|error| Error::store(self.name, error))?;
         let row = range.next_back().transpose();
         let row = row.map_err(|error| Error::store(self.name, error))?;
-        row.map(|(key, value)| parse(self.name, key.value(), value.value()))
-            .transpose()
+        let Some((key, value)) = row else {
+            return Ok(None);
+        };
+        rows::frame_at(key.value(), value.value(), sequence)
+            .map(Some)
+            .map_err(|what| Error::damaged(self.name, key.value(), what))
     }
 
     /// The segment's last frame.
@@ -94,11 +100,21 @@ impl<'a> Tables<'a> {
             let store = |error| Error::store(self.name, redb::Error::from(error));
             let (_, table) = self.file()?;
             let end = last.min(tail_first - 1);
-            for row in table.range(first..=end).map_err(store)? {
+            let start = table.range(..=first).map_err(store)?.next_back();
+            let start = start.transpose().map_err(store)?;
+            let start = start.map_or(first, |(key, _)| key.value());
+            'rows: for row in table.range(start..=end).map_err(store)? {
                 let (key, value) = row.map_err(store)?;
-                room = add(parse(self.name, key.value(), value.value())?);
-                if !room {
-                    break;
+                let damaged = |what| Error::damaged(self.name, key.value(), what);
+                for lying in rows::walk(key.value(), value.value()) {
+                    let lying = lying.map_err(damaged)?;
+                    if lying.first_sequence > end || !room {
+                        break 'rows;
+                    }
+                    if lying.first_sequence >= first {
+                        let frame = Frame::parse(lying.bytes.to_vec());
+                        room = add(frame.map_err(damaged)?);
+                    }
                 }
             }
         }
@@ -140,12 +156,10 @@ impl<'a> Tables<'a> {
         Ok(rows)
     }
 
-    /// How many frames and how many personal rows the file has.
-    pub(crate) fn counts(&self) -> Result<(u64, u64), Error> {
-        let store = |error| Error::store(self.name, redb::Error::from(error));
-        let (_, frames) = self.file()?;
-        let frames = frames.len().map_err(store)?;
-        Ok((frames, self.personal_table()?.len().map_err(store)?))
+    /// How many personal rows there are.
+    pub(crate) fn personal_count(&self) -> Result<u64, Error> {
+        let count = self.personal_table()?.len();
+        count.map_err(|error| Error::store(self.name, error))
     }
 
     fn personal_table(&self) -> Result<ReadOnlyTable<u64, &'static [u8]>, Error> {
@@ -158,12 +172,3 @@ impl<'a> Tables<'a> {
 
 /// A personal row: the record it lies beside, and its bytes.
 pub(crate) type PersonalBytes = (u64, Vec<u8>);
-
-fn parse(name: &str, key: u64, value: &[u8]) -> Result<Frame, Error> {
-    let frame = Frame::parse(value.to_vec()).map_err(|what| Error::damaged(name, key, what))?;
-    if frame.first_sequence != key {
-        let what = format!("it says that it starts at {}", frame.first_sequence);
-        return Err(Error::damaged(name, key, what));
-    }
-    Ok(frame)
-}

@@ -10,21 +10,20 @@
 //! |---|---|---|---|
 //! | 8 bytes | 4 | 4 | 4,080 |
 //!
-//! An entry is what one commit wrote: in its blocks' bodies, one after the other, each frame with
-//! its length (4 bytes) before it, then zeros. A frame is whole if its own link says so.
+//! An entry is what one commit wrote: its frames in the bodies of its blocks, as in a segment's row
+//! ([`crate::rows`]), then zeros. A frame is whole if its own link says so.
 
-use crate::disk::{Disk, DiskFile, OpenHow};
+use crate::disk::{BLOCK, Disk, DiskFile, OpenHow};
 use crate::error::Error;
-use crate::frame::{Frame, Link};
+use crate::frame::Frame;
 use crate::journal::Head;
+use crate::rows::{FRAME_HEAD, walk};
 use std::collections::VecDeque;
 
 /// The log's file.
 pub(crate) const WAL: &str = "journal/wal";
-const BLOCK: usize = 4_096;
 const BLOCK_HEAD: usize = 16;
 const BODY: usize = BLOCK - BLOCK_HEAD;
-const FRAME_HEAD: usize = 4;
 /// What block 0 starts with; the last digit is the format.
 const MAGIC: &[u8; 16] = b"florin wal     1";
 /// How much of a new log is written at a time.
@@ -81,7 +80,7 @@ impl WriteAheadLog {
         file.write_at(0, &head_block(journal_id)).map_err(io)?;
         file.sync().map_err(io)?;
         disk.rename(&temporary, WAL).map_err(io)?;
-        let file = disk.open(WAL, OpenHow::Existing).map_err(io)?;
+        let file = disk.open(WAL, OpenHow::Blocks).map_err(io)?;
         Ok(WriteAheadLog::over(file, len))
     }
 
@@ -102,7 +101,7 @@ impl WriteAheadLog {
         if !disk.exists(WAL).map_err(io)? {
             return Ok(None);
         }
-        let file = disk.open(WAL, OpenHow::Existing).map_err(io)?;
+        let file = disk.open(WAL, OpenHow::Blocks).map_err(io)?;
         let len = file.len().map_err(io)?;
         if len < WAL_BYTES_MIN || !len.is_multiple_of(BLOCK as u64) {
             let what = format!("{len} bytes are not the length of a log");
@@ -253,31 +252,18 @@ fn entry_at(blocks: &[&[u8]]) -> Option<Entry> {
         stream.extend_from_slice(&block[BLOCK_HEAD..]);
     }
     let mut frames: Vec<Frame> = Vec::new();
-    let mut rest = &stream[..];
-    while let Some((length, after)) = rest.split_first_chunk::<FRAME_HEAD>() {
-        let length = u32::from_le_bytes(*length) as usize;
-        if length == 0 {
-            break;
-        }
-        let frame = Frame::parse(after.get(..length)?.to_vec()).ok()?;
-        let follows = match frames.last() {
-            None => frame.first_sequence == first_sequence,
-            Some(before) => continues(before.last_sequence, &before.link, &frame),
-        };
-        if !follows || !frame.verify() {
+    for lying in walk(first_sequence, &stream) {
+        let frame = Frame::parse(lying.ok()?.bytes.to_vec()).ok()?;
+        let before = frames.last().map(|frame| frame.link);
+        if !frame.verify() || before.is_some_and(|link| link != frame.previous_link) {
             return None;
         }
         frames.push(frame);
-        rest = &after[length..];
     }
     (!frames.is_empty()).then_some(Entry {
         first_sequence,
         frames,
     })
-}
-
-fn continues(last_sequence: u64, link: &Link, frame: &Frame) -> bool {
-    last_sequence.checked_add(1) == Some(frame.first_sequence) && *link == frame.previous_link
 }
 
 /// First sequence of the entry, place in it, blocks of it.
