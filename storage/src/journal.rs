@@ -69,10 +69,10 @@ pub struct Options {
     /// Default 512 MiB: a start after a crash reads a whole segment.
     pub segment_bytes_max: u64,
     /// How long a write-ahead log is that is made new; an existing one keeps its length. Default
-    /// 16 MiB.
+    /// 8 MiB.
     pub wal_bytes: u64,
     /// A checkpoint is asked for when the log holds so many bytes of frames that the segment does
-    /// not have. Default 4 MiB.
+    /// not have. Default 512 KiB: what is synced at once keeps the log's own syncs waiting.
     pub checkpoint_bytes: usize,
     /// A frame's length, unless one record needs more. Default [`FRAME_BYTES_MAX`].
     pub frame_bytes_max: usize,
@@ -99,7 +99,7 @@ impl Options {
             journal_id,
             segment_bytes_max: 512 * 1024 * 1024,
             wal_bytes: WAL_BYTES,
-            checkpoint_bytes: 4 * 1024 * 1024,
+            checkpoint_bytes: 512 * 1024,
             frame_bytes_max: FRAME_BYTES_MAX,
             record_bytes_max: 16 * 1024 * 1024,
             live_cache_bytes: 64 * 1024 * 1024,

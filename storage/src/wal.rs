@@ -29,7 +29,7 @@ const MAGIC: &[u8; 16] = b"florin wal     1";
 /// How much of a new log is written at a time.
 const ZEROS: usize = 1024 * 1024;
 /// How long a log is unless its maker wants it otherwise.
-pub(crate) const WAL_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const WAL_BYTES: u64 = 8 * 1024 * 1024;
 /// The shortest log: the head and some entries.
 pub(crate) const WAL_BYTES_MIN: u64 = 16 * BLOCK as u64;
 

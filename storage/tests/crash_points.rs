@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{append, assert_holds, open, segments, verify};
+use common::{append, append_logged, assert_holds, open, segments, verify};
 use florin_storage::{CrashMode, Error, SimulatedDisk};
 
 const COMMITS: u64 = 9;
@@ -16,12 +16,17 @@ fn workload(disk: &SimulatedDisk, acknowledged: &mut u64) -> Result<(), Error> {
     for commit in 0..COMMITS {
         append(&mut opened, RECORDS + commit)?;
         *acknowledged = opened.watermark.durable();
+        let logged = append_logged(&mut opened);
+        *acknowledged = opened.watermark.durable();
+        logged?;
     }
     opened.committer.finish()?;
     let mut opened = open(disk)?;
     append(&mut opened, RECORDS)?;
     *acknowledged = opened.watermark.durable();
-    Ok(())
+    let logged = append_logged(&mut opened);
+    *acknowledged = opened.watermark.durable();
+    logged
 }
 
 fn assert_recovers(disk: &SimulatedDisk, acknowledged: u64, what: &str) {

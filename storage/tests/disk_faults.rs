@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{append, assert_holds, chunk, open, segments, verify};
+use common::{append, append_logged, assert_holds, chunk, open, segments, verify};
 use florin_storage::{
     CrashMode, Disk, Error, Extent, Fault, Opened, Position, SimulatedDisk, SortedSegment,
     ViewError, ViewOptions, ViewStore,
@@ -69,16 +69,19 @@ fn journal(disk: &SimulatedDisk) -> u64 {
     let mut run = |disk: &SimulatedDisk| -> Result<(), Error> {
         let mut opened = open(disk)?;
         for commit in 0..6 {
-            if let Err(error) = append(&mut opened, 50 + commit) {
+            let appended = append(&mut opened, 50 + commit);
+            let appended = appended.and_then(|_| append_logged(&mut opened));
+            acknowledged = opened.watermark.durable();
+            if let Err(error) = appended {
                 assert_stopped(disk, &mut opened);
                 return Err(error);
             }
-            acknowledged = opened.watermark.durable();
         }
         opened.committer.finish()?;
-        append(&mut open(disk)?, 50)?;
-        acknowledged += 50;
-        Ok(())
+        let mut opened = open(disk)?;
+        let appended = append(&mut opened, 50).and_then(|_| append_logged(&mut opened));
+        acknowledged = opened.watermark.durable();
+        appended
     };
     // How it ended shows in what is there afterwards.
     let _ = run(disk);
