@@ -211,6 +211,9 @@ settings! {
         /// The size at which a segment is sealed and the next one begun. Opening after a crash
         /// takes longer the larger it is.
         segment_bytes_max: u64 = 512 << 20, integer(MIB, GIB);
+        /// The size of the write-ahead log. Checkpoints are made at a sixteenth of it. Commits wait
+        /// for one when the log is full.
+        wal_bytes: u64 = 8 << 20, integer(64 * KIB, GIB);
         /// Records waiting to be written; past it 503 `overloaded`.
         queue_bytes_max: usize = 64 << 20, integer(MIB, 4 * GIB);
         /// The size up to which records share a frame; a larger record gets a frame of its own.

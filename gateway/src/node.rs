@@ -76,6 +76,7 @@ fn limits(settings: &Settings) -> Limits {
         queue_bytes_max: journal.queue_bytes_max as u64,
         record_bytes_max: settings.ledger.record_bytes_max,
         segment_bytes_max: journal.segment_bytes_max,
+        wal_bytes: journal.wal_bytes,
         frame_bytes_max: journal.frame_bytes_max,
         journal_cache_bytes: journal.cache_bytes,
         views_cache_bytes: views.cache_bytes,

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// beside it, and it is written once instead of twice.
 const LOGGED_BYTES_MAX: usize = 256 * 1024;
 
+/// How many checkpoints there are while the log is written once.
+const CHECKPOINTS_A_LOG: u64 = 16;
+
 /// Makes queued records durable. A thread gives itself to [`Committer::run`]; a simulation calls
 /// [`Committer::run_pending`] from a task.
 #[derive(Debug)]
@@ -183,7 +186,7 @@ impl Committer {
             self.log.has_room(&frames, self.head.sequence);
         }
         self.log.append(&frames)?;
-        if self.live.keep(frames) >= self.options.checkpoint_bytes {
+        if self.live.keep(frames) as u64 >= self.log.len() / CHECKPOINTS_A_LOG {
             self.bell.ring();
         }
         Ok(())

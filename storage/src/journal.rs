@@ -68,12 +68,10 @@ pub struct Options {
     /// A segment is sealed at the end of the commit that brings it to so many bytes on the disk.
     /// Default 512 MiB: a start after a crash reads a whole segment.
     pub segment_bytes_max: u64,
-    /// How long a write-ahead log is that is made new; an existing one keeps its length. Default
-    /// 8 MiB.
-    pub wal_bytes: u64,
-    /// A checkpoint is asked for when the log holds so many bytes of frames that the segment does
-    /// not have. Default 512 KiB: what is synced at once keeps the log's own syncs waiting.
-    pub checkpoint_bytes: usize,
+    /// How long the write-ahead log is; `None`: as it is, 8 MiB if it is made new. Default `None`.
+    /// A checkpoint is asked for when a sixteenth of it is not in the segment: what is synced at once
+    /// keeps the log's own syncs waiting.
+    pub wal_bytes: Option<u64>,
     /// A frame's length, unless one record needs more. Default [`FRAME_BYTES_MAX`].
     pub frame_bytes_max: usize,
     /// A record's length. Default 16 MiB.
@@ -98,8 +96,7 @@ impl Options {
         Options {
             journal_id,
             segment_bytes_max: 512 * 1024 * 1024,
-            wal_bytes: WAL_BYTES,
-            checkpoint_bytes: 512 * 1024,
+            wal_bytes: None,
             frame_bytes_max: FRAME_BYTES_MAX,
             record_bytes_max: 16 * 1024 * 1024,
             live_cache_bytes: 64 * 1024 * 1024,
@@ -135,7 +132,8 @@ impl Options {
             "at least 64 KiB",
         )?;
         setting(
-            (WAL_BYTES_MIN..=1 << 30).contains(&self.wal_bytes),
+            self.wal_bytes
+                .is_none_or(|bytes| (WAL_BYTES_MIN..=1 << 30).contains(&bytes)),
             "wal_bytes",
             "from 64 KiB to 1 GiB",
         )?;
@@ -216,8 +214,8 @@ impl Journal {
         let (live, head, log) = match last {
             None => {
                 // First: a journal without a log has lost it.
-                let log =
-                    WriteAheadLog::create(disk.as_ref(), &options.journal_id, options.wal_bytes)?;
+                let wal_bytes = options.wal_bytes.unwrap_or(WAL_BYTES);
+                let log = WriteAheadLog::create(disk.as_ref(), &options.journal_id, wal_bytes)?;
                 let live = create_first(&shelf, &options, now_micros)?;
                 let head = recover_head(&shelf, &live)?;
                 (live, head, log)
@@ -309,17 +307,24 @@ fn recover_log(
     options: &Options,
 ) -> Result<(WriteAheadLog, Head), Error> {
     let journal_id = &live.header.journal_id;
+    let wanted = options.wal_bytes;
     let Some((log, frames)) = WriteAheadLog::open(disk, journal_id, &head)? else {
-        if is_clean {
-            let log = WriteAheadLog::create(disk, journal_id, options.wal_bytes)?;
-            return Ok((log, head));
+        if !is_clean {
+            let what = "it is missing, and what was acknowledged last with it";
+            return Err(Error::damaged(WAL, head.sequence + 1, what));
         }
-        let what = "it is missing, and what was acknowledged last with it";
-        return Err(Error::damaged(WAL, head.sequence + 1, what));
+        let log = WriteAheadLog::create(disk, journal_id, wanted.unwrap_or(WAL_BYTES))?;
+        return Ok((log, head));
     };
     let end = frames.last().map_or(head, Head::after);
     live.checkpoint(&frames, std::iter::empty())?;
-    Ok((log, end))
+    match wanted {
+        // The segment has everything now.
+        Some(bytes) if !log.is_of(bytes) => {
+            Ok((WriteAheadLog::create(disk, journal_id, bytes)?, end))
+        }
+        _ => Ok((log, end)),
+    }
 }
 
 /// Syncs the folder, by a file made and removed again: an earlier start may have removed the clean

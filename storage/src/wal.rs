@@ -69,7 +69,7 @@ impl WriteAheadLog {
         let temporary = format!("{WAL}.tmp");
         let file = disk.open(&temporary, OpenHow::Create).map_err(io)?;
         file.set_len(0).map_err(io)?;
-        let len = bytes.max(WAL_BYTES_MIN) / BLOCK as u64 * BLOCK as u64;
+        let len = whole_blocks(bytes);
         let zeros = vec![0; ZEROS];
         let mut at = 0;
         while at < len {
@@ -127,6 +127,16 @@ impl WriteAheadLog {
         }
     }
 
+    /// Whether it is as long as one made of so many bytes.
+    pub(crate) fn is_of(&self, bytes: u64) -> bool {
+        self.len() == whole_blocks(bytes)
+    }
+
+    /// How many bytes it takes.
+    pub(crate) fn len(&self) -> u64 {
+        (self.blocks * BLOCK) as u64
+    }
+
     /// Whether frames of so many bytes would fit into an empty log.
     pub(crate) fn takes(&self, frames: &[Frame]) -> bool {
         blocks_of(frames) < self.blocks
@@ -177,6 +187,10 @@ impl WriteAheadLog {
             None => fits(self.next, self.blocks).or_else(|| fits(1, self.blocks)),
         }
     }
+}
+
+fn whole_blocks(bytes: u64) -> u64 {
+    bytes.max(WAL_BYTES_MIN) / BLOCK as u64 * BLOCK as u64
 }
 
 fn head_block(journal_id: &[u8; 16]) -> Vec<u8> {

@@ -329,3 +329,26 @@ fn threads_commit_checkpoint_and_read_side_by_side() {
     checkpointer.join().unwrap().unwrap();
     assert!(open(&disk).unwrap().clean_start);
 }
+
+#[test]
+fn a_log_takes_another_length_at_the_next_start_and_keeps_it_for_who_asks_for_none() {
+    let disk = killed(3);
+    let with = |wal_bytes| Options {
+        wal_bytes,
+        ..options()
+    };
+    let mut last = 15;
+    for (asked, length) in [
+        (Some(200_000), 196_608),
+        (None, 196_608),
+        (Some(100_000), 98_304),
+    ] {
+        let mut opened = Journal::open(Arc::new(disk.clone()), with(asked), 5).unwrap();
+        assert_holds(&opened, last);
+        last = append(&mut opened, 5).unwrap();
+        assert_eq!(disk.contents(WAL).unwrap().len(), length);
+        drop(opened);
+        disk.crash(last, CrashMode::LoseAll);
+    }
+    assert_holds(&open(&disk).unwrap(), last);
+}

@@ -89,6 +89,7 @@ impl Node {
         let random = Arc::new(Random::seeded(seed));
         let mut journal_options = florin_storage::Options::new(random.salt());
         journal_options.segment_bytes_max = limits.segment_bytes_max;
+        journal_options.wal_bytes = Some(limits.wal_bytes);
         journal_options.frame_bytes_max = limits.frame_bytes_max;
         journal_options.record_bytes_max = limits.record_bytes_max;
         journal_options.live_cache_bytes = limits.journal_cache_bytes;

@@ -48,6 +48,8 @@ pub struct Limits {
     pub record_bytes_max: usize,
     /// Bytes at which a journal segment is sealed.
     pub segment_bytes_max: u64,
+    /// Bytes of the journal's write-ahead log.
+    pub wal_bytes: u64,
     /// Bytes of a frame.
     pub frame_bytes_max: usize,
     /// Bytes of cache for the live journal segment.

@@ -15,8 +15,7 @@ pub const RECORD_BYTES_MAX: usize = 1_000_000;
 pub fn options() -> Options {
     Options {
         segment_bytes_max: 64 * 1024,
-        wal_bytes: 64 * 1024,
-        checkpoint_bytes: 2 * 1024,
+        wal_bytes: Some(64 * 1024),
         frame_bytes_max: 2_048,
         record_bytes_max: RECORD_BYTES_MAX,
         live_cache_bytes: 1 << 20,

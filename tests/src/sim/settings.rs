@@ -121,6 +121,7 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
         },
         record_bytes_max: 1 << 20,
         segment_bytes_max: pick(rng, &[1 << 16, 1 << 17, 1 << 20, 1 << 26]),
+        wal_bytes: pick(rng, &[1 << 16, 1 << 17]),
         frame_bytes_max: pick(rng, &[1_024, 4_096, 65_472]),
         journal_cache_bytes: 1 << 20,
         views_cache_bytes: pick(rng, &[0, 1 << 20]),

@@ -57,6 +57,7 @@ fn limits() -> Limits {
         queue_bytes_max: 1 << 20,
         record_bytes_max: 1 << 20,
         segment_bytes_max: 1 << 20,
+        wal_bytes: 1 << 17,
         frame_bytes_max: 4_096,
         journal_cache_bytes: 1 << 20,
         views_cache_bytes: 1 << 20,
