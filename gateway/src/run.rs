@@ -244,6 +244,7 @@ fn attempt(
     open_disk: impl OpenDisk,
     intercept: Arc<dyn Intercept>,
 ) -> Result<(), RunError> {
+    florin_storage::hush_contained_panics();
     let settings = Settings::load(&task.overrides(), std::env::vars_os())?;
     match task {
         Task::Serve(_) => {

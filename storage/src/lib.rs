@@ -52,6 +52,7 @@ pub use checkpointer::Checkpointer;
 pub use chunk::Chunk;
 pub use codec::{ENCODED_BYTES_MAX, decode, encode};
 pub use committer::Committer;
+pub use containment::hush_contained_panics;
 #[cfg(feature = "simulation")]
 pub use crash_model::{CrashMode, Fault};
 pub use disk::{BLOCK, Disk, DiskFile, OpenHow};

@@ -3,7 +3,7 @@
 //! read.
 
 use crate::codec;
-use crate::containment::{abandon, close, contain};
+use crate::containment::{abandon, caught, close, contain};
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::error::Error;
 use crate::frame::{Frame, Link};
@@ -14,7 +14,6 @@ use crate::tables::{FRAMES, PERSONAL, Tables};
 use crate::tail::Tail;
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -195,7 +194,7 @@ impl Segment {
             return Err(Error::Stopped);
         };
         let store = |error: redb::Error| Error::store(&self.name, error);
-        let committed = catch_unwind(AssertUnwindSafe(|| {
+        let committed = caught(|| {
             let mut transaction = database.begin_write()?;
             // Should anything panic below, nothing is written while the transaction unwinds.
             let _stop = StopOnPanic(&live.state);
@@ -210,7 +209,7 @@ impl Segment {
             }
             transaction.commit()?;
             Ok::<(), redb::Error>(())
-        }));
+        });
         match committed {
             Ok(result) => result.map_err(store),
             Err(_) => Err(Error::Panicked),

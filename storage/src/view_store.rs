@@ -1,7 +1,7 @@
 //! A small store for views: byte keys to byte values in named tables, with the journal position
 //! they reach, in one file. A view that cannot be read is removed and rebuilt by its owner.
 
-use crate::containment::{abandon, close};
+use crate::containment::{NOT_UNDERSTOOD, abandon, caught, close};
 use crate::disk::{Disk, DiskFile, OpenHow};
 use crate::error::Error;
 use crate::redb_file::{RedbFile, WriteState};
@@ -9,7 +9,6 @@ use crate::view_access::{ViewRead, ViewWrite};
 use redb::{Database, Durability, ReadableDatabase};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -216,9 +215,9 @@ impl ViewFile {
         &self,
         work: impl FnOnce() -> Result<R, redb::Error>,
     ) -> Result<R, ViewError> {
-        match catch_unwind(AssertUnwindSafe(work)) {
+        match caught(work) {
             Ok(result) => result.map_err(|error| self.sort(error)),
-            Err(_) => Err(self.unusable("the store panicked on what it read there")),
+            Err(_) => Err(self.unusable(NOT_UNDERSTOOD)),
         }
     }
 
