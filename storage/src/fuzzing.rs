@@ -2,9 +2,15 @@
 
 use crate::chunk::Chunk;
 use crate::error::Error;
-use crate::frame::{Frame, Packer};
+use crate::frame::{Frame, Link, Packer};
+use crate::journal::Head;
 use crate::manifest::Manifest;
+use crate::simulated::SimulatedDisk;
 use crate::sorted_layout;
+use crate::wal::{WAL, WAL_BYTES_MIN, WriteAheadLog, frames_after};
+
+/// The link before the first frame.
+const BEFORE_FIRST: Link = [7; 32];
 
 /// Reads a frame.
 ///
@@ -29,13 +35,36 @@ pub fn pack(first: u64, records: &[&[u8]], frame_bytes_max: usize) -> Result<Vec
         chunk.begin().extend_from_slice(record);
         chunk.end(1, None)?;
     }
-    let mut packer = Packer::new([7; 32], frame_bytes_max);
+    let mut packer = Packer::new(BEFORE_FIRST, frame_bytes_max);
     packer.add(&chunk)?;
-    Ok(packer
-        .finish()
-        .into_iter()
-        .map(|built| built.bytes)
-        .collect())
+    let frames = packer.finish();
+    Ok(frames.iter().map(|frame| frame.bytes().to_vec()).collect())
+}
+
+/// A log that holds these frames, each as an entry of its own.
+///
+/// # Errors
+/// More than such a log takes.
+pub fn wal(frames: &[Frame]) -> Result<Vec<u8>, Error> {
+    let disk = SimulatedDisk::new();
+    let mut log = WriteAheadLog::create(&disk, &[9; 16], WAL_BYTES_MIN)?;
+    for frame in frames {
+        log.append(std::slice::from_ref(frame))?;
+    }
+    Ok(disk.contents(WAL).unwrap_or_default())
+}
+
+/// The frames of a log from the first one that [`pack`] makes on.
+///
+/// # Errors
+/// A log that is damaged.
+pub fn wal_frames(log: &[u8]) -> Result<Vec<Frame>, Error> {
+    let empty = Head {
+        sequence: 0,
+        time_micros: 0,
+        link: BEFORE_FIRST,
+    };
+    frames_after(log, &empty)
 }
 
 /// Reads a backup's manifest.

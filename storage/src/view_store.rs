@@ -137,6 +137,8 @@ impl ViewStore {
         let transaction = self.file.guard(|| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::Immediate)?;
+            // Written seldom and in bulk: a start after a crash need not read all of the file.
+            transaction.set_quick_repair(true);
             Ok(transaction)
         })?;
         let mut write = ViewWrite::new(&self.file, &transaction);

@@ -231,7 +231,7 @@ fn fill(buffer: &mut Vec<u8>, first_sequence: u64, frames: &[Frame], count: usiz
 }
 
 /// The frames after `head`, from all blocks of a log.
-fn frames_after(log: &[u8], head: &Head) -> Result<Vec<Frame>, Error> {
+pub(crate) fn frames_after(log: &[u8], head: &Head) -> Result<Vec<Frame>, Error> {
     let blocks = log.chunks_exact(BLOCK).collect::<Vec<_>>();
     let mut entries: Vec<Entry> = (1..blocks.len())
         .filter_map(|at| entry_at(&blocks[at..]))

@@ -216,7 +216,7 @@ impl AtomicWaker {
 }
 
 /// loom's condition variable, to be mutated.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Condvar(loom::sync::Condvar);
 
 #[allow(missing_docs, reason = "as the standard one")]

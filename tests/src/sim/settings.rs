@@ -111,7 +111,6 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
         } else {
             1_000
         },
-        // Asynchronous commands are not in the simulator yet.
         accepted_max: 1_000,
         items_bytes_max: 64 << 20,
         queue_bytes_max: if tight && rng.random_bool(0.5) {
