@@ -5,7 +5,7 @@
 use crate::copying::{Choice, Copied, Go, Source, check_room, copy, start};
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::journal::Head;
+use crate::head::Head;
 use crate::manifest::{MANIFEST, Manifest, SegmentFile, measure};
 use crate::reader::Reader;
 use crate::segment::{Header, Segment};
@@ -154,7 +154,8 @@ mod tests {
     use super::*;
     use crate::chunk::Chunk;
     use crate::eraser::Erasure;
-    use crate::journal::{Journal, Options};
+    use crate::journal::Journal;
+    use crate::options::Options;
     use crate::restore::Backup;
     use crate::simulated::SimulatedDisk;
     use std::cell::RefCell;

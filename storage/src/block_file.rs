@@ -2,7 +2,7 @@
 //! as the system asks for. A commit takes less processor time so, and waits for no other writing.
 
 use crate::disk::{BLOCK, DiskFile};
-use crate::file_disk::RealFile;
+use crate::real_file::RealFile;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

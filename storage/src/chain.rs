@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::frame::Frame;
-use crate::journal::Head;
+use crate::head::Head;
 use crate::reader::Reader;
 use crate::segment::Segment;
 

@@ -4,11 +4,11 @@
 
 use crate::checkpointer::Bell;
 use crate::chunk::Chunk;
-use crate::codec;
-use crate::disk::write_whole;
+use crate::clean_mark;
 use crate::error::Error;
 use crate::frame::{Frame, Packer};
-use crate::journal::{CLEAN_MARK, Head, Options};
+use crate::head::Head;
+use crate::options::Options;
 use crate::queue::Queue;
 use crate::segment::{Header, Segment};
 use crate::shelf::Shelf;
@@ -126,10 +126,7 @@ impl Committer {
         self.run_pending()?;
         self.live.checkpoint(&[], std::iter::empty())?;
         self.shelf.close_live(|| Ok(None))?;
-        let mut mark = Vec::new();
-        codec::encode(&self.head, &mut mark)?;
-        write_whole(self.shelf.disk(), CLEAN_MARK, &mark)
-            .map_err(|source| Error::io(CLEAN_MARK, source))?;
+        clean_mark::leave(self.shelf.disk(), &self.head)?;
         Ok(self.head)
     }
 

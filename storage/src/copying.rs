@@ -4,7 +4,7 @@
 use crate::disk::{Disk, OpenHow};
 use crate::error::Error;
 use crate::frame::Frame;
-use crate::journal::Head;
+use crate::head::Head;
 use crate::segment::{Header, Segment};
 use crate::tables::Tables;
 use std::io;

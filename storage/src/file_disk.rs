@@ -5,9 +5,10 @@
 use crate::block_file::BlockFile;
 use crate::disk::{Disk, DiskFile, OpenHow, check_name};
 use crate::error::Error;
+use crate::real_file::RealFile;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file whose lock says who owns the directory; it holds the owner's pid.
@@ -201,36 +202,5 @@ impl Disk for FileDisk {
         #[cfg(target_os = "linux")]
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         Ok(())
-    }
-}
-
-/// An open file of a [`FileDisk`].
-#[derive(Debug)]
-pub(crate) struct RealFile(File);
-
-impl DiskFile for RealFile {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-
-    fn allocated_bytes(&self) -> io::Result<u64> {
-        // A block of `stat` is 512 bytes whatever the file system's own block is.
-        Ok(self.0.metadata()?.blocks().saturating_mul(512))
-    }
-
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
     }
 }

@@ -3,7 +3,7 @@
 use crate::chunk::Chunk;
 use crate::error::Error;
 use crate::frame::{Frame, Link, Packer};
-use crate::journal::Head;
+use crate::head::Head;
 use crate::manifest::Manifest;
 use crate::simulated::SimulatedDisk;
 use crate::sorted_layout;

@@ -3,157 +3,28 @@
 
 use crate::chain::{check_genesis, genesis_link};
 use crate::checkpointer::{Bell, Checkpointer};
-use crate::codec;
+use crate::clean_mark;
 use crate::committer::{Committer, Ends};
 use crate::disk::{Disk, OpenHow};
 use crate::eraser::Eraser;
 use crate::error::Error;
-use crate::frame::{FRAME_BYTES_MAX, Frame, Link};
+use crate::frame::Link;
+use crate::head::Head;
+use crate::options::Options;
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::segment::{Header, Segment, segment_name};
 use crate::shelf::{Shelf, survey};
-use crate::wal::{WAL, WAL_BYTES, WAL_BYTES_MIN, WriteAheadLog};
+use crate::wal::{WAL, WAL_BYTES, WriteAheadLog};
 use crate::watermark::Watermark;
 use crate::withheld::Withheld;
-use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Present between a clean end and the next start; holds the head.
-pub(crate) const CLEAN_MARK: &str = "journal/clean";
 /// Made and removed at a start after an unclean end.
 const STARTING: &str = "journal/starting";
 /// How many shards the ids of a journal are spread over; part of its identity.
 const SHARD_COUNT: u16 = 256;
-
-/// Where the journal ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    /// Sequence of the last record, 0 if there is none.
-    pub sequence: u64,
-    /// Time of the last record, microseconds since 1970; 0 if there is none.
-    pub time_micros: i64,
-    /// The chain's last link; the genesis link if there is none.
-    pub link: [u8; 32],
-}
-
-impl Head {
-    /// Where a journal ends whose last frame this is.
-    pub(crate) fn after(frame: &Frame) -> Head {
-        Head {
-            sequence: frame.last_sequence,
-            time_micros: frame.last_time,
-            link: frame.link,
-        }
-    }
-}
-
-/// Told of every commit, on the committing thread: for metrics.
-pub trait CommitObserver: Send + Sync {
-    /// So many records and frame bytes became durable, and it took so long.
-    fn committed(&self, records: usize, bytes: usize, duration: Duration);
-}
-
-impl CommitObserver for () {
-    fn committed(&self, _records: usize, _bytes: usize, _duration: Duration) {}
-}
-
-/// How a journal is kept. [`Options::new`] has the defaults.
-#[derive(Clone)]
-pub struct Options {
-    /// Random; the identity of a journal that is made new. An existing one keeps its own.
-    pub journal_id: [u8; 16],
-    /// A segment is sealed at the end of the commit that brings it to so many bytes on the disk.
-    /// Default 512 MiB: a start after a crash reads a whole segment.
-    pub segment_bytes_max: u64,
-    /// How long the write-ahead log is; `None`: as it is, 8 MiB if it is made new. Default `None`.
-    /// A checkpoint is asked for when a sixteenth of it is not in the segment: what is synced at once
-    /// keeps the log's own syncs waiting.
-    pub wal_bytes: Option<u64>,
-    /// A frame's length, unless one record needs more. Default [`FRAME_BYTES_MAX`].
-    pub frame_bytes_max: usize,
-    /// A record's length. Default 16 MiB.
-    pub record_bytes_max: usize,
-    /// Memory to cache the live segment. Default 64 MiB.
-    pub live_cache_bytes: usize,
-    /// Memory to cache each open sealed segment. Default 4 MiB.
-    pub sealed_cache_bytes: usize,
-    /// How many sealed segments stay open. Default 8.
-    pub sealed_open_max: usize,
-    /// How many decoded frames the readers keep. Default 64.
-    pub frames_cached_max: usize,
-    /// Monotonic nanoseconds, to time commits by. Default: always 0.
-    pub nanos: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Told of every commit. Default: nobody.
-    pub observer: Arc<dyn CommitObserver>,
-}
-
-impl Options {
-    /// The defaults.
-    pub fn new(journal_id: [u8; 16]) -> Options {
-        Options {
-            journal_id,
-            segment_bytes_max: 512 * 1024 * 1024,
-            wal_bytes: None,
-            frame_bytes_max: FRAME_BYTES_MAX,
-            record_bytes_max: 16 * 1024 * 1024,
-            live_cache_bytes: 64 * 1024 * 1024,
-            sealed_cache_bytes: 4 * 1024 * 1024,
-            sealed_open_max: 8,
-            frames_cached_max: 64,
-            nanos: Arc::new(|| 0),
-            observer: Arc::new(()),
-        }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let setting = |fits: bool, name, must| {
-            if fits {
-                Ok(())
-            } else {
-                Err(Error::Setting { name, must })
-            }
-        };
-        setting(
-            (1_024..=FRAME_BYTES_MAX).contains(&self.frame_bytes_max),
-            "frame_bytes_max",
-            "from 1,024 to 65,472 bytes",
-        )?;
-        setting(
-            (1..=1 << 30).contains(&self.record_bytes_max),
-            "record_bytes_max",
-            "from 1 byte to 1 GiB",
-        )?;
-        setting(
-            self.segment_bytes_max >= 64 * 1024,
-            "segment_bytes_max",
-            "at least 64 KiB",
-        )?;
-        setting(
-            self.wal_bytes
-                .is_none_or(|bytes| (WAL_BYTES_MIN..=1 << 30).contains(&bytes)),
-            "wal_bytes",
-            "from 64 KiB to 1 GiB",
-        )?;
-        setting(
-            self.sealed_open_max > 0 && self.frames_cached_max > 0,
-            "sealed_open_max and frames_cached_max",
-            "at least 1",
-        )
-    }
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("segment_bytes_max", &self.segment_bytes_max)
-            .field("frame_bytes_max", &self.frame_bytes_max)
-            .field("record_bytes_max", &self.record_bytes_max)
-            .finish_non_exhaustive()
-    }
-}
 
 /// The journal: see [`Journal::open`].
 #[derive(Debug)]
@@ -200,7 +71,7 @@ impl Journal {
             disk.remove(&leftover)
                 .map_err(|source| Error::io(&leftover, source))?;
         }
-        let mark = read_clean_mark(disk.as_ref())?;
+        let mark = clean_mark::read(disk.as_ref())?;
         if mark.is_none() {
             settle_folder(disk.as_ref())?;
         }
@@ -234,9 +105,8 @@ impl Journal {
         };
         let live = Arc::new(live);
         if let Some(mark) = &mark {
-            check_mark(mark, &head)?;
-            disk.remove(CLEAN_MARK)
-                .map_err(|source| Error::io(CLEAN_MARK, source))?;
+            clean_mark::check(mark, &head)?;
+            clean_mark::remove(disk.as_ref())?;
         }
         shelf.set_live(live.clone());
         let journal_id = live.header.journal_id;
@@ -417,30 +287,4 @@ fn tail(segment: &Segment) -> Result<Head, Error> {
         Ok(Head::after(&last))
     })?;
     tail.ok_or(Error::Stopped)
-}
-
-fn read_clean_mark(disk: &dyn Disk) -> Result<Option<Head>, Error> {
-    let io = |source| Error::io(CLEAN_MARK, source);
-    if !disk.exists(CLEAN_MARK).map_err(io)? {
-        return Ok(None);
-    }
-    let file = disk.open(CLEAN_MARK, OpenHow::Read).map_err(io)?;
-    let len = file.len().map_err(io)?;
-    // A mark is some fifty bytes.
-    let mut bytes = vec![0; len.min(4_096) as usize];
-    file.read_at(0, &mut bytes).map_err(io)?;
-    codec::decode(&bytes)
-        .map(Some)
-        .map_err(|error| Error::damaged(CLEAN_MARK, 0, error.to_string()))
-}
-
-fn check_mark(mark: &Head, head: &Head) -> Result<(), Error> {
-    if mark == head {
-        return Ok(());
-    }
-    let what = format!(
-        "the last run ended at sequence {}, the journal ends at {}",
-        mark.sequence, head.sequence
-    );
-    Err(Error::damaged(CLEAN_MARK, mark.sequence, what))
 }

@@ -3,7 +3,7 @@
 
 use crate::disk::{Disk, OpenHow, write_whole};
 use crate::error::Error;
-use crate::journal::Head;
+use crate::head::Head;
 use serde::{Deserialize, Serialize};
 
 /// The manifest's file name.

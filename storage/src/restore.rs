@@ -7,7 +7,7 @@ use crate::copying::{Source, follow, start};
 use crate::disk::{Disk, OpenHow};
 use crate::error::Error;
 use crate::frame::Frame;
-use crate::journal::Head;
+use crate::head::Head;
 use crate::manifest::{MANIFEST, Manifest, damaged, measure};
 use crate::segment::{FOLDER, Header, Segment, segment_name};
 use crate::wal::{WAL, WAL_BYTES, WriteAheadLog};

@@ -16,7 +16,7 @@
 use crate::disk::{BLOCK, Disk, DiskFile, OpenHow};
 use crate::error::Error;
 use crate::frame::Frame;
-use crate::journal::Head;
+use crate::head::Head;
 use crate::rows::{FRAME_HEAD, walk};
 use std::collections::VecDeque;
 

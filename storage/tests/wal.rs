@@ -107,7 +107,7 @@ fn the_log_is_written_over_again_and_again_and_loses_nothing() {
     for commit in 0..600 {
         last = append(&mut opened, 1 + commit * 7 % 23).unwrap();
         // Sometimes somebody else has made room, mostly the committer has to.
-        if commit % 50 == 49 {
+        if commit % 50 == 20 {
             opened.checkpointer.run_pending().unwrap();
         }
     }
@@ -249,7 +249,7 @@ fn workload(disk: &SimulatedDisk) -> u64 {
         let mut opened = open(disk)?;
         for commit in 0..45 {
             acknowledged = append(&mut opened, 1 + commit * 5 % 17)?;
-            if commit % 13 == 12 {
+            if commit % 29 == 28 {
                 opened.checkpointer.run_pending()?;
             }
         }
