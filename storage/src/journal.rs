@@ -13,7 +13,7 @@ use crate::head::Head;
 use crate::options::Options;
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::segment::{Header, Segment, segment_name};
+use crate::segment::{FOLDER, Header, Segment, segment_name};
 use crate::shelf::{Shelf, survey};
 use crate::wal::{WAL, WAL_BYTES, WriteAheadLog};
 use crate::watermark::Watermark;
@@ -84,6 +84,10 @@ impl Journal {
         ));
         let (live, head, log) = match last {
             None => {
+                if let Some(mark) = &mark {
+                    let what = "the last run ended here, there is no segment";
+                    return Err(Error::damaged(FOLDER, mark.sequence, what));
+                }
                 // First: a journal without a log has lost it.
                 let wal_bytes = options.wal_bytes.unwrap_or(WAL_BYTES);
                 let log = WriteAheadLog::create(disk.as_ref(), &options.journal_id, wal_bytes)?;
@@ -98,14 +102,12 @@ impl Journal {
                 }
                 let live = Segment::open_live(disk.as_ref(), first, options.live_cache_bytes)?;
                 let head = recover_head(&shelf, &live)?;
-                let (log, head) =
-                    recover_log(disk.as_ref(), &live, head, mark.is_some(), &options)?;
+                let (log, head) = recover_log(disk.as_ref(), &live, head, mark.as_ref(), &options)?;
                 (live, head, log)
             }
         };
         let live = Arc::new(live);
-        if let Some(mark) = &mark {
-            clean_mark::check(mark, &head)?;
+        if mark.is_some() {
             clean_mark::remove(disk.as_ref())?;
         }
         shelf.set_live(live.clone());
@@ -168,25 +170,31 @@ fn forget_cached(disk: &dyn Disk, name: &str) -> Result<(), Error> {
 }
 
 /// The log of a journal whose last segment is `live` and ends at `head`, and where the journal ends
-/// once the segment has what only the log had.
+/// once the segment has what only the log had. Nothing is written where the end isn't what the mark
+/// of a clean end tells.
 fn recover_log(
     disk: &dyn Disk,
     live: &Segment,
     head: Head,
-    is_clean: bool,
+    mark: Option<&Head>,
     options: &Options,
 ) -> Result<(WriteAheadLog, Head), Error> {
     let journal_id = &live.header.journal_id;
     let wanted = options.wal_bytes;
-    let Some((log, frames)) = WriteAheadLog::open(disk, journal_id, &head)? else {
-        if !is_clean {
+    let opened = WriteAheadLog::open(disk, journal_id, &head)?;
+    let last = opened.as_ref().and_then(|(_, frames)| frames.last());
+    let end = last.map_or(head, Head::after);
+    if let Some(mark) = mark {
+        clean_mark::check(mark, &end)?;
+    }
+    let Some((log, frames)) = opened else {
+        if mark.is_none() {
             let what = "it is missing, and what was acknowledged last with it";
-            return Err(Error::damaged(WAL, head.sequence + 1, what));
+            return Err(Error::damaged(WAL, end.sequence + 1, what));
         }
         let log = WriteAheadLog::create(disk, journal_id, wanted.unwrap_or(WAL_BYTES))?;
-        return Ok((log, head));
+        return Ok((log, end));
     };
-    let end = frames.last().map_or(head, Head::after);
     live.checkpoint(&frames, std::iter::empty())?;
     match wanted {
         // The segment has everything now.

@@ -229,6 +229,18 @@ fn a_lost_tail_after_a_clean_end_is_refused() {
 }
 
 #[test]
+fn a_clean_end_with_no_segment_left_is_refused_and_nothing_begun_anew() {
+    let (disk, last) = filled(20);
+    for name in segments(&disk) {
+        disk.remove(&name).unwrap();
+    }
+    let error = open(&disk).unwrap_err();
+    assert!(error.is_damage());
+    assert!(error.to_string().contains(&last.to_string()), "{error}");
+    assert_eq!(segments(&disk), Vec::<String>::new());
+}
+
+#[test]
 fn a_lost_tail_without_the_mark_shows_against_a_noted_head() {
     let (disk, last) = filled(20);
     cut_tail(&disk, last);

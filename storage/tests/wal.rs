@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const WAL: &str = "journal/wal";
+const CLEAN_MARK: &str = "journal/clean";
 
 /// Records without personal fields, which go to the log.
 fn chunk(first: u64, count: u64) -> Chunk {
@@ -149,6 +150,35 @@ fn a_lost_log_is_named_and_made_anew_only_after_a_clean_end() {
     let mut opened = open(&disk).unwrap();
     append(&mut opened, 5).unwrap();
     assert_holds(&opened, 10);
+}
+
+#[test]
+fn a_log_that_goes_on_after_a_clean_end_is_refused_and_left_as_it_is() {
+    let disk = SimulatedDisk::new();
+    let mut opened = open(&disk).unwrap();
+    append(&mut opened, 5).unwrap();
+    opened.committer.finish().unwrap();
+    let mark = disk.contents(CLEAN_MARK).unwrap();
+    let mut opened = open(&disk).unwrap();
+    append(&mut opened, 5).unwrap();
+    drop(opened);
+    disk.kill();
+    let file = disk.open(CLEAN_MARK, OpenHow::Create).unwrap();
+    file.write_at(0, &mark).unwrap();
+
+    let error = open(&disk).unwrap_err();
+    let text = error.to_string();
+    let named = text.contains("ended at sequence 5") && text.contains("ends at 10");
+    assert!(error.is_damage() && named, "{text}");
+    let holds = |name: &str| {
+        let (bytes, record) = (disk.contents(name).unwrap(), record(10));
+        bytes.windows(record.len()).any(|window| window == record)
+    };
+    let live = segments(&disk).pop().unwrap();
+    assert!(holds(WAL) && !holds(&live), "{live}");
+    disk.remove(CLEAN_MARK).unwrap();
+    assert_holds(&open(&disk).unwrap(), 10);
+    assert!(holds(&live));
 }
 
 #[test]

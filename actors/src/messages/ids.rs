@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Timestamp;
+
 /// Shards of a ledger, fixed in the journal's header; an id's shard is its last byte.
 pub const SHARDS: usize = 256;
 
@@ -59,6 +61,14 @@ macro_rules! id {
                 let rand_a = (random & 0xfff) << 64;
                 let rand_b = ((random >> 12) & 0x003f_ffff_ffff_ffff) << 8;
                 Self(time | (7 << 76) | rand_a | (0b10 << 62) | rand_b | shard as u128)
+            }
+
+            /// Builds a UUIDv7 of `time` whose `rand_a` is the fraction of the millisecond (RFC 9562,
+            /// section 6.2, method 3), with 54 bits of `random` and the shard: ids of later
+            /// microseconds are greater.
+            pub const fn at(time: Timestamp, random: u128, shard: u8) -> Self {
+                let fraction = (time.as_micros().rem_euclid(1_000) as u128) * 4_096 / 1_000;
+                Self::from_parts(time.as_millis(), random << 12 | fraction, shard)
             }
 
             /// The shard that this id belongs to: its last byte.

@@ -19,14 +19,14 @@ impl Random {
 
     /// An operation's id, in the shard of the entity that it routes to.
     pub fn operation_id(&self, now: Timestamp, shard: u8) -> OperationId {
-        OperationId::from_parts(now.as_millis(), self.draw(), shard)
+        OperationId::at(now, self.draw(), shard)
     }
 
     /// A new entity's id; in a random shard where none is given.
     pub fn entity_id(&self, now: Timestamp, shard: Option<u8>) -> EntityId {
         let drawn = self.draw();
         let shard = shard.unwrap_or((drawn >> 120) as u8);
-        EntityId::from_parts(now.as_millis(), drawn, shard)
+        EntityId::at(now, drawn, shard)
     }
 
     /// A salt, or any other 128 random bits.
@@ -41,5 +41,22 @@ impl Random {
             .unwrap_or_else(PoisonError::into_inner)
             .fill_bytes(&mut bytes);
         u128::from_be_bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_in_the_order_of_their_microseconds() {
+        let random = Random::seeded([7; 32]);
+        // Over the ends of three milliseconds.
+        let times = (1_700_000_000_000_500..).take(3_000);
+        let times: Vec<_> = times.map(Timestamp::from_micros).collect();
+        let entities = times.iter().map(|now| random.entity_id(*now, None));
+        assert!(entities.is_sorted_by(|one, next| one < next));
+        let operations = times.iter().map(|now| random.operation_id(*now, 9));
+        assert!(operations.is_sorted_by(|one, next| one < next));
     }
 }
