@@ -71,7 +71,7 @@ fn deposits_withdrawals_and_transfers_are_done_and_answered() {
     producer.request("deposit-requests", &movement(&ada, 1, 6));
     producer.flush();
     has(&server, &ada, 601);
-    assert!(server.log().contains("Kafka consumer started successfully"));
+    server.logs("Kafka consumer started successfully");
     server.verified();
 }
 

@@ -285,6 +285,11 @@ impl Server {
     pub fn log(&self) -> String {
         self.process.log()
     }
+
+    /// Waits until the log has this: what is written beside requests comes when it comes.
+    pub fn logs(&self, text: &str) {
+        poll::eventually(text, || self.log().contains(text).then_some(()));
+    }
 }
 
 impl Deref for Server {

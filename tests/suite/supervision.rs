@@ -61,6 +61,7 @@ fn a_fault_of_one_account_is_told_and_harms_nobody_else() {
     assert_eq!(told["error"]["code"], "actor_faulted");
     faulty.server.send(&transfer(&well, &sick)).ok();
     assert_eq!(faulty.server.balance(&sick), 11);
+    faulty.server.logs("restarted");
     let log = faulty.server.log();
     let line = log.lines().find(|line| line.contains("restarted")).unwrap();
     for field in [sick.as_str(), "reason", "restarts", "backoff_ms"] {
