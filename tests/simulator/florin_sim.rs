@@ -48,6 +48,7 @@ impl Orders {
 }
 
 fn main() -> ExitCode {
+    florin_storage::hush_contained_panics();
     let Some(orders) = Orders::read(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);

@@ -185,7 +185,7 @@ impl Ledger {
                 slot: Arc::new(Slot::new()),
                 lane: None,
                 kind: command.kind(),
-                came_nanos: self.clock.nanos(),
+                came: self.clock.moment(),
                 room: None,
             },
         })

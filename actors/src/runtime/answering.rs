@@ -24,7 +24,7 @@ impl Ledger {
         reply_to: ReplyTo,
         lanes: &mut FilledByLane,
     ) {
-        let came = reply_to.came_nanos;
+        let came = reply_to.came.nanos;
         let seconds = self.clock.nanos().saturating_sub(came) as f64 / 1e9;
         self.observer
             .decided(reply_to.kind, outcome_label(&decided), seconds);
@@ -115,7 +115,7 @@ impl Ledger {
                 let nanos = self
                     .clock
                     .nanos()
-                    .saturating_sub(envelope.reply_to.came_nanos);
+                    .saturating_sub(envelope.reply_to.came.nanos);
                 let label = outcome_label(&decided);
                 self.observer
                     .decided(envelope.reply_to.kind, label, nanos as f64 / 1e9);

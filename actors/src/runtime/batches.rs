@@ -80,7 +80,7 @@ impl Ledger {
         }
         self.warm(parties);
         let directory = self.directory.borrow();
-        let now = self.millis();
+        let now = self.clock.moment().millis();
         parties.iter().all(|entity| {
             directory.seat(*entity).is_some_and(|seat| {
                 seat.needed.set(now);

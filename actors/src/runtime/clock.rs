@@ -6,6 +6,23 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::messages::Timestamp;
 
+/// A moment, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The time of day.
+    pub time: Timestamp,
+    /// Nanoseconds as [`Clock::nanos`] tells them.
+    pub nanos: u64,
+}
+
+impl Moment {
+    /// Milliseconds of [`Clock::nanos`], for what is needed and what is idle; they begin anew after
+    /// 49 days, and a difference stays right.
+    pub const fn millis(self) -> u32 {
+        (self.nanos / 1_000_000) as u32
+    }
+}
+
 /// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time of day.
@@ -13,6 +30,14 @@ pub trait Clock: Send + Sync + fmt::Debug {
 
     /// Nanoseconds that never go back, from an arbitrary start.
     fn nanos(&self) -> u64;
+
+    /// Both at once.
+    fn moment(&self) -> Moment {
+        Moment {
+            time: self.now(),
+            nanos: self.nanos(),
+        }
+    }
 }
 
 /// The machine's clocks.

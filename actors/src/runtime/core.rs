@@ -131,7 +131,7 @@ impl Core {
         let (room, place) = self
             .admit(&command, is_accepted_first)
             .inspect_err(|reason| shared.observer.shed(reason.code()))?;
-        let now = shared.clock.now();
+        let came = shared.clock.moment();
         let subject = match command.routing_entity() {
             Some(entity) => entity,
             None => {
@@ -140,17 +140,16 @@ impl Core {
                     .key
                     .as_deref()
                     .map(|key| key_hash(&context.caller, key) as u8);
-                shared.random.entity_id(now, shard)
+                shared.random.entity_id(came.time, shard)
             }
         };
-        let operation_id = shared.random.operation_id(now, subject.shard());
+        let operation_id = shared.random.operation_id(came.time, subject.shard());
         let mode = if is_accepted_first {
             Mode::Accept
         } else {
             Mode::Confirm
         };
         let slot = Arc::new(Slot::new());
-        let came_nanos = shared.clock.nanos();
         let here = self.here();
         let own = if here.is_some() {
             None
@@ -161,7 +160,7 @@ impl Core {
             slot: Arc::clone(&slot),
             lane: own.as_ref().map(|own| Arc::clone(&own.lane)),
             kind: command.kind(),
-            came_nanos,
+            came,
             room: Some(room),
         };
         let wait_nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
@@ -171,7 +170,7 @@ impl Core {
             operation_id,
             subject,
             mode,
-            deadline_nanos: came_nanos.saturating_add(wait_nanos),
+            deadline_nanos: came.nanos.saturating_add(wait_nanos),
             key_searched: None,
             original: None,
             item_keys: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batches::KnownKeys;
+use super::clock::Moment;
 use super::confirmation::Slot;
 use super::inbox::Inbox;
 use super::index::Searched;
@@ -79,8 +80,8 @@ pub struct ReplyTo {
     pub lane: Option<Arc<Lane>>,
     /// What was asked.
     pub kind: CommandKind,
-    /// When it came, in nanoseconds of the clock.
-    pub came_nanos: u64,
+    /// When it came.
+    pub came: Moment,
     /// Given back with the answer; none for what the node does of itself.
     #[allow(dead_code, reason = "held, not read")]
     pub room: Option<Room>,

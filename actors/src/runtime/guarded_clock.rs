@@ -5,11 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use crate::messages::Timestamp;
 
 /// Differences between the two clocks that are not worth a note: they drift.
 const DRIFT_MICROS: i64 = 1_000;
+/// How long the time of day is told by the monotonic clock before it is read again: the time is asked
+/// for several times a request.
+const READ_AGAIN_MICROS: i64 = 1_000;
 
 /// A clock over another one.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub struct GuardedClock {
     /// The time of day from which it was last set back: going on from there is no leap.
     highest: AtomicI64,
     distrusts: AtomicBool,
+    /// When the time of day was last read, by the monotonic clock.
+    read_at: AtomicI64,
 }
 
 impl GuardedClock {
@@ -32,9 +37,11 @@ impl GuardedClock {
             offset: AtomicI64::new(0),
             highest: AtomicI64::new(i64::MIN),
             distrusts: AtomicBool::new(false),
+            read_at: AtomicI64::new(0),
         };
         let (told, monotonic) = clock.both();
         clock.offset.store(told - monotonic, Ordering::Relaxed);
+        clock.read_at.store(monotonic, Ordering::Relaxed);
         clock
     }
 
@@ -61,9 +68,33 @@ impl GuardedClock {
         jump
     }
 
+    /// The time of day before the monotonic time: whatever passes in between is no leap.
     fn both(&self) -> (i64, i64) {
-        let monotonic = i64::try_from(self.inner.nanos() / 1_000).unwrap_or(i64::MAX);
-        (self.inner.now().as_micros(), monotonic)
+        let told = self.inner.now().as_micros();
+        (told, micros(self.inner.nanos()))
+    }
+
+    /// The time of day, read and believed or not.
+    fn read(&self) -> i64 {
+        let (told, monotonic) = self.both();
+        let expected = monotonic + self.offset.load(Ordering::Relaxed);
+        let jump = told - expected;
+        let known = expected.max(self.highest.load(Ordering::Relaxed));
+        if told > known.saturating_add(self.jump_micros_max) {
+            self.distrust(jump);
+            return expected;
+        }
+        if self.distrusts.swap(false, Ordering::Relaxed) {
+            tracing::info!(
+                decision = "believed",
+                "the clock came back and is believed again"
+            );
+        }
+        if jump < -DRIFT_MICROS {
+            self.highest.fetch_max(expected, Ordering::Relaxed);
+        }
+        self.offset.store(told - monotonic, Ordering::Relaxed);
+        told
     }
 
     /// A leap: the time of day is not believed until it is confirmed or comes back.
@@ -81,33 +112,32 @@ impl GuardedClock {
 
 impl Clock for GuardedClock {
     fn now(&self) -> Timestamp {
-        let (told, monotonic) = self.both();
-        let expected = monotonic + self.offset.load(Ordering::Relaxed);
-        let jump = told - expected;
-        if jump.abs() <= DRIFT_MICROS && !self.distrusts.load(Ordering::Relaxed) {
-            return Timestamp::from_micros(told);
-        }
-        let known = expected.max(self.highest.load(Ordering::Relaxed));
-        if told > known.saturating_add(self.jump_micros_max) {
-            self.distrust(jump);
-            return Timestamp::from_micros(expected);
-        }
-        if self.distrusts.swap(false, Ordering::Relaxed) {
-            tracing::info!(
-                decision = "believed",
-                "the clock came back and is believed again"
-            );
-        }
-        if jump < 0 {
-            self.highest.fetch_max(expected, Ordering::Relaxed);
-        }
-        self.offset.store(told - monotonic, Ordering::Relaxed);
-        Timestamp::from_micros(told)
+        self.moment().time
     }
 
     fn nanos(&self) -> u64 {
         self.inner.nanos()
     }
+
+    fn moment(&self) -> Moment {
+        let nanos = self.inner.nanos();
+        let monotonic = micros(nanos);
+        let since = monotonic - self.read_at.load(Ordering::Relaxed);
+        let time = if since < READ_AGAIN_MICROS && !self.distrusts.load(Ordering::Relaxed) {
+            monotonic + self.offset.load(Ordering::Relaxed)
+        } else {
+            self.read_at.store(monotonic, Ordering::Relaxed);
+            self.read()
+        };
+        Moment {
+            time: Timestamp::from_micros(time),
+            nanos,
+        }
+    }
+}
+
+fn micros(nanos: u64) -> i64 {
+    i64::try_from(nanos / 1_000).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -129,10 +159,12 @@ mod tests {
             self.nanos.fetch_add(nanos, Ordering::Relaxed);
         }
 
-        /// The time of day alone.
+        /// The time of day alone, and as much time on both as it takes to be noticed.
         fn jump(&self, seconds: i64) {
-            self.micros
-                .fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+            let micros = seconds * 1_000_000 + READ_AGAIN_MICROS;
+            self.micros.fetch_add(micros, Ordering::Relaxed);
+            let nanos = READ_AGAIN_MICROS as u64 * 1_000;
+            self.nanos.fetch_add(nanos, Ordering::Relaxed);
         }
     }
 
@@ -179,6 +211,21 @@ mod tests {
         hands.jump(-3_600);
         hands.pass(1);
         assert_eq!((seconds(&clock), clock.jump_micros()), (1_001, None));
+    }
+
+    #[test]
+    fn between_readings_it_goes_on_with_the_monotonic_clock() {
+        let (hands, clock) = clock();
+        let before = clock.moment();
+        hands.micros.fetch_add(5_000_000, Ordering::Relaxed);
+        hands.nanos.fetch_add(999_000, Ordering::Relaxed);
+        let between = clock.moment();
+        assert_eq!(
+            between.time.as_micros() - before.time.as_micros(),
+            between.nanos as i64 / 1_000 - before.nanos as i64 / 1_000
+        );
+        hands.nanos.fetch_add(1_000, Ordering::Relaxed);
+        assert_eq!(seconds(&clock), 1_005);
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Ledger {
         }
         let queued = Queued {
             kind: envelope.command.kind(),
-            created_at: self.clock.now(),
+            created_at: envelope.reply_to.came.time,
         };
         if !envelope.context.dry_run && !matches!(envelope.mode, Mode::Execute(_)) {
             self.queued
@@ -188,7 +188,7 @@ impl Ledger {
         let seat = self.directory.borrow_mut().enter(entity, phase, |seat| {
             Host::new(Rc::clone(self), seat).start()
         });
-        seat.needed.set(self.millis());
+        seat.needed.set(self.clock.moment().millis());
         if phase == Phase::Loading {
             actix_rt::spawn(Rc::clone(self).load(Rc::clone(&seat)));
         }

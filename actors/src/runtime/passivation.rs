@@ -72,7 +72,7 @@ impl Ledger {
     }
 
     fn may_leave(&self, seat: &Seat, idle: Duration) -> bool {
-        let idled = self.millis().wrapping_sub(seat.needed.get());
+        let idled = self.clock.moment().millis().wrapping_sub(seat.needed.get());
         seat.phase() == Phase::Live
             && seat.letters.get() == 0
             && Duration::from_millis(idled.into()) >= idle
@@ -88,11 +88,5 @@ impl Ledger {
             .as_ref()
             .and_then(|troubles| troubles.faults.last());
         last.is_some_and(|fault| self.clock.nanos().saturating_sub(*fault) < window)
-    }
-
-    /// Milliseconds of the clock, for what is needed and what is idle; they begin anew after 49
-    /// days, and a difference stays right.
-    pub(super) fn millis(&self) -> u32 {
-        (self.clock.nanos() / 1_000_000) as u32
     }
 }

@@ -501,7 +501,7 @@ impl Ledger {
         read: impl FnOnce(&Seat) -> Option<T>,
         sender: oneshot::Sender<Result<Option<T>, Unavailable>>,
     ) {
-        seat.needed.set(self.millis());
+        seat.needed.set(self.clock.moment().millis());
         let value = read(seat);
         let rests_on = seat.present.borrow().last;
         self.forget_vacant(seat);

@@ -75,13 +75,14 @@ impl Ledger {
         if seat.phase().is_passing() {
             return Turn::Needs(envelope, Need::Subject);
         }
-        seat.needed.set(self.millis());
-        let stamp = self.sequencer.borrow().stamp(self.clock.now());
+        let now = self.clock.moment();
+        seat.needed.set(now.millis());
+        let stamp = self.sequencer.borrow().stamp(now.time);
         let is_execution = matches!(envelope.mode, Mode::Execute(_));
         if is_execution && self.is_closing() {
             return Turn::Ended;
         }
-        if self.clock.nanos() > envelope.deadline_nanos {
+        if now.nanos > envelope.deadline_nanos {
             self.conclude_late(envelope, stamp);
             return Turn::Ended;
         }

@@ -59,6 +59,8 @@ pub async fn serve<S: Serve>(stream: TcpStream, place: Place, gate: Rc<Gate<S>>,
             // Answers are not held back while more requests wait: a client that sends and never reads
             // would have all of them kept for it.
             .pipeline_flush(false)
+            // Head and body in one buffer: a short answer leaves by a plain write.
+            .writev(false)
             .half_close(true)
             .header_read_timeout(None)
             .max_buf_size(BUFFER_BYTES_MAX)
