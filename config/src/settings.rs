@@ -210,7 +210,7 @@ settings! {
     journal: Journal {
         /// The size at which a segment is sealed and the next one begun. Opening after a crash
         /// takes longer the larger it is.
-        segment_bytes_max: u64 = 512 << 20, integer(MIB, GIB);
+        segment_bytes_max: u64 = 256 << 20, integer(MIB, GIB);
         /// The size of the write-ahead log. Checkpoints are made at a sixteenth of it. Commits wait
         /// for one when the log is full.
         wal_bytes: u64 = 8 << 20, integer(64 * KIB, GIB);

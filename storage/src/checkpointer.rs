@@ -92,3 +92,35 @@ impl Checkpointer {
         }
     }
 }
+
+/// Every interleaving of the real code, by loom, with the mutation that it catches.
+#[cfg(test)]
+#[cfg(florin_loom)]
+mod models {
+    use super::*;
+    use crate::sync::modelled::How::Skipped;
+    use crate::sync::modelled::{check, mutation};
+    use crate::watermark::Watermark;
+    use std::time::Duration;
+
+    #[test]
+    fn no_ring_is_missed_and_the_end_is_heard() {
+        let model = || {
+            let bell = Arc::new(Bell::default());
+            let made = Arc::new(Watermark::new(0));
+            let checkpointer = {
+                let (bell, made) = (bell.clone(), made.clone());
+                loom::thread::spawn(move || {
+                    while bell.wait() {
+                        made.advance(1);
+                    }
+                })
+            };
+            bell.ring();
+            assert_eq!(made.wait_past(0, Duration::MAX), 1);
+            bell.close();
+            checkpointer.join().unwrap();
+        };
+        check(model, &[mutation("checkpointer.rs", "notify_one", Skipped)]);
+    }
+}

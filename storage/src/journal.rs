@@ -88,6 +88,10 @@ impl Journal {
                     let what = "the last run ended here, there is no segment";
                     return Err(Error::damaged(FOLDER, mark.sequence, what));
                 }
+                if let Some(first) = WriteAheadLog::first_record(disk.as_ref())? {
+                    let what = "the log has records, there is no segment";
+                    return Err(Error::damaged(FOLDER, first, what));
+                }
                 // First: a journal without a log has lost it.
                 let wal_bytes = options.wal_bytes.unwrap_or(WAL_BYTES);
                 let log = WriteAheadLog::create(disk.as_ref(), &options.journal_id, wal_bytes)?;

@@ -22,7 +22,7 @@ pub struct Options {
     /// Random; the identity of a journal that is made new. An existing one keeps its own.
     pub journal_id: [u8; 16],
     /// A segment is sealed at the end of the commit that brings it to so many bytes on the disk.
-    /// Default 512 MiB: a start after a crash reads a whole segment.
+    /// Default 256 MiB: a start after a crash reads a whole segment.
     pub segment_bytes_max: u64,
     /// How long the write-ahead log is; `None`: as it is, 8 MiB if it is made new. Default `None`.
     /// A checkpoint is asked for when a sixteenth of it is not in the segment: what is synced at once
@@ -51,7 +51,7 @@ impl Options {
     pub fn new(journal_id: [u8; 16]) -> Options {
         Options {
             journal_id,
-            segment_bytes_max: 512 * 1024 * 1024,
+            segment_bytes_max: 256 * 1024 * 1024,
             wal_bytes: None,
             frame_bytes_max: FRAME_BYTES_MAX,
             record_bytes_max: 16 * 1024 * 1024,

@@ -117,6 +117,19 @@ impl WriteAheadLog {
         Ok(Some((WriteAheadLog::over(file, len), frames)))
     }
 
+    /// The first record that a log lying there has, whosever it is.
+    pub(crate) fn first_record(disk: &dyn Disk) -> Result<Option<u64>, Error> {
+        let io = |source| Error::io(WAL, source);
+        if !disk.exists(WAL).map_err(io)? {
+            return Ok(None);
+        }
+        let file = disk.open(WAL, OpenHow::Read).map_err(io)?;
+        let mut bytes = vec![0; file.len().map_err(io)? as usize];
+        file.read_at(0, &mut bytes).map_err(io)?;
+        let first = entries(&bytes).map(|entry| entry.first_sequence).min();
+        Ok(first)
+    }
+
     fn over(file: Box<dyn DiskFile>, len: u64) -> WriteAheadLog {
         WriteAheadLog {
             file,
@@ -232,9 +245,7 @@ fn fill(buffer: &mut Vec<u8>, first_sequence: u64, frames: &[Frame], count: usiz
 
 /// The frames after `head`, from all blocks of a log.
 pub(crate) fn frames_after(log: &[u8], head: &Head) -> Result<Vec<Frame>, Error> {
-    let blocks = log.chunks_exact(BLOCK).collect::<Vec<_>>();
-    let mut entries: Vec<Entry> = (1..blocks.len())
-        .filter_map(|at| entry_at(&blocks[at..]))
+    let mut entries: Vec<Entry> = entries(log)
         .filter(|entry| entry.first_sequence > head.sequence)
         .collect();
     entries.sort_by_key(|entry| entry.first_sequence);
@@ -249,6 +260,12 @@ pub(crate) fn frames_after(log: &[u8], head: &Head) -> Result<Vec<Frame>, Error>
         found.push(frame);
     }
     Ok(found)
+}
+
+/// The whole entries of a log, as they lie there.
+fn entries(log: &[u8]) -> impl Iterator<Item = Entry> {
+    let blocks = log.chunks_exact(BLOCK).collect::<Vec<_>>();
+    (1..blocks.len()).filter_map(move |at| entry_at(&blocks[at..]))
 }
 
 /// The entry that starts with the first of these blocks, if one does and it is whole.

@@ -182,6 +182,20 @@ fn a_log_that_goes_on_after_a_clean_end_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn a_log_that_is_left_alone_is_refused_and_kept() {
+    let disk = killed(3);
+    for name in segments(&disk) {
+        disk.remove(&name).unwrap();
+    }
+    let before = disk.contents(WAL);
+    let error = open(&disk).unwrap_err();
+    let named = error.to_string().contains("there is no segment");
+    assert!(error.is_damage() && named, "{error}");
+    assert_eq!(segments(&disk), Vec::<String>::new());
+    assert!(disk.contents(WAL) == before);
+}
+
+#[test]
 fn a_log_of_another_journal_is_refused() {
     let (disk, other) = (killed(3), SimulatedDisk::new());
     let options = Options {

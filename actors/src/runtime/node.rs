@@ -23,7 +23,7 @@ use super::observer::Observer;
 use super::options::{NodeOptions, StartError, Threads};
 use super::permits::Permits;
 use super::random::Random;
-use super::recovery::{Known, check_views, read_tail};
+use super::recovery::{Known, Tail, check_views};
 use super::sequencing::Sequencer;
 use crate::bus::Outbox;
 use crate::entities::Stamp;
@@ -120,14 +120,15 @@ impl Node {
             accepted: views.accepted()?,
             ..Known::default()
         };
-        let known = read_tail(
-            &reader,
+        let tail = Tail {
+            reader: &reader,
             snapshots,
             known,
-            &mut indexes,
-            &mut keys,
-            &mut operations,
-        )?;
+            indexes: &mut indexes,
+            keys: &mut keys,
+            operations: &mut operations,
+        };
+        let known = tail.read(matches!(threads, Threads::Real(_)))?;
         tracing::info!(
             records = head.sequence,
             replayed = head.sequence.saturating_sub(views.position()),

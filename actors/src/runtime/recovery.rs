@@ -1,8 +1,9 @@
 //! Recovery: what the ledger must know of the records that the views don't hold yet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::mpsc::sync_channel;
 
-use florin_storage::{Head, Position, Reader};
+use florin_storage::{Frame, Head, Position, Reader};
 
 use super::id_hasher::IdHasher;
 use super::index::{Index, key_hash, operation_entry};
@@ -13,7 +14,9 @@ use crate::record_codec::decode_record;
 use crate::views::Indexes;
 
 /// Bytes of frames read at a time.
-const SCAN_BYTES: usize = 4 * 1024 * 1024;
+const SCAN_BYTES: usize = 1024 * 1024;
+/// How often that may be decoded before it is wanted.
+const DECODED_AHEAD: usize = 4;
 
 /// What the start knows of entities before any of them is in memory.
 #[derive(Debug, Default)]
@@ -36,70 +39,126 @@ pub(crate) fn note_accepted(accepted: &mut BTreeSet<u64>, record: &Record) {
     }
 }
 
-/// Reads the journal's tail behind the snapshots, which reach as far as `snapshots`, and behind the
-/// segments of the indexes: the last record of every entity changed since, and the entries that no
-/// segment holds. Segments that are missing are written, so that no more entries are held in memory
-/// than in a running node. Personal values erased since then are withheld. Each frame's link is recomputed on the way.
-///
-/// # Errors
-/// A damaged tail, or what the disk refused.
-pub(super) fn read_tail(
-    reader: &Reader,
-    snapshots: u64,
-    mut known: Known,
-    indexes: &mut Indexes,
-    keys: &mut Index,
-    operations: &mut Index,
-) -> Result<Known, StartError> {
-    let covered = indexes.covered();
-    let mut next = snapshots.min(covered.0).min(covered.1) + 1;
-    while next <= reader.durable() {
-        for frame in reader.scan(next, SCAN_BYTES)? {
-            if !frame.verify() {
-                return Err(StartError::Damaged(format!(
-                    "the frame of record {} is not what its link says",
-                    frame.first_sequence
-                )));
+/// Frames as they are read and decoded at a time.
+type Decoded = Vec<(Vec<Record>, Frame)>;
+
+/// What the tail goes to.
+#[derive(Debug)]
+pub(super) struct Tail<'a> {
+    pub(super) reader: &'a Reader,
+    /// How far the snapshots go.
+    pub(super) snapshots: u64,
+    pub(super) known: Known,
+    pub(super) indexes: &'a mut Indexes,
+    pub(super) keys: &'a mut Index,
+    pub(super) operations: &'a mut Index,
+}
+
+impl Tail<'_> {
+    /// Reads what the ledger must know of the records after the views' snapshots, and after the
+    /// segments of the indexes: the last record of every entity changed since, and the entries that no
+    /// segment holds. Segments that are missing are written, so that no more entries are held in memory
+    /// than in a running node. Personal values erased since then are withheld. Each frame's link is
+    /// recomputed on the way. `beside`: frames are read and decoded on a thread of their own.
+    ///
+    /// # Errors
+    /// A damaged tail, or what the disk refused.
+    pub(super) fn read(mut self, beside: bool) -> Result<Known, StartError> {
+        let covered = self.indexes.covered();
+        let first = self.snapshots.min(covered.0).min(covered.1) + 1;
+        let mut decoded = decoded(self.reader.clone(), first);
+        if beside {
+            let (sender, receiver) = sync_channel(DECODED_AHEAD);
+            std::thread::scope(|scope| {
+                // Ends early where nobody wants more.
+                scope.spawn(move || decoded.try_for_each(|frames| sender.send(frames)));
+                receiver
+                    .into_iter()
+                    .try_for_each(|frames| self.take(frames?, covered))
+            })?;
+        } else {
+            decoded.try_for_each(|frames| self.take(frames?, covered))?;
+        }
+        self.indexes.forget_taken();
+        Ok(self.known)
+    }
+
+    fn take(&mut self, frames: Decoded, covered: (u64, u64)) -> Result<(), StartError> {
+        for (records, frame) in frames {
+            for record in &records {
+                self.take_record(record, covered);
             }
-            for (sequence, bytes) in frame.iter().filter(|(sequence, _)| *sequence >= next) {
-                let record = decode_record(bytes)
-                    .map_err(|error| StartError::Damaged(format!("record {sequence}: {error}")))?;
-                indexes.take(&record);
-                if sequence > snapshots {
-                    reader.withhold(record.erased());
-                    let changes = record.changes.iter();
-                    known
-                        .heads
-                        .extend(changes.map(|change| (change.entity, sequence)));
-                    note_quarantine(&mut known.quarantined, &record);
-                    note_accepted(&mut known.accepted, &record);
-                }
-                if sequence > covered.1 {
-                    for operation in record.operations() {
-                        operations.insert(operation_entry(operation), sequence);
-                    }
-                }
-                if sequence > covered.0 {
-                    for key in record.keys() {
-                        keys.insert(key_hash(&record.caller, key), sequence);
-                    }
-                }
+            let time = Timestamp::from_micros(frame.last_time);
+            if self.indexes.seal(frame.last_sequence, time, &mut || {})? {
+                self.indexes.merge_while_starting()?;
+                let segments = self.indexes.segments();
+                self.keys.sealed(segments.0);
+                self.operations.sealed(segments.1);
             }
-            next = frame.last_sequence + 1;
-            if indexes.seal(
-                frame.last_sequence,
-                Timestamp::from_micros(frame.last_time),
-                &mut || {},
-            )? {
-                indexes.merge_while_starting()?;
-                let segments = indexes.segments();
-                keys.sealed(segments.0);
-                operations.sealed(segments.1);
+        }
+        Ok(())
+    }
+
+    fn take_record(&mut self, record: &Record, covered: (u64, u64)) {
+        let sequence = record.sequence;
+        self.indexes.take(record);
+        if sequence > self.snapshots {
+            self.reader.withhold(record.erased());
+            let changes = record.changes.iter();
+            let heads = changes.map(|change| (change.entity, sequence));
+            self.known.heads.extend(heads);
+            note_quarantine(&mut self.known.quarantined, record);
+            note_accepted(&mut self.known.accepted, record);
+        }
+        if sequence > covered.1 {
+            for operation in record.operations() {
+                self.operations.insert(operation_entry(operation), sequence);
+            }
+        }
+        if sequence > covered.0 {
+            for key in record.keys() {
+                self.keys.insert(key_hash(&record.caller, key), sequence);
             }
         }
     }
-    indexes.forget_taken();
-    Ok(known)
+}
+
+/// The durable records from `first` on, with the frames they are in.
+fn decoded(reader: Reader, first: u64) -> impl Iterator<Item = Result<Decoded, StartError>> + Send {
+    let mut next = first;
+    std::iter::from_fn(move || {
+        if next > reader.durable() {
+            return None;
+        }
+        let decoded = decode_from(&reader, next);
+        // Nothing comes behind what can't be read.
+        next = match &decoded {
+            Ok(frames) => frames
+                .last()
+                .map_or(u64::MAX, |(_, frame)| frame.last_sequence + 1),
+            Err(_) => u64::MAX,
+        };
+        Some(decoded)
+    })
+}
+
+fn decode_from(reader: &Reader, next: u64) -> Result<Decoded, StartError> {
+    let mut decoded = Decoded::new();
+    for frame in reader.scan(next, SCAN_BYTES)? {
+        if !frame.verify() {
+            return Err(StartError::Damaged(format!(
+                "the frame of record {} is not what its link says",
+                frame.first_sequence
+            )));
+        }
+        let wanted = frame.iter().filter(|(sequence, _)| *sequence >= next);
+        let records = wanted.map(|(sequence, bytes)| {
+            decode_record(bytes)
+                .map_err(|error| StartError::Damaged(format!("record {sequence}: {error}")))
+        });
+        decoded.push((records.collect::<Result<_, _>>()?, frame));
+    }
+    Ok(decoded)
 }
 
 /// Refuses views that know of records the journal doesn't have, or of another history: the
