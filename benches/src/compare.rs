@@ -76,7 +76,7 @@ fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Sho
     }
     let measured = sessions[0].options.measured();
     let load = match options.rate {
-        Some(rate) => phases::at_rate(rate.into(), measured),
+        Some(rate) => phases::at_rate(rate.into(), phases::CONNECTIONS, measured),
         None => Load::closed(options.connections, measured),
     };
     let mut shown: Vec<Shown> = sessions.iter().map(|_| Shown::default()).collect();

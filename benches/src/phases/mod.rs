@@ -10,7 +10,7 @@ use std::path::Path;
 
 pub use self::ageing::{Ageing, age};
 pub use self::overload::Overload;
-pub use self::paced::at_rate;
+pub use self::paced::{CONNECTIONS, at_rate};
 pub use self::restart::Restart;
 use crate::cli::Extra;
 use crate::error::BenchError;

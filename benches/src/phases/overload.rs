@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::BenchError;
 use crate::load::{Pace, Script as _};
-use crate::report::{Measurement, Report};
+use crate::report::{Maximum, Measurement, Report};
 use crate::requests::{Choice, Mix, Requests};
 use crate::session::{Load, Session};
 use crate::{http, interrupt, memory};
@@ -41,18 +41,18 @@ pub struct Overload {
     pub rss_bytes_after: u64,
 }
 
-pub fn run(session: &Session<'_>, report: &mut Report, maximum: f64) -> Result<(), BenchError> {
+pub fn run(session: &Session<'_>, report: &mut Report, maximum: Maximum) -> Result<(), BenchError> {
     let options = session.options;
     let load = Load {
         connections: CONNECTIONS,
         pace: Pace::Open {
-            per_second: (maximum * TIMES).floor().max(1.0),
+            per_second: (maximum.per_second * TIMES).floor().max(1.0),
             patience: PATIENCE,
         },
         measured: Duration::from_secs(options.overload_seconds),
         watched: true,
     };
-    eprintln!("overloading with {:.0}/s", maximum * TIMES);
+    eprintln!("overloading with {:.0}/s", maximum.per_second * TIMES);
     let mut singles = Singles::new(session);
     let single_before = singles.usual()?;
     let rss_bytes_before = resident(session);
@@ -63,7 +63,7 @@ pub fn run(session: &Session<'_>, report: &mut Report, maximum: f64) -> Result<(
     let (mut measurement, checked) = session.settle(loaded, singles.recorded);
     measurement.overload = true;
     report.add_overload(Overload {
-        goodput_to_maximum: measurement.requests_per_second / maximum,
+        goodput_to_maximum: measurement.requests_per_second / maximum.per_second,
         measurement,
         single_ms_before: single_before.as_secs_f64() * 1e3,
         normal_after_ms: normal_after.map(|after| (drained + after).as_secs_f64() * 1e3),

@@ -22,7 +22,7 @@ pub fn run(session: &Session<'_>, work_dir: &Path, report: &mut Report) -> Resul
             )?;
         }
         for &rate in &options.rates {
-            let load = paced::at_rate(f64::from(rate), options.measured());
+            let load = paced::at_rate(f64::from(rate), paced::CONNECTIONS, options.measured());
             round_of(session, round, &load, report)?;
         }
         if let Some(baseline) = &mut postgres {

@@ -29,6 +29,14 @@ use crate::phases::{Ageing, Overload, Restart};
 use crate::postgres::PgBench;
 use crate::scenario::Scenario;
 
+/// The most that a node did in a closed loop: the median of the rounds, at the best number of
+/// connections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Maximum {
+    pub per_second: f64,
+    pub connections: usize,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     /// When it was begun, RFC 3339, UTC.
@@ -164,15 +172,17 @@ impl Report {
         self.restart = Some(restart);
     }
 
-    /// The most requests a second that the node did of `scenario` in a closed loop: the median of
-    /// the rounds, at the best number of connections.
-    pub fn maximum(&self, scenario: Scenario) -> Option<f64> {
+    /// The most that the node did of `scenario` in a closed loop.
+    pub fn maximum(&self, scenario: Scenario) -> Option<Maximum> {
         summary::rows(&self.measurements)
             .into_iter()
             .filter(|row| row.subject.server == Server::Florin && row.subject.scenario == scenario)
             .filter(|row| row.offered_per_second.is_none())
-            .map(|row| row.requests_per_second.median)
-            .max_by(f64::total_cmp)
+            .map(|row| Maximum {
+                per_second: row.requests_per_second.median,
+                connections: row.connections,
+            })
+            .max_by(|one, other| one.per_second.total_cmp(&other.per_second))
     }
 
     /// Takes the outcome of `florin verify`.
@@ -286,7 +296,11 @@ pub mod tests {
     #[test]
     fn the_maximum_is_of_the_closed_loop_alone() {
         let report = full();
-        assert_eq!(report.maximum(Scenario::TransferUniform), Some(1_000.0));
+        let maximum = Maximum {
+            per_second: 1_000.0,
+            connections: 64,
+        };
+        assert_eq!(report.maximum(Scenario::TransferUniform), Some(maximum));
         assert_eq!(report.maximum(Scenario::Mixed), None);
         assert_eq!(report.faults, Vec::<String>::new());
     }

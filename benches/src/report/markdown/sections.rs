@@ -194,10 +194,11 @@ fn sustained(report: &Report) -> Option<Section> {
     let sustained = report.sustained.as_ref()?;
     let measurement = &sustained.measurement;
     let mut paragraphs = vec![format!(
-        "{} for {:.0} s at {:.0} requests/s, {} % of the maximum of the rounds: {} answered, {} refused, {} not sent.",
+        "{} for {:.0} s at {:.0} requests/s over {} connections, {} % of the maximum of the rounds: {} answered, {} refused, {} not sent.",
         measurement.subject.name(),
         measurement.seconds,
         measurement.offered_per_second.unwrap_or_default(),
+        measurement.connections,
         report.options.sustained_percent,
         measurement.answered,
         measurement.refused(),
