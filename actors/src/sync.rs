@@ -13,7 +13,7 @@ mod models {
     use florin_storage::sync::modelled::{check, mutation};
     use loom::sync::atomic::AtomicU64;
 
-    use crate::runtime::{Inbox, Left, Permits, Slot};
+    use crate::runtime::{Inbox, Lane, Left, Permits, Slot};
     use crate::sync::Ordering;
 
     #[test]
@@ -149,6 +149,38 @@ mod models {
             mutation("inbox.rs", "wake", Skipped),
             mutation("inbox.rs", "register", Skipped),
             mutation("inbox.rs", "register", Late),
+        ];
+        check(model, &mutations);
+    }
+
+    #[test]
+    fn an_answer_leaves_its_lane_once_its_record_is_durable() {
+        let model = || {
+            let lane = Arc::new(Lane::new());
+            let durable = Arc::new(AtomicU64::new(0));
+            let ledger = {
+                let (lane, durable) = (Arc::clone(&lane), Arc::clone(&durable));
+                loom::thread::spawn(move || lane.push(1, 7, || durable.load(Ordering::Acquire)))
+            };
+            let journal = {
+                let (lane, durable) = (Arc::clone(&lane), Arc::clone(&durable));
+                loom::thread::spawn(move || {
+                    durable.store(1, Ordering::Release);
+                    lane.moved(1);
+                })
+            };
+            let mut leaving = Vec::new();
+            let take = lane.take(&mut leaving, || durable.load(Ordering::Acquire));
+            loom::future::block_on(take);
+            assert_eq!(leaving, [7]);
+            assert_eq!(durable.load(Ordering::Acquire), 1);
+            ledger.join().unwrap();
+            journal.join().unwrap();
+        };
+        let mutations = [
+            mutation("lane.rs", "wake", Skipped),
+            mutation("lane.rs", "register", Skipped),
+            mutation("lane.rs", "register", Late),
         ];
         check(model, &mutations);
     }

@@ -160,7 +160,8 @@ impl Committer {
         let advance = || self.watermark.advance(head.sequence);
         self.withheld.add_and(withheld.copied(), advance);
         let duration = Duration::from_nanos(took);
-        self.options.observer.committed(records, written, duration);
+        let observer = &self.options.observer;
+        observer.committed(head.sequence, records, written, duration);
         self.seal_if_full()?;
         Ok(head)
     }

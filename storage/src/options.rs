@@ -6,14 +6,15 @@ use crate::wal::WAL_BYTES_MIN;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Told of every commit, on the committing thread: for metrics.
+/// Told of every commit right after it, on the committing thread: has to be quick.
 pub trait CommitObserver: Send + Sync {
-    /// So many records and frame bytes became durable, and it took so long.
-    fn committed(&self, records: usize, bytes: usize, duration: Duration);
+    /// So many records and frame bytes became durable, up to record `last`, and it took so long. The
+    /// watermark has moved.
+    fn committed(&self, last: u64, records: usize, bytes: usize, duration: Duration);
 }
 
 impl CommitObserver for () {
-    fn committed(&self, _records: usize, _bytes: usize, _duration: Duration) {}
+    fn committed(&self, _last: u64, _records: usize, _bytes: usize, _duration: Duration) {}
 }
 
 /// How a journal is kept. [`Options::new`] has the defaults.

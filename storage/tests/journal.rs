@@ -137,10 +137,10 @@ fn a_chunk_that_does_not_follow_stops_the_committer() {
 #[test]
 fn the_backlog_counts_what_is_not_durable_and_commits_are_observed() {
     #[derive(Default)]
-    struct Seen(Mutex<Vec<(usize, Duration)>>, AtomicUsize);
+    struct Seen(Mutex<Vec<(u64, usize, Duration)>>, AtomicUsize);
     impl CommitObserver for Seen {
-        fn committed(&self, records: usize, bytes: usize, duration: Duration) {
-            self.0.lock().unwrap().push((records, duration));
+        fn committed(&self, last: u64, records: usize, bytes: usize, duration: Duration) {
+            self.0.lock().unwrap().push((last, records, duration));
             self.1.fetch_add(bytes, Ordering::Relaxed);
         }
     }
@@ -168,7 +168,8 @@ fn the_backlog_counts_what_is_not_durable_and_commits_are_observed() {
         (opened.queue.backlog_records(), opened.queue.backlog_bytes()),
         (0, 0)
     );
-    assert_eq!(*seen.0.lock().unwrap(), [(14, Duration::from_nanos(700))]);
+    let commit = (14, 14, Duration::from_nanos(700));
+    assert_eq!(*seen.0.lock().unwrap(), [commit]);
     assert!(seen.1.load(Ordering::Relaxed) as u64 > bytes - 100);
     assert_eq!(opened.committer.run_pending().unwrap(), None);
 }

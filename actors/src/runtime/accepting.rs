@@ -234,8 +234,12 @@ impl Ledger {
 
     /// Tells `listener` once an operation that is under way is decided and durable; at once where
     /// there is nothing to wait for.
-    pub(super) fn listen(&self, id: OperationId, listener: oneshot::Sender<()>) {
+    pub(super) fn listen(self: &Rc<Self>, id: OperationId, listener: oneshot::Sender<()>) {
+        self.forget_settled();
         if self.queued.borrow().contains_key(&id) || self.is_accepted(id) {
+            if let Some(sequence) = self.settling.borrow().record_of(id) {
+                self.tell_when_durable(sequence, id);
+            }
             self.listeners
                 .borrow_mut()
                 .entry(id)
@@ -245,6 +249,13 @@ impl Ledger {
             // One that went away has no use for it.
             let _ = listener.send(());
         }
+    }
+
+    /// Tells those who listen once the record that settles their operation is durable.
+    pub(super) fn tell_when_durable(self: &Rc<Self>, sequence: u64, id: OperationId) {
+        let ledger = Rc::clone(self);
+        let tell = move || ledger.tell_listeners(id);
+        self.hold(sequence, Held::Then(Box::new(tell)));
     }
 
     /// Tells those who listen that an operation is decided and durable.
@@ -265,6 +276,7 @@ impl Ledger {
         after: Option<OperationId>,
         limit: usize,
     ) -> Page<Operation, OperationId> {
+        self.forget_settled();
         let queued = self.queued.borrow();
         let accepted = self.accepted.borrow();
         let accepted = accepted.values().map(|one| (one.operation, one.queued));

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::confirmation::Left;
-use super::envelope::{Envelope, FilledByLane, Mode, ReplyTo};
+use super::envelope::{Envelope, Mode, ReplyTo};
 use super::index::{Found, operation_entry, search, unreadable};
+use super::lane::Answer;
 use super::ledger::Ledger;
 use super::reply::{Decided, Reply, Unavailable};
 use super::turn::record;
@@ -16,45 +17,49 @@ use crate::messages::{Code, OperationId, Outcome, PersonalRow, Record, Rejection
 use crate::record_codec::{decode_personal, decode_record};
 
 impl Ledger {
-    /// Sends a decision. A caller that was told 504 in the meantime has only its operation to
-    /// ask: what has no record gets one then.
-    pub(super) fn answer(
-        self: &Rc<Self>,
-        decided: Box<Decided>,
-        reply_to: ReplyTo,
-        lanes: &mut FilledByLane,
-    ) {
-        let came = reply_to.came.nanos;
-        let seconds = self.clock.nanos().saturating_sub(came) as f64 / 1e9;
-        self.observer
-            .decided(reply_to.kind, outcome_label(&decided), seconds);
-        let (stored, dry_run) = (decided.stored, decided.dry_run);
-        self.queued
-            .borrow_mut()
-            .remove(&decided.record.operation_id);
-        self.tell_listeners(decided.record.operation_id);
-        match reply_to.slot.fill(Reply::Decided(decided)) {
-            Ok(()) => match reply_to.lane {
-                None => reply_to.slot.wake(),
-                Some(lane) => match lanes
-                    .iter_mut()
-                    .find(|(known, _)| Arc::ptr_eq(known, &lane))
-                {
-                    Some((_, slots)) => slots.push(reply_to.slot),
-                    None => lanes.push((lane, vec![reply_to.slot])),
-                },
-            },
-            Err(Left::TimedOut(Reply::Decided(decided))) if !stored && !dry_run => {
-                self.store_late(decided.record);
-            }
-            Err(_) => {}
+    /// Puts a decision in line for its caller: it leaves once what it rests on is durable.
+    pub(super) fn promise(self: &Rc<Self>, rests_on: u64, decided: Decided, reply_to: ReplyTo) {
+        let decided = Box::new(decided);
+        if !decided.stored {
+            self.hold(rests_on, Held::Answer(decided, reply_to));
+            return;
+        }
+        let id = decided.record.operation_id;
+        self.forget_settled();
+        self.settling.borrow_mut().push(rests_on, id);
+        if self.listeners.borrow().contains_key(&id) {
+            self.tell_when_durable(rests_on, id);
+        }
+        let lane = reply_to.lane.clone();
+        let lane = lane.as_ref().unwrap_or(&self.home);
+        let answer = Answer::new(decided, reply_to);
+        lane.push(rests_on, answer, || self.watermark.durable());
+    }
+
+    /// Forgets the operations that are settled durably: their records tell of them.
+    pub(super) fn forget_settled(&self) {
+        let durable = self.watermark.durable();
+        let mut settling = self.settling.borrow_mut();
+        while let Some(operation) = settling.pop(durable) {
+            self.queued.borrow_mut().remove(&operation);
         }
     }
 
-    /// Sends anything else, at once.
-    pub(super) fn send(&self, reply: Reply, reply_to: &ReplyTo) {
-        if reply_to.slot.fill(reply).is_ok() {
-            reply_to.slot.wake();
+    /// Sends a decision that has no record. A caller that was told 504 in the meantime has only its
+    /// operation to ask: it gets one then.
+    pub(super) fn answer(&self, decided: Box<Decided>, reply_to: &ReplyTo) {
+        let nanos = self.clock.nanos().saturating_sub(reply_to.came.nanos);
+        self.observer
+            .decided(reply_to.kind, decided.label(), nanos as f64 / 1e9);
+        let id = decided.record.operation_id;
+        self.queued.borrow_mut().remove(&id);
+        self.tell_listeners(id);
+        match reply_to.slot.fill(Reply::Decided(decided)) {
+            Ok(()) => reply_to.slot.wake(),
+            Err(Left::TimedOut(Reply::Decided(decided))) if !decided.dry_run => {
+                self.store_late(decided.record);
+            }
+            Err(_) => {}
         }
     }
 
@@ -79,7 +84,7 @@ impl Ledger {
             accepted.waiting.push(Held::Replay(envelope, sequence));
             return;
         }
-        if let Some(first) = self.waiting.borrow().operation_of(sequence) {
+        if let Some(first) = self.settling.borrow().operation_of(sequence) {
             envelope.reply_to.slot.join(first);
         }
         self.hold(sequence, Held::Replay(envelope, sequence));
@@ -116,7 +121,7 @@ impl Ledger {
                     .clock
                     .nanos()
                     .saturating_sub(envelope.reply_to.came.nanos);
-                let label = outcome_label(&decided);
+                let label = decided.label();
                 self.observer
                     .decided(envelope.reply_to.kind, label, nanos as f64 / 1e9);
                 Reply::Decided(Box::new(decided))
@@ -148,7 +153,7 @@ impl Ledger {
                 Err(unavailable) => return self.turn_away(envelope, unavailable),
                 Ok(Some((decided, _))) if decided.record.input.as_ref() == Some(&**input) => {
                     self.queued.borrow_mut().remove(&envelope.operation_id);
-                    self.send(Reply::Decided(Box::new(decided)), &envelope.reply_to);
+                    envelope.reply_to.send(Reply::Decided(Box::new(decided)));
                     return;
                 }
                 Ok(_) => {}
@@ -176,7 +181,7 @@ impl Ledger {
         if stored && let Err(error) = self.append(&record, None, None) {
             tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
             self.queued.borrow_mut().remove(&record.operation_id);
-            self.send(Reply::Unavailable(Unavailable::TooLarge), &reply_to);
+            reply_to.send(Reply::Unavailable(Unavailable::TooLarge));
             return;
         }
         let decided = Decided {
@@ -187,13 +192,9 @@ impl Ledger {
             holder: None,
         };
         if stored {
-            self.hold(stamp.sequence, Held::Answer(Box::new(decided), reply_to));
-            return;
-        }
-        let mut lanes = Vec::new();
-        self.answer(Box::new(decided), reply_to, &mut lanes);
-        for (lane, mut slots) in lanes {
-            lane.send(&mut slots);
+            self.promise(stamp.sequence, decided, reply_to);
+        } else {
+            self.answer(Box::new(decided), &reply_to);
         }
     }
 
@@ -299,13 +300,4 @@ pub(crate) fn read_holder(
     let Some(bytes) = bytes else { return Ok(None) };
     let row = decode_personal(&bytes).map_err(|error| error.to_string())?;
     Ok(row.value(0).cloned())
-}
-
-fn outcome_label(decided: &Decided) -> &'static str {
-    match &decided.record.outcome {
-        _ if decided.replayed => "replayed",
-        Outcome::Done(_) => "completed",
-        Outcome::Accepted => "accepted",
-        Outcome::Refused(rejection) => rejection.code.name(),
-    }
 }

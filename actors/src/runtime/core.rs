@@ -13,10 +13,11 @@ use super::beside::Beside;
 use super::clock::Clock;
 use super::confirmation::{Confirmation, Slot};
 use super::deadline;
-use super::envelope::{Envelope, Lane, Mode, ReplyTo};
+use super::envelope::{Envelope, Mode, ReplyTo};
 use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::key_hash;
+use super::lane::{Lane, Lanes};
 use super::ledger::Ledger;
 use super::observer::Observer;
 use super::permits::{Permits, Room};
@@ -44,7 +45,6 @@ pub(super) enum Mail {
 }
 
 /// What a lane's own thread knows of it.
-#[derive(Default)]
 struct OwnLane {
     lane: Arc<Lane>,
     outgoing: RefCell<Vec<Mail>>,
@@ -94,6 +94,7 @@ pub(super) struct Shared {
     pub(super) random: Arc<Random>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) watermark: Arc<Watermark>,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) reader: Reader,
     pub(super) views: Arc<Views>,
     pub(super) beside: Beside,
@@ -216,13 +217,24 @@ impl Core {
     /// Makes this thread a lane: to be called on each arbiter that serves connections beside the
     /// ledger's own.
     pub fn enter_lane(&self) {
-        let own = Rc::new(OwnLane::default());
+        let lane = self.0.lanes.add();
+        let own = Rc::new(OwnLane {
+            lane: Arc::clone(&lane),
+            outgoing: RefCell::default(),
+            begun: Notify::new(),
+        });
         LANE.with(|current| *current.borrow_mut() = Some(Rc::clone(&own)));
-        let lane = Arc::clone(&own.lane);
         actix_rt::spawn(deadline::sweep());
-        actix_rt::spawn(async move { lane.deliver().await });
+        actix_rt::spawn(self.deliver(lane));
         let core = self.clone();
         actix_rt::spawn(async move { own.forward(&core.0.mail).await });
+    }
+
+    /// Lets a lane's answers leave; for the thread that is the lane.
+    pub(super) fn deliver(&self, lane: Arc<Lane>) -> impl Future<Output = ()> + use<> {
+        let watermark = Arc::clone(&self.0.watermark);
+        let (clock, observer) = (Arc::clone(&self.0.clock), Arc::clone(&self.0.observer));
+        lane.deliver(watermark, clock, observer)
     }
 
     /// Runs `ask` with the ledger, on its thread, and gives what it sends.

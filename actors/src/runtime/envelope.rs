@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::batches::KnownKeys;
 use super::clock::Moment;
 use super::confirmation::Slot;
-use super::inbox::Inbox;
 use super::index::Searched;
+use super::lane::Lane;
 use super::permits::Room;
 use super::reply::Reply;
 use crate::entities::Original;
@@ -76,7 +76,7 @@ impl actix::Message for Letter {
 pub struct ReplyTo {
     /// Where the caller waits.
     pub slot: Arc<Slot<Reply>>,
-    /// The lane it waits on; `None`: this thread's, or one that may be woken for itself.
+    /// The lane it waits on; `None`: the ledger's own.
     pub lane: Option<Arc<Lane>>,
     /// What was asked.
     pub kind: CommandKind,
@@ -87,29 +87,11 @@ pub struct ReplyTo {
     pub room: Option<Room>,
 }
 
-/// Slots that were filled in one pass, by the lane whose callers wait in them.
-pub type FilledByLane = Vec<(Arc<Lane>, Vec<Arc<Slot<Reply>>>)>;
-
-/// A thread of its own that serves connections: its callers are woken in batches.
-#[derive(Debug, Default)]
-pub struct Lane {
-    filled: Inbox<Arc<Slot<Reply>>>,
-}
-
-impl Lane {
-    /// Puts a pass's filled slots in; wakes the lane at most once.
-    pub fn send(&self, filled: &mut Vec<Arc<Slot<Reply>>>) {
-        self.filled.append(filled);
-    }
-
-    /// Wakes callers for ever; runs on the lane.
-    pub async fn deliver(&self) {
-        let mut batch = Vec::new();
-        loop {
-            self.filled.take(&mut batch).await;
-            for slot in batch.drain(..) {
-                slot.wake();
-            }
+impl ReplyTo {
+    /// Gives the caller its reply, unless it has left.
+    pub fn send(&self, reply: Reply) {
+        if self.slot.fill(reply).is_ok() {
+            self.slot.wake();
         }
     }
 }

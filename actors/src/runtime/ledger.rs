@@ -15,12 +15,13 @@ use super::beside::Beside;
 use super::clock::Clock;
 use super::confirmation::Left;
 use super::directory::Directory;
-use super::envelope::{Envelope, FilledByLane, Letter, Mode};
+use super::envelope::{Envelope, Letter, Mode};
 use super::heads::Heads;
 use super::host::Host;
 use super::id_hasher::IdHasher;
 use super::index::{Index, key_hash, operation_entry, prepared};
 use super::intercept::Intercept;
+use super::lane::{Lane, Lanes};
 use super::observer::Observer;
 use super::passivation::PassivationOptions;
 use super::random::Random;
@@ -29,7 +30,7 @@ use super::reply::{Reply, Unavailable};
 use super::seat::{Phase, Seat};
 use super::sequencing::Sequencer;
 use super::supervision::SupervisionOptions;
-use super::waiting::{Held, Waiting};
+use super::waiting::{Held, Settling, Waiting};
 use crate::messages::{Assets, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
 use crate::views::Views;
 
@@ -78,6 +79,12 @@ pub struct Ledger {
     pub(super) sequencer: RefCell<Sequencer>,
     pub(super) chunk_begun: Notify,
     pub(super) waiting: RefCell<Waiting>,
+    held: Notify,
+    /// Where decided commands wait for their records to be durable.
+    lanes: Arc<Lanes>,
+    /// The lane of this thread.
+    pub(super) home: Arc<Lane>,
+    pub(super) settling: RefCell<Settling>,
     /// No more is executed: what was accepted is left to the next start.
     closing: Cell<bool>,
     failed: Cell<bool>,
@@ -95,6 +102,8 @@ pub struct Parts {
     pub reader: Reader,
     /// How far the journal is durable.
     pub watermark: Arc<Watermark>,
+    /// The lanes, without the ledger's own.
+    pub lanes: Arc<Lanes>,
     /// The views.
     pub views: Arc<Views>,
     /// Threads for blocking work.
@@ -151,6 +160,10 @@ impl Ledger {
             sequencer: RefCell::new(parts.sequencer),
             chunk_begun: Notify::new(),
             waiting: RefCell::default(),
+            held: Notify::new(),
+            home: parts.lanes.add(),
+            lanes: parts.lanes,
+            settling: RefCell::default(),
             closing: Cell::new(false),
             failed: Cell::new(false),
         })
@@ -240,29 +253,30 @@ impl Ledger {
         }
     }
 
-    /// Sends answers as the watermark moves, for ever.
-    pub async fn release_answers(self: Rc<Self>) {
+    /// Does what waits as the watermark moves, for ever.
+    pub async fn release_held(self: Rc<Self>) {
         let mut listener = self.watermark.subscribe();
-        let mut durable = listener.durable();
         loop {
-            self.release();
-            durable = listener.changed(durable).await;
+            let next = self.waiting.borrow().next();
+            match next {
+                None => self.held.notified().await,
+                Some(until) if until > listener.durable() => {
+                    listener.changed(until - 1).await;
+                }
+                Some(_) => self.release(),
+            }
         }
     }
 
-    /// Puts an answer in line, or does it now if what it rests on is durable and nothing is
-    /// before it.
-    pub(super) fn hold(self: &Rc<Self>, rests_on: u64, held: Held) {
+    /// Puts something in line, to be done once what it rests on is durable and nothing is before it.
+    pub(super) fn hold(&self, rests_on: u64, held: Held) {
         self.waiting.borrow_mut().push(rests_on, held);
-        if rests_on <= self.watermark.durable() {
-            self.release();
-        }
+        self.held.notify_one();
     }
 
-    /// Sends every answer whose ground is durable.
+    /// Does everything whose ground is durable.
     fn release(self: &Rc<Self>) {
         let durable = self.watermark.durable();
-        let mut lanes = FilledByLane::new();
         loop {
             let next = self.waiting.borrow_mut().pop(durable);
             match next {
@@ -272,11 +286,8 @@ impl Ledger {
                     actix_rt::spawn(Rc::clone(self).replay(envelope, sequence));
                 }
                 Some(Held::Again(envelope)) => self.accept(envelope),
-                Some(Held::Answer(decided, reply_to)) => self.answer(decided, reply_to, &mut lanes),
+                Some(Held::Answer(decided, reply_to)) => self.answer(decided, &reply_to),
             }
-        }
-        for (lane, mut slots) in lanes {
-            lane.send(&mut slots);
         }
     }
 
@@ -293,8 +304,9 @@ impl Ledger {
                 Held::Replay(envelope, _) | Held::Again(envelope) => &envelope.reply_to,
                 Held::Then(_) => continue,
             };
-            self.send(Reply::Unavailable(Unavailable::OutcomeUnknown), reply_to);
+            reply_to.send(Reply::Unavailable(Unavailable::OutcomeUnknown));
         }
+        self.lanes.fail();
     }
 
     /// Answers a command that was not begun. A caller that was told 504 in the meantime has only its

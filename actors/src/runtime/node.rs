@@ -17,6 +17,7 @@ use super::erasing::Erasing;
 use super::guarded_clock::GuardedClock;
 use super::inbox::Inbox;
 use super::index::Index;
+use super::lane::Lanes;
 use super::ledger::{Ledger, Parts};
 use super::loading::read_record;
 use super::observer::Observer;
@@ -95,7 +96,12 @@ impl Node {
         journal_options.live_cache_bytes = limits.journal_cache_bytes;
         let nanos = Arc::clone(&clock);
         journal_options.nanos = Arc::new(move || nanos.nanos());
-        journal_options.observer = Arc::new(Commits(Arc::clone(&observer)));
+        let lanes = Arc::new(Lanes::default());
+        let commits = Commits {
+            lanes: Arc::clone(&lanes),
+            observer: Arc::clone(&observer),
+        };
+        journal_options.observer = Arc::new(commits);
         let now = clock.now();
         let journal = Journal::open(Arc::clone(&disk), journal_options, now.as_micros())?;
         let (head, reader) = (journal.head, journal.reader);
@@ -162,6 +168,7 @@ impl Node {
             random: Arc::clone(&random),
             observer: Arc::clone(&observer),
             watermark: Arc::clone(&journal.watermark),
+            lanes: Arc::clone(&lanes),
             reader: reader.clone(),
             views: Arc::clone(&views),
             beside: beside.clone(),
@@ -181,6 +188,7 @@ impl Node {
             observer,
             reader: reader.clone(),
             watermark: Arc::clone(&journal.watermark),
+            lanes,
             views: Arc::clone(&views),
             beside,
             known,
@@ -219,7 +227,8 @@ impl Node {
         };
         node.task(deadline::sweep());
         node.task(Rc::clone(&ledger).flush_chunks());
-        node.task(Rc::clone(&ledger).release_answers());
+        node.task(Rc::clone(&ledger).release_held());
+        node.task(core.deliver(Arc::clone(&ledger.home)));
         node.task(core.clone().read_mail(Rc::clone(&ledger)));
         node.task(Rc::clone(&ledger).passivate_idle());
         node.task(Rc::clone(&ledger).prepare_generations());
@@ -457,12 +466,17 @@ fn fail(failed: &watch::Sender<Option<String>>, error: &florin_storage::Error) {
     });
 }
 
-/// Passes commits on to the node's observer.
-struct Commits(Arc<dyn Observer>);
+/// Tells the lanes of commits, and the node's observer.
+struct Commits {
+    lanes: Arc<Lanes>,
+    observer: Arc<dyn Observer>,
+}
 
 impl CommitObserver for Commits {
-    fn committed(&self, records: usize, bytes: usize, duration: Duration) {
-        self.0.committed(records, bytes, duration.as_secs_f64());
+    fn committed(&self, last: u64, records: usize, bytes: usize, duration: Duration) {
+        self.lanes.moved(last);
+        self.observer
+            .committed(records, bytes, duration.as_secs_f64());
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::messages::{
-    AccountView, Balances, CommandKind, EntityId, OperationId, Record, Timestamp,
+    AccountView, Balances, CommandKind, EntityId, OperationId, Outcome, Record, Timestamp,
 };
 
 /// The core can't decide now; nothing was begun unless the variant says otherwise.
@@ -81,6 +81,16 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// The outcome's name in measurements: `completed`, `accepted`, `replayed`, or a refusal's code.
+    pub fn label(&self) -> &'static str {
+        match &self.record.outcome {
+            _ if self.replayed => "replayed",
+            Outcome::Done(_) => "completed",
+            Outcome::Accepted => "accepted",
+            Outcome::Refused(rejection) => rejection.code.name(),
+        }
+    }
+
     /// The balances of an entity right after, if the record moved its money.
     pub fn balances(&self, entity: EntityId) -> Option<Balances> {
         self.record.balances(entity)

@@ -13,7 +13,6 @@ use super::loading::panic_text;
 use super::overlay::{Overlay, Verdict};
 use super::reply::{Decided, Reply, Unavailable};
 use super::seat::{Phase, Seat};
-use super::waiting::Held;
 use crate::entities::{self, Asked, Stamp, State, Stop};
 use crate::messages::{
     Change, Code, Command, EntityId, Execution, Outcome, PersonalRow, Posting, Record, Rejection,
@@ -318,7 +317,7 @@ impl Ledger {
                     self.give_up(record, execution, stamp, reply_to);
                     return;
                 }
-                self.send(Reply::Unavailable(Unavailable::TooLarge), &reply_to);
+                reply_to.send(Reply::Unavailable(Unavailable::TooLarge));
                 seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
                 return;
             }
@@ -350,10 +349,10 @@ impl Ledger {
             dry_run,
             holder,
         };
-        self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
         if let Some(execution) = execution {
             self.executed(execution);
         }
+        self.promise(rests_on, decided, reply_to);
     }
 
     /// Ends a command that was accepted and whose effect makes too large a record: it failed.
@@ -377,8 +376,8 @@ impl Ledger {
             dry_run: false,
             holder: None,
         };
-        self.hold(stamp.sequence, Held::Answer(Box::new(decided), reply_to));
         self.executed(execution);
+        self.promise(stamp.sequence, decided, reply_to);
     }
 
     /// Refuses a command that was not begun in time; its operation tells so.
@@ -393,7 +392,7 @@ impl Ledger {
             holder: None,
         };
         let rests_on = if dry_run { 0 } else { stamp.sequence };
-        self.hold(rests_on, Held::Answer(Box::new(decided), reply_to));
+        self.promise(rests_on, decided, reply_to);
     }
 
     /// Records, unless it is a dry run, that a command was not begun in time.

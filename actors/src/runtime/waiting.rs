@@ -1,4 +1,5 @@
-//! Answers that wait for the durable watermark, in the order in which they may leave.
+//! What waits on the ledger's thread for the durable watermark, in the order in which it may be done,
+//! and the operations that wait for it elsewhere.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,7 +10,7 @@ use crate::messages::OperationId;
 
 /// Something to be done once a record is durable.
 pub enum Held {
-    /// Send a decision to its caller.
+    /// Send a decision that has no record to its caller.
     Answer(Box<Decided>, ReplyTo),
     /// Answer from the record that settled the key earlier.
     Replay(Box<Envelope>, u64),
@@ -47,15 +48,9 @@ impl Waiting {
         self.line.push_back((until, held));
     }
 
-    /// The operation that a record in line settles.
-    pub fn operation_of(&self, sequence: u64) -> Option<OperationId> {
-        let start = self.line.partition_point(|(until, _)| *until < sequence);
-        self.line.range(start..).find_map(|(_, held)| match held {
-            Held::Answer(decided, _) if decided.record.sequence == sequence && decided.stored => {
-                Some(decided.record.operation_id)
-            }
-            _ => None,
-        })
+    /// What the next answer in line rests on.
+    pub fn next(&self) -> Option<u64> {
+        self.line.front().map(|(until, _)| *until)
     }
 
     /// The next answer that may leave.
@@ -73,5 +68,38 @@ impl Waiting {
     /// Everything, durable or not: the journal failed.
     pub fn drain(&mut self) -> impl Iterator<Item = Held> {
         self.line.drain(..).map(|(_, held)| held)
+    }
+}
+
+/// The operations whose records are not known to be durable, in the order of these.
+#[derive(Debug, Default)]
+pub struct Settling {
+    line: VecDeque<(u64, OperationId)>,
+}
+
+impl Settling {
+    /// Record `sequence`, later than all before, settles `operation`.
+    pub fn push(&mut self, sequence: u64, operation: OperationId) {
+        self.line.push_back((sequence, operation));
+    }
+
+    /// The next one whose record is durable, up to `durable`.
+    pub fn pop(&mut self, durable: u64) -> Option<OperationId> {
+        let next = self.line.pop_front_if(|(sequence, _)| *sequence <= durable);
+        next.map(|(_, operation)| operation)
+    }
+
+    /// The operation that a record settles.
+    pub fn operation_of(&self, sequence: u64) -> Option<OperationId> {
+        let at = self.line.partition_point(|(until, _)| *until < sequence);
+        let (found, operation) = self.line.get(at)?;
+        (*found == sequence).then_some(*operation)
+    }
+
+    /// The last record that settles an operation.
+    pub fn record_of(&self, operation: OperationId) -> Option<u64> {
+        let mut latest = self.line.iter().rev();
+        let found = latest.find(|(_, settled)| *settled == operation);
+        found.map(|(sequence, _)| *sequence)
     }
 }

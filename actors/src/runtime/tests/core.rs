@@ -231,6 +231,33 @@ fn a_timed_out_command_tells_its_outcome_later() {
 }
 
 #[test]
+fn who_listens_to_a_decided_command_is_told_once_its_record_is_durable() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let a = opened(core).await;
+        let wait = Duration::from_secs(5);
+        let confirmation = core.submit(deposit(a, 5), context(None), wait).unwrap();
+        let id = confirmation.operation_id();
+        // It is decided by then; the commit takes longer.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let pending = core.pending(None, 10).await.unwrap().entries;
+        assert_eq!(pending.iter().map(Operation::id).collect::<Vec<_>>(), [id]);
+        let told = tokio::time::timeout(wait, core.settled(id)).await;
+        assert!(told.is_ok(), "nobody told");
+        let Some(Operation::Decided(found)) = core.operation(id).await.unwrap() else {
+            panic!("told before it was durable");
+        };
+        assert_eq!(found.balances(a).unwrap().balance, 5);
+        let pending = core.pending(None, 10).await.unwrap().entries;
+        assert_eq!(pending, []);
+        assert!(matches!(confirmation.await, Reply::Decided(_)));
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
 fn a_jump_of_the_clock_ends_no_wait() {
     run(async {
         let disk = SimulatedDisk::new();
