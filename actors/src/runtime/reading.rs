@@ -516,13 +516,12 @@ impl Ledger {
         entry: u128,
         sender: oneshot::Sender<OperationAt>,
     ) {
-        let found = self.operations.borrow().find(entry);
-        // Its record may be durable while its answer has not left yet.
-        let is_durable = matches!(found, Found::At(at) if at <= self.watermark.durable());
-        if let Some(queued) = self.queued.borrow().get(&id).filter(|_| !is_durable) {
+        self.forget_settled();
+        if let Some(queued) = self.queued.borrow().get(&id) {
             let _ = sender.send(OperationAt::Queued(id, *queued));
             return;
         }
+        let found = self.operations.borrow().find(entry);
         match found {
             Found::At(sequence) => self.when_durable(sequence, move || {
                 let _ = sender.send(OperationAt::Record(sequence));
