@@ -253,8 +253,13 @@ impl Ledger {
 
     /// Tells those who listen once the record that settles their operation is durable.
     pub(super) fn tell_when_durable(self: &Rc<Self>, sequence: u64, id: OperationId) {
-        let ledger = Rc::clone(self);
-        let tell = move || ledger.tell_listeners(id);
+        // It would hold on to itself.
+        let ledger = Rc::downgrade(self);
+        let tell = move || {
+            if let Some(ledger) = ledger.upgrade() {
+                ledger.tell_listeners(id);
+            }
+        };
         self.hold(sequence, Held::Then(Box::new(tell)));
     }
 
