@@ -434,8 +434,10 @@ impl Ledger {
         verdict.rests_on = seat.present.borrow().last;
         // The command's dead letter is its record, whether it has a key or not.
         verdict.keep = true;
-        // Personal values serve only to know a repeat of the key again.
+        // Nothing came into being that could be erased, so no personal value is kept: the salt is
+        // enough to know a repeat of the key again.
         let row = row.filter(|_| claim.is_some());
+        let row = row.map(|row| PersonalRow::new(row.salt()));
         self.conclude(envelope, stamp, verdict, row, claim);
         let asked = self.asked.take();
         let culprit = asked.and_then(|entity| self.directory.borrow().seat(entity).cloned());

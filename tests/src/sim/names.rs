@@ -80,8 +80,12 @@ pub(super) fn sealed_name(
     match (record.changes.iter().find_map(opens), row) {
         (None, None) => Ok(true),
         (Some(_), None) => Ok(false),
-        // Kept to know a repeat of the key again.
-        (None, Some(_)) if is_faulted(record) && record.key.is_some() => Ok(true),
+        // Without the name, to know a repeat of the key again.
+        (None, Some(row))
+            if is_faulted(record) && record.key.is_some() && row.value(0).is_none() =>
+        {
+            Ok(true)
+        }
         (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
         (Some(Personal::Sealed(hash)), Some(row))
             if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>

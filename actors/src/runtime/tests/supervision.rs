@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 
 use super::*;
+use crate::record_codec::decode_personal;
 
 /// Makes the entities in the set fail.
 #[derive(Default)]
@@ -285,6 +286,49 @@ fn holds_expire_though_those_of_an_account_out_of_service_take_all_places_in_fli
         tokio::time::sleep(Duration::from_secs(70)).await;
         let held = async |of| core.account(of).await.unwrap().unwrap().view.balances.held;
         assert_eq!((held(sick).await, held(well).await), (3, 0));
+        node.shutdown().await.unwrap();
+    });
+}
+
+/// Makes every entity fail while it is set.
+#[derive(Default)]
+struct Failing(std::sync::atomic::AtomicBool);
+
+impl Intercept for Failing {
+    fn decide(&self, _: EntityId) {
+        if self.0.load(Ordering::Relaxed) {
+            resume_unwind(Box::new("failing"));
+        }
+    }
+
+    fn evolve(&self, _: EntityId) {}
+}
+
+#[test]
+fn of_an_opening_that_failed_no_name_is_kept_and_its_key_is_known_again() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let failing = Arc::new(Failing::default());
+        let mut options = options(&disk, true, TestClock::start());
+        options.intercept = Arc::clone(&failing) as Arc<dyn Intercept>;
+        let node = Node::start(options).unwrap();
+        let core = node.core();
+        failing.0.store(true, Ordering::Relaxed);
+        let first = decided(core, open(), Some("k")).await;
+        assert_eq!(code(&first), Some(Code::ActorFaulted));
+        failing.0.store(false, Ordering::Relaxed);
+        let row = node.reader().personal(first.record.sequence).unwrap();
+        let row = decode_personal(&row.expect("a row")).unwrap();
+        assert_eq!(row.value(0), None);
+        let again = decided(core, open(), Some("k")).await;
+        assert!(again.replayed);
+        assert_eq!(again.record, first.record);
+        let mut other = open();
+        if let Command::OpenAccount(open) = &mut other {
+            open.holder = Personal::Plain("Grace".into());
+        }
+        let refused = decided(core, other, Some("k")).await;
+        assert_eq!(code(&refused), Some(Code::IdempotencyKeyReused));
         node.shutdown().await.unwrap();
     });
 }
