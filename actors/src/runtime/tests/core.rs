@@ -258,6 +258,26 @@ fn who_listens_to_a_decided_command_is_told_once_its_record_is_durable() {
 }
 
 #[test]
+fn who_listens_to_a_command_before_it_is_decided_is_told_too() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let a = opened(core).await;
+        let wait = Duration::from_secs(5);
+        let confirmation = core.submit(deposit(a, 5), context(None), wait).unwrap();
+        let id = confirmation.operation_id();
+        let before = core.health().journal_durable;
+        let told = tokio::time::timeout(wait, core.settled(id));
+        let (reply, told) = tokio::join!(confirmation, told);
+        assert!(matches!(reply, Reply::Decided(_)));
+        assert!(told.is_ok(), "nobody told");
+        assert!(core.health().journal_durable > before);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
 fn a_jump_of_the_clock_ends_no_wait() {
     run(async {
         let disk = SimulatedDisk::new();
