@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::confirmation::Slot;
-use super::envelope::{Envelope, Mode, ReplyTo};
+use super::envelope::{Envelope, Mode};
+use super::lane::ReplyTo;
 use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
 use super::permits::{Permits, Room};

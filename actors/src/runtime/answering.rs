@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::confirmation::Left;
-use super::envelope::{Envelope, Mode, ReplyTo};
+use super::envelope::{Envelope, Mode};
 use super::index::{Found, operation_entry, search, unreadable};
-use super::lane::Answer;
+use super::lane::{Answer, ReplyTo};
 use super::ledger::Ledger;
 use super::reply::{Decided, Reply, Unavailable};
 use super::turn::record;
@@ -48,9 +48,7 @@ impl Ledger {
     /// Sends a decision that has no record. A caller that was told 504 in the meantime has only its
     /// operation to ask: it gets one then.
     pub(super) fn answer(&self, decided: Box<Decided>, reply_to: &ReplyTo) {
-        let nanos = self.clock.nanos().saturating_sub(reply_to.came.nanos);
-        self.observer
-            .decided(reply_to.kind, decided.label(), nanos as f64 / 1e9);
+        reply_to.measure(&decided, &*self.clock, &*self.observer);
         let id = decided.record.operation_id;
         self.queued.borrow_mut().remove(&id);
         self.tell_listeners(id);
@@ -117,13 +115,8 @@ impl Ledger {
                     }
                 }
                 decided.replayed = true;
-                let nanos = self
-                    .clock
-                    .nanos()
-                    .saturating_sub(envelope.reply_to.came.nanos);
-                let label = decided.label();
-                self.observer
-                    .decided(envelope.reply_to.kind, label, nanos as f64 / 1e9);
+                let reply_to = &envelope.reply_to;
+                reply_to.measure(&decided, &*self.clock, &*self.observer);
                 Reply::Decided(Box::new(decided))
             }
         };

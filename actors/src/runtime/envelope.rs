@@ -1,16 +1,11 @@
-//! A command on its way to its actor, and the way back.
-
-use std::sync::Arc;
+//! A command on its way to its actor.
 
 use super::batches::KnownKeys;
-use super::clock::Moment;
-use super::confirmation::Slot;
 use super::index::Searched;
-use super::lane::Lane;
+use super::lane::ReplyTo;
 use super::permits::Room;
-use super::reply::Reply;
 use crate::entities::Original;
-use crate::messages::{Command, CommandKind, Context, EntityId, Execution, OperationId};
+use crate::messages::{Command, Context, EntityId, Execution, OperationId};
 
 /// A command with all that its turn needs.
 #[derive(Debug)]
@@ -69,29 +64,4 @@ pub struct Letter(pub Box<Envelope>);
 
 impl actix::Message for Letter {
     type Result = ();
-}
-
-/// The way back to a caller, with what is given back or measured when the answer leaves.
-#[derive(Debug)]
-pub struct ReplyTo {
-    /// Where the caller waits.
-    pub slot: Arc<Slot<Reply>>,
-    /// The lane it waits on; `None`: the ledger's own.
-    pub lane: Option<Arc<Lane>>,
-    /// What was asked.
-    pub kind: CommandKind,
-    /// When it came.
-    pub came: Moment,
-    /// Given back with the answer; none for what the node does of itself.
-    #[allow(dead_code, reason = "held, not read")]
-    pub room: Option<Room>,
-}
-
-impl ReplyTo {
-    /// Gives the caller its reply, unless it has left.
-    pub fn send(&self, reply: Reply) {
-        if self.slot.fill(reply).is_ok() {
-            self.slot.wake();
-        }
-    }
 }

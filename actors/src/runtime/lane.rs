@@ -1,5 +1,5 @@
-//! Lanes: the threads on which callers wait. A decision waits in its caller's lane for its record to
-//! be durable, and leaves from there: the journal's thread wakes the lane, nobody is in between.
+//! The way back to callers. Lanes are the threads on which they wait: a decision waits in its caller's
+//! lane for its record to be durable, and the journal's thread wakes the lane; nobody is in between.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,11 +10,44 @@ use std::task::Poll;
 use florin_storage::Watermark;
 use florin_storage::sync::lock;
 
-use super::clock::Clock;
-use super::envelope::ReplyTo;
+use super::clock::{Clock, Moment};
+use super::confirmation::Slot;
 use super::observer::Observer;
+use super::permits::Room;
 use super::reply::{Decided, Reply, Unavailable};
+use crate::messages::CommandKind;
 use crate::sync::{AtomicWaker, Mutex};
+
+/// The way back to a caller, with what is given back or measured when the answer leaves.
+#[derive(Debug)]
+pub struct ReplyTo {
+    /// Where the caller waits.
+    pub slot: Arc<Slot<Reply>>,
+    /// The lane it waits on; `None`: the ledger's own.
+    pub lane: Option<Arc<Lane>>,
+    /// What was asked.
+    pub kind: CommandKind,
+    /// When it came.
+    pub came: Moment,
+    /// Given back with the answer; none for what the node does of itself.
+    #[allow(dead_code, reason = "held, not read")]
+    pub room: Option<Room>,
+}
+
+impl ReplyTo {
+    /// Measures a decision that leaves now.
+    pub fn measure(&self, decided: &Decided, clock: &dyn Clock, observer: &dyn Observer) {
+        let nanos = clock.nanos().saturating_sub(self.came.nanos);
+        observer.decided(self.kind, decided.label(), nanos as f64 / 1e9);
+    }
+
+    /// Gives the caller its reply, unless it has left.
+    pub fn send(&self, reply: Reply) {
+        if self.slot.fill(reply).is_ok() {
+            self.slot.wake();
+        }
+    }
+}
 
 /// A decision that has a record, and its way back.
 pub struct Answer {
@@ -30,9 +63,7 @@ impl Answer {
 
     /// Gives it to its caller, who may have left: its operation tells the outcome.
     pub fn leave(self, clock: &dyn Clock, observer: &dyn Observer) {
-        let nanos = clock.nanos().saturating_sub(self.reply_to.came.nanos);
-        let label = self.decided.label();
-        observer.decided(self.reply_to.kind, label, nanos as f64 / 1e9);
+        self.reply_to.measure(&self.decided, clock, observer);
         self.reply_to.send(Reply::Decided(self.decided));
     }
 }

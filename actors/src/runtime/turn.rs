@@ -6,8 +6,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use super::envelope::{Envelope, Mode, ReplyTo};
+use super::envelope::{Envelope, Mode};
 use super::index::{Found, key_hash};
+use super::lane::ReplyTo;
 use super::ledger::Ledger;
 use super::loading::panic_text;
 use super::overlay::{Overlay, Verdict};

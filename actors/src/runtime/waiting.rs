@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::envelope::{Envelope, ReplyTo};
+use super::envelope::Envelope;
+use super::lane::ReplyTo;
 use super::reply::Decided;
 use crate::messages::OperationId;
 
