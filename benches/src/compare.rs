@@ -2,6 +2,8 @@
 //! or so each, so that what else the machine does hits all of them alike; what differs between two
 //! of them is told from their slices in pairs.
 
+use std::path::Path;
+
 use crate::cli::CompareOptions;
 use crate::error::BenchError;
 use crate::report::{Measurement, Spread};
@@ -54,18 +56,7 @@ pub fn compare(options: &CompareOptions) -> Result<bool, BenchError> {
     let first = &shown[0];
     println!("medians of {} slices (lowest to highest)", options.slices);
     for (florin, shown) in options.florin.iter().zip(&shown) {
-        println!(
-            "{:<24}  {} /s  {} us of CPU a request  {} of the echo  {} of the first one's rate  {} of its CPU  p50 {} ms  p99 {} ms, {} of its",
-            florin.file_name().unwrap_or_default().display(),
-            spread(&shown.per_second, 0),
-            spread(&shown.cpu_us, 1),
-            spread(&shown.to_echo, 3),
-            spread(&in_pairs(&shown.per_second, &first.per_second), 3),
-            spread(&in_pairs(&shown.cpu_us, &first.cpu_us), 3),
-            spread(&shown.p50_ms, 2),
-            spread(&shown.p99_ms, 2),
-            spread(&in_pairs(&shown.p99_ms, &first.p99_ms), 2),
-        );
+        println!("{}", shown.line(florin, first));
     }
     Ok(faults.is_empty())
 }
@@ -97,6 +88,22 @@ fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Sho
 }
 
 impl Shown {
+    /// What `florin` showed, beside what the first one did.
+    fn line(&self, florin: &Path, first: &Self) -> String {
+        format!(
+            "{:<24}  {} /s  {} us of CPU a request  {} of the echo  {} of the first one's rate  {} of its CPU  p50 {} ms  p99 {} ms, {} of its",
+            florin.display(),
+            spread(&self.per_second, 0),
+            spread(&self.cpu_us, 1),
+            spread(&self.to_echo, 3),
+            spread(&in_pairs(&self.per_second, &first.per_second), 3),
+            spread(&in_pairs(&self.cpu_us, &first.cpu_us), 3),
+            spread(&self.p50_ms, 2),
+            spread(&self.p99_ms, 2),
+            spread(&in_pairs(&self.p99_ms, &first.p99_ms), 2),
+        )
+    }
+
     fn take(&mut self, of_node: &Measurement, of_echo: &Measurement) {
         let rate = of_node.requests_per_second;
         self.per_second.push(rate);
@@ -122,4 +129,34 @@ fn spread(values: &[f64], decimals: usize) -> String {
             spread.median, spread.min, spread.max
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_compared_slice_by_slice_and_told_by_their_paths() {
+        let shown = |per_second: [f64; 3], p99_ms: [f64; 3]| Shown {
+            per_second: per_second.to_vec(),
+            cpu_us: vec![20.0; 3],
+            to_echo: vec![0.5; 3],
+            p50_ms: vec![1.0; 3],
+            p99_ms: p99_ms.to_vec(),
+        };
+        // The machine was three times as fast in the last slice; each pair shows the same.
+        let first = shown([100.0, 200.0, 300.0], [8.0, 4.0, 2.0]);
+        let second = shown([110.0, 220.0, 330.0], [4.0, 2.0, 1.0]);
+        let line = second.line(Path::new("after/florin"), &first);
+        assert!(line.starts_with("after/florin"), "{line}");
+        let told = [
+            "220 (110 to 330) /s",
+            "1.100 (1.100 to 1.100) of the first one's rate",
+            "1.000 (1.000 to 1.000) of its CPU",
+            "p99 2.00 (1.00 to 4.00) ms, 0.50 (0.50 to 0.50) of its",
+        ];
+        for told in told {
+            assert!(line.contains(told), "{told} is not in {line}");
+        }
+    }
 }
