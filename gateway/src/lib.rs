@@ -51,4 +51,4 @@ mod websocket;
 
 pub use cli::{Arguments, Task};
 pub use exit::Exit;
-pub use run::{OpenDisk, run, run_on};
+pub use run::{OpenDisk, Seams, run, run_on};

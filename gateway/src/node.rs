@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use florin_actors::messages::Assets;
 use florin_actors::runtime::{
-    Intercept, Limits, NodeOptions, Observer, PassivationOptions, SupervisionOptions, SystemClock,
-    Threads,
+    Limits, NodeOptions, Observer, PassivationOptions, SupervisionOptions, Threads,
 };
 use florin_actors::views::ProjectorOptions;
 use florin_config::Settings;
@@ -14,6 +13,8 @@ use florin_storage::{Disk, FileDisk};
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use tokio::runtime::Handle;
+
+use crate::run::Seams;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -47,22 +48,21 @@ pub fn options(
     assets: Assets,
     disk: Arc<dyn Disk>,
     observer: Arc<dyn Observer>,
-    intercept: Arc<dyn Intercept>,
+    seams: Seams,
     beside: Handle,
 ) -> Result<NodeOptions, rand::rand_core::OsError> {
     let mut seed = [0; 32];
     OsRng.try_fill_bytes(&mut seed)?;
     let limits = limits(settings);
-    let clock = Arc::new(SystemClock);
     Ok(NodeOptions {
         disk,
-        clock,
+        clock: seams.clock,
         seed,
         limits,
         assets,
         observer,
         threads: Threads::Real(beside),
-        intercept,
+        intercept: seams.intercept,
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use florin_actors::backup::BackupError;
 use florin_actors::export::ExportError;
 use florin_actors::kafka::Halt;
-use florin_actors::runtime::{Intercept, StartError};
+use florin_actors::runtime::{Clock, Intercept, StartError, SystemClock};
 use florin_actors::verify::VerifyError;
 use florin_config::{ConfigError, Settings};
 use florin_storage::{Disk, ViewError};
@@ -223,13 +223,31 @@ impl<F: FnOnce(&Settings) -> Result<Arc<dyn Disk>, florin_storage::Error>> OpenD
 
 /// Does a task; what went wrong is one line on standard error.
 pub fn run(task: Task) -> Exit {
-    run_on(task, node::open_disk, Arc::new(()))
+    run_on(task, node::open_disk, Seams::default())
 }
 
-/// Does a task on another disk than the data directory itself, and with what makes entities fail,
+/// What tests of faults put in place of what the machine and the entities are.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    /// The machine's clocks.
+    pub clock: Arc<dyn Clock>,
+    /// What makes entities fail.
+    pub intercept: Arc<dyn Intercept>,
+}
+
+impl Default for Seams {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            intercept: Arc::new(()),
+        }
+    }
+}
+
+/// Does a task on another disk than the data directory itself, and with other things of the machine,
 /// for tests of faults.
-pub fn run_on(task: Task, open_disk: impl OpenDisk, intercept: Arc<dyn Intercept>) -> Exit {
-    match attempt(&task, open_disk, intercept) {
+pub fn run_on(task: Task, open_disk: impl OpenDisk, seams: Seams) -> Exit {
+    match attempt(&task, open_disk, seams) {
         Ok(()) => Exit::Done,
         Err(error) => {
             // Standard error may be closed: there is nobody left to tell.
@@ -239,17 +257,13 @@ pub fn run_on(task: Task, open_disk: impl OpenDisk, intercept: Arc<dyn Intercept
     }
 }
 
-fn attempt(
-    task: &Task,
-    open_disk: impl OpenDisk,
-    intercept: Arc<dyn Intercept>,
-) -> Result<(), RunError> {
+fn attempt(task: &Task, open_disk: impl OpenDisk, seams: Seams) -> Result<(), RunError> {
     florin_storage::hush_contained_panics();
     let settings = Settings::load(&task.overrides(), std::env::vars_os())?;
     match task {
         Task::Serve(_) => {
             log::start(&settings.log);
-            serve::run(&settings, open_disk, intercept)
+            serve::run(&settings, open_disk, seams)
         }
         Task::Verify(verify) => verify::run(&settings, verify.head.as_deref()),
         Task::Export(task) => export::run(&settings, task),

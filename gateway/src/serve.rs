@@ -10,7 +10,7 @@ use actix::{Actor as _, Addr};
 use florin_actors::bus::{BusState, Consumer, DeadLetters, EmbeddedBus, Replays, Telemetry};
 use florin_actors::kafka::{self as kafka_bridge, Bridge, Halt, Intake, IntakeOptions};
 use florin_actors::messages::Assets;
-use florin_actors::runtime::{Intercept, Node};
+use florin_actors::runtime::Node;
 use florin_actors::services::core::Commands;
 use florin_config::{LogFormat, Settings};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -23,7 +23,7 @@ use crate::event_log::EventLog;
 use crate::events::Events;
 use crate::gateway::{Gateway, Limits};
 use crate::metrics::Metrics;
-use crate::run::{OpenDisk, RunError, tell};
+use crate::run::{OpenDisk, RunError, Seams, tell};
 use crate::server::{Bounds, Server, Serving};
 use crate::services::{Services, embedded_bus};
 use crate::stopping::{Start, Stop};
@@ -50,19 +50,13 @@ const NODE_SHARE: u32 = 3;
 ///
 /// # Errors
 /// Why it doesn't start, or ended by itself.
-pub fn run(
-    settings: &Settings,
-    open_disk: impl OpenDisk,
-    intercept: Arc<dyn Intercept>,
-) -> Result<(), RunError> {
+pub fn run(settings: &Settings, open_disk: impl OpenDisk, seams: Seams) -> Result<(), RunError> {
     let limits = Limits::new(settings)?;
     kafka::options(settings, "")?;
     let services = Services::new(settings)?;
     let beside = beside()?;
     let system = actix_rt::System::new();
-    let ended = system.block_on(serve(
-        settings, open_disk, intercept, limits, services, &beside,
-    ));
+    let ended = system.block_on(serve(settings, open_disk, seams, limits, services, &beside));
     // What still runs there reads for callers who are gone.
     beside.shutdown_background();
     ended
@@ -84,7 +78,7 @@ fn beside() -> Result<Runtime, RunError> {
 async fn serve(
     settings: &Settings,
     open_disk: impl OpenDisk,
-    intercept: Arc<dyn Intercept>,
+    seams: Seams,
     limits: Limits,
     mut services: Services,
     beside: &Runtime,
@@ -111,11 +105,12 @@ async fn serve(
     let observer = Arc::clone(&metrics);
     let assets = limits.assets.clone();
     let handle = beside.handle().clone();
-    let options = node::options(settings, assets.clone(), disk, observer, intercept, handle)
-        .map_err(|error| RunError::System {
+    let options = node::options(settings, assets.clone(), disk, observer, seams, handle).map_err(
+        |error| RunError::System {
             what: "randomness",
             source: io::Error::other(error),
-        })?;
+        },
+    )?;
     tracing::info!(data_dir = directory, "recovery begins");
     let node = Node::start(options).map_err(|source| RunError::Start {
         directory: directory.clone(),

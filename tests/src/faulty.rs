@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use florin_actors::messages::EntityId;
-use florin_actors::runtime::Intercept;
+use florin_actors::messages::{EntityId, Timestamp};
+use florin_actors::runtime::{Clock, Intercept, SystemClock};
 use florin_storage::{Disk, DiskFile, OpenHow};
+
+/// The file that says by how many seconds the clock is ahead.
+const AHEAD: &str = "clock";
 
 /// Names the folder of switches to the process.
 pub const SWITCHES: &str = "FAULTY_SWITCHES";
@@ -129,6 +132,40 @@ impl Intercept for FaultyEntities {
     fn evolve(&self, entity: EntityId) {
         self.call(entity);
     }
+}
+
+/// The machine's clocks, the time of day ahead of it by what [`set_clock`] says.
+#[derive(Debug)]
+pub struct FaultyClock(Switches);
+
+impl FaultyClock {
+    /// A clock that is right, as long as it isn't set in that folder.
+    pub fn new(switches: PathBuf) -> Self {
+        Self(Switches(switches))
+    }
+}
+
+impl Clock for FaultyClock {
+    fn now(&self) -> Timestamp {
+        let ahead = fs::read_to_string(self.0.0.join(AHEAD));
+        let ahead = ahead.map_or(0, |text| text.parse().expect("a number of seconds"));
+        Timestamp::from_micros(SystemClock.now().as_micros() + ahead * 1_000_000)
+    }
+
+    fn nanos(&self) -> u64 {
+        SystemClock.nanos()
+    }
+}
+
+/// Sets the time of day ahead of the machine's by so many seconds, or behind it.
+///
+/// # Panics
+/// When the folder can't be written.
+pub fn set_clock(switches: &Path, ahead_seconds: i64) {
+    let new = switches.join("clock.new");
+    fs::write(&new, ahead_seconds.to_string()).expect("a folder of switches");
+    // The process reads the old one or the new one.
+    fs::rename(new, switches.join(AHEAD)).expect("a folder of switches");
 }
 
 /// Makes the code of the entity `id` panic until [`heal`].

@@ -14,6 +14,7 @@ mod asynchronous;
 mod backup;
 mod batches;
 mod cards;
+mod clock;
 mod confirmation;
 mod crash;
 mod cut_starts;
