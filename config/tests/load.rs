@@ -6,19 +6,24 @@
     reason = "a failed test is what they are for"
 )]
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, process};
 
 use florin_config::{ConfigError, Lanes, LogFormat, Origin, Overrides, Settings, reference};
 
 const NO_ENVIRONMENT: [(&str, &str); 0] = [];
 
-/// A settings file that goes with the test.
+/// A settings file in a folder of its own, that goes with the test.
 struct Toml(PathBuf);
 
 impl Toml {
     fn new(name: &str, text: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.toml"));
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let folder = format!("{}-{}", process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join(format!("{name}.toml"));
         fs::write(&path, text).unwrap();
         Self(path)
     }
@@ -33,7 +38,7 @@ impl Toml {
 
 impl Drop for Toml {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_dir_all(self.0.parent().unwrap());
     }
 }
 
