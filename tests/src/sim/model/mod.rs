@@ -305,8 +305,7 @@ impl Ledger {
             Command::Reverse(reverse) => self.reverse(reverse.transfer, request, place),
             Command::Resume(resume) => {
                 let kind = self.kept.get(&resume.entity).map(Kept::kind);
-                let nameable = [Kind::Account, Kind::Wallet, Kind::Transfer];
-                if nameable.contains(&resume.kind) && kind != Some(resume.kind) {
+                if kind != Some(resume.kind) {
                     return Err(Code::NotFound);
                 }
                 Ok(Effect::default())
