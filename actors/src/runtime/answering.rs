@@ -18,7 +18,7 @@ use crate::record_codec::{decode_personal, decode_record};
 
 impl Ledger {
     /// Puts a decision in line for its caller: it leaves once what it rests on is durable.
-    pub(super) fn promise(self: &Rc<Self>, rests_on: u64, decided: Decided, reply_to: ReplyTo) {
+    pub(super) fn promise(self: &Rc<Self>, rests_on: u64, decided: Decided, mut reply_to: ReplyTo) {
         let decided = Box::new(decided);
         if !decided.stored {
             self.hold(rests_on, Held::Answer(decided, reply_to));
@@ -30,7 +30,7 @@ impl Ledger {
         if self.listeners.borrow().contains_key(&id) {
             self.tell_when_durable(rests_on, id);
         }
-        let lane = reply_to.lane.clone();
+        let lane = reply_to.lane.take();
         let lane = lane.as_ref().unwrap_or(&self.home);
         let answer = Answer::new(decided, reply_to);
         lane.push(rests_on, answer, || self.watermark.durable());
