@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use florin_actors::runtime::{Clock as _, SystemClock};
 use tokio::task::spawn_blocking;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -82,7 +81,8 @@ async fn health(call: Arc<Call>) -> Result<Response, Problem> {
 /// What waits to be published; the disk is read beside.
 async fn waiting(call: &Call) -> Waiting {
     let events = Arc::clone(&call.gateway.events);
-    let look = move || events.waiting(SystemClock.now());
+    let now = call.gateway.core.now();
+    let look = move || events.waiting(now);
     // It fails only where the process ends.
     spawn_blocking(look).await.unwrap_or_default()
 }
