@@ -79,11 +79,13 @@ pub struct Ledger {
     pub(super) sequencer: RefCell<Sequencer>,
     pub(super) chunk_begun: Notify,
     pub(super) waiting: RefCell<Waiting>,
+    /// Something was put in line there.
     held: Notify,
     /// Where decided commands wait for their records to be durable.
     lanes: Arc<Lanes>,
     /// The lane of this thread.
     pub(super) home: Arc<Lane>,
+    /// The operations that they settle.
     pub(super) settling: RefCell<Settling>,
     /// No more is executed: what was accepted is left to the next start.
     closing: Cell<bool>,
