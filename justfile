@@ -1,26 +1,26 @@
-# Short names for the commands of the day; `.ci/run` holds what they stand for.
+# Short names for common commands. `.ci/run` holds the commands of the checks.
 
-# everything CI checks
+# runs everything that CI checks
 check:
     .ci/run
 
-# all tests
+# runs all tests that need no other service
 test:
     cargo test --workspace
 
-# every parser of outside bytes, on bytes that are none
+# fuzzes every parser of external input
 fuzz *arguments:
     scripts/fuzz {{ arguments }}
 
-# the load benchmark: a node and an echo, loaded in turn
+# runs the load benchmark: a node and an echo in turn
 bench *arguments:
     cargo build --release --package florin-gateway
     cargo run --release --package florin-benches -- run {{ arguments }}
 
-# benches/RESULTS.md, from what `just bench --json FILE` left
+# writes benches/RESULTS.md from the files that `just bench --json FILE` has written
 results *files:
     cargo run --release --package florin-benches -- results --from {{ files }}
 
-# a server on 127.0.0.1:8080, data in ./florin-data
+# starts a server on 127.0.0.1:8080 with its data in ./florin-data
 run *arguments:
     cargo run --release -- {{ arguments }}

@@ -1,4 +1,4 @@
-//! Remembers the compiler of this build: a report without it can't be compared with another.
+//! Records the compiler of this build, because reports can only be compared if it is known.
 
 use std::env;
 use std::process::Command;

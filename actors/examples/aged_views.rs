@@ -1,8 +1,10 @@
-//! What the views of an aged store cost: a journal is made, projected, opened again and asked. Prints
-//! numbers to compare between two builds or settings; decides nothing. Times are those of this thread
-//! on a processor, so that a busy machine doesn't show in them.
+//! Measures the costs of the views of a large store: creates a journal, projects it, opens the
+//! views again and queries them. It prints numbers for the comparison of two builds or settings and
+//! passes no judgement. Times are CPU times of this thread, so that load from other processes
+//! doesn't affect them.
 //!
-//! `cargo run --release -p florin-actors --example aged_views -- [accounts] [transfers] [flush] [states]`
+//! `cargo run --release -p florin-actors --example aged_views -- [accounts] [transfers] [flush]
+//! [states]`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,11 +25,11 @@ use florin_storage::{Chunk, Disk, FileDisk, Journal, Options, Reader, SortedSegm
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// Records a frame, as under load.
+/// The number of records per frame, as under load.
 const PER_FRAME: usize = 270;
 const CACHE_BYTES: usize = 256 << 20;
 
-/// Records between two flushes, and states kept.
+/// The number of records between two flushes, and the number of states kept.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     flush: u64,
@@ -108,7 +110,7 @@ fn measure(folder: &std::path::Path, accounts: usize, transfers: usize, pace: Pa
         tell("projected, of the later half", since, left);
     }
     println!("{:>40}: {:8.1} ms", "the longest step", slowest * 1e3);
-    // What is merged beside ends.
+    // Waits until the merges in the background have finished.
     for _ in 0..600 {
         projector.step().unwrap();
         std::thread::park_timeout(Duration::from_millis(10));
@@ -130,7 +132,7 @@ fn measure(folder: &std::path::Path, accounts: usize, transfers: usize, pace: Pa
     drop(projector);
 }
 
-/// Look-ups, warm.
+/// Measures look-ups in warm caches.
 fn ask(disk: &Arc<dyn Disk>, ledger: &Ledger, views: &Views) {
     let mut rng = SmallRng::seed_from_u64(9);
     let segments: Vec<SortedSegment> = disk
@@ -202,7 +204,7 @@ fn projector(disk: &Arc<dyn Disk>, reader: &Reader, pace: Pace) -> (Arc<Views>, 
     (views, projector)
 }
 
-/// A moment of this thread's time on a processor.
+/// A point in the CPU time of this thread.
 #[derive(Debug, Clone, Copy)]
 struct Busy(u64);
 
@@ -217,14 +219,14 @@ impl Busy {
     }
 }
 
-/// Microseconds a piece, printed.
+/// Prints and returns the microseconds per item.
 fn tell(what: &str, begun: Busy, pieces: f64) -> f64 {
     let micros = begun.elapsed().as_secs_f64() * 1e6 / pieces;
     println!("{what:>40}: {micros:8.3} µs");
     micros
 }
 
-/// A journal, and each account's last record.
+/// A journal, and the sequence of each account's last record.
 struct Ledger {
     reader: Reader,
     accounts: Vec<(EntityId, u64)>,
@@ -261,7 +263,7 @@ impl Ledger {
             if sequence % PER_FRAME as u64 == 0 || sequence == total {
                 let full = std::mem::replace(&mut chunk, Chunk::new(sequence + 1, 1 << 20));
                 opened.queue.push(full);
-                // Many frames a commit: only the journal's content matters here.
+                // A commit takes many frames, because only the journal's content matters here.
                 if sequence % (200 * PER_FRAME as u64) == 0 || sequence == total {
                     committer.run_pending().unwrap();
                 }

@@ -1,5 +1,5 @@
-//! `florin backup` of a data directory that no server has open, and `florin restore`. A server
-//! that runs makes its backup itself: `Core::backup`.
+//! `florin backup` of a data directory that no server has open, and `florin restore`. A running
+//! server creates its own backups through `Core::backup`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,45 +11,46 @@ use florin_storage::{
 use crate::record_codec::decode_record;
 use crate::verify::has_journal;
 
-/// Why there is no backup, or why it can't be restored.
+/// The reason why a backup can't be created or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// There is no journal to copy.
     #[error("there is no journal here")]
     NoJournal,
-    /// No manifest: the last thing that a backup writes.
+    /// The backup has no manifest. The manifest is the last file that a backup writes.
     #[error("there is no whole backup here: it has no manifest.json, which is written last")]
     NoManifest,
-    /// The server stops.
+    /// The server is stopping.
     #[error("the server is stopping")]
     Stopped,
-    /// The journal's form or chain, the backup's, or what a disk refused.
+    /// The journal or the backup is damaged (format or hash chain), or a disk operation failed.
     #[error(transparent)]
     Storage(#[from] florin_storage::Error),
-    /// A record that can't be read.
+    /// A record can't be decoded.
     #[error("record {sequence}: {fault}")]
     Record {
-        /// The record.
+        /// The sequence of the record.
         sequence: u64,
-        /// What is wrong with it.
+        /// A description of the fault.
         fault: String,
     },
 }
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// Where the chain ends.
+    /// The head of the restored chain.
     pub head: Head,
-    /// How many erasures of personal values the journal records.
+    /// The number of erasures of personal values that the journal records.
     pub erased: u64,
 }
 
-/// Copies the journal of a data directory that no server has open to an empty disk, of which
-/// `free_bytes_min` stay free.
+/// Copies the journal of a data directory that no server has open to an empty disk, and leaves at
+/// least `free_bytes_min` bytes free on that disk.
 ///
 /// # Errors
-/// What is wrong with the journal, or with that disk. What was written is no backup then.
+/// Returns an error if the journal is damaged or the target disk fails. The files that were written
+/// until then are not a valid backup.
 pub fn backup(
     disk: &Arc<dyn Disk>,
     to: &dyn Disk,
@@ -61,14 +62,15 @@ pub fn backup(
     let opened = Journal::open(Arc::clone(disk), Options::new([0; 16]), 0)?;
     let written = withhold_erased(&opened.reader)
         .and_then(|()| copy(&opened.reader, to, free_bytes_min, &|| true));
-    // Nothing was written here: whether the last run ended well stays as it was.
+    // The backup wrote nothing to this journal, so the mark of a clean end is restored only if it
+    // was there before.
     if opened.clean_start {
         opened.committer.finish()?;
     }
     written
 }
 
-/// Copies what is durable now to an empty disk.
+/// Copies the durable part of the journal to an empty disk.
 pub(crate) fn copy(
     reader: &Reader,
     to: &dyn Disk,
@@ -78,11 +80,12 @@ pub(crate) fn copy(
     write_backup(reader, to, free_bytes_min, goes_on)?.ok_or(BackupError::Stopped)
 }
 
-/// Makes a journal of a backup on a disk that has none. What the journal says to be erased is not
-/// written there.
+/// Creates a journal from a backup on a disk that has none. Personal values that the journal
+/// records as erased are not written.
 ///
 /// # Errors
-/// The first thing found wrong. Before the disk is written to all of the backup was found whole.
+/// Returns the first fault that is found. The whole backup is verified before anything is written
+/// to the disk.
 pub fn restore(
     from: Arc<dyn Disk>,
     to: &dyn Disk,
@@ -99,7 +102,8 @@ pub fn restore(
     })
 }
 
-/// Has the reader serve no row any more whose erasure is recorded and perhaps not carried out.
+/// Makes the reader withhold every personal row whose erasure is recorded, because the erasure may
+/// not have been carried out yet.
 fn withhold_erased(reader: &Reader) -> Result<(), BackupError> {
     let mut erased = Erased::default();
     let walked = verify_chain(reader, 1, |frame| erased.take(frame));
@@ -108,11 +112,11 @@ fn withhold_erased(reader: &Reader) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// The records beside which the journal says that nothing personal is left.
+/// The sequences of the records whose personal values are erased according to the journal.
 #[derive(Default)]
 struct Erased {
     rows: BTreeSet<u64>,
-    /// The first record that could not be read.
+    /// The first record that could not be decoded, and its fault.
     fault: Option<(u64, String)>,
 }
 
@@ -130,7 +134,8 @@ impl Erased {
         Ok(())
     }
 
-    /// What a walk came to; a record's own fault goes before the error that broke it off.
+    /// Returns the result of a walk over the journal. A record's fault takes precedence over the
+    /// error that stopped the walk.
     fn or_fault<T>(&mut self, walked: Result<T, florin_storage::Error>) -> Result<T, BackupError> {
         match self.fault.take() {
             Some((sequence, fault)) => Err(BackupError::Record { sequence, fault }),

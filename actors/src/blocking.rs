@@ -1,11 +1,12 @@
-//! Waiting for a future on a thread that may block.
+//! Blocking wait for a future.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
 
-/// Waits for what others bring forward: not to be called on the ledger's own thread.
+/// Blocks the current thread until the future is ready. Must not be called on the ledger's thread:
+/// other threads have to make the future progress.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {

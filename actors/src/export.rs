@@ -1,50 +1,52 @@
-//! `florin export`: the records of a journal in order, each with what lies beside it. The chain's
-//! links are recomputed on the way, so that what is exported is what was written.
+//! `florin export`: the records of a journal in order, each with its personal values. The links of
+//! the hash chain are recomputed during the export, which proves that the exported records are the
+//! ones that were written.
 
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
-use florin_storage::{Disk, Journal, Options, Reader, verify_chain};
+use florin_storage::{Disk, Journal, Options, PersonalBytes, Reader, verify_chain};
 
-use crate::messages::{PersonalRow, Record};
+use crate::record::Record;
 use crate::record_codec::{decode_personal, decode_record};
 use crate::verify::has_journal;
+use crate::words::PersonalRow;
 
-/// Why an export ended before its end.
+/// The reason why an export stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// There is no journal to export.
     #[error("there is no journal here")]
     NoJournal,
-    /// The journal's form or chain.
+    /// The journal can't be read, or its format or hash chain is damaged.
     #[error(transparent)]
     Journal(#[from] florin_storage::Error),
-    /// A record that can't be read.
+    /// A record, or the personal values beside it, can't be decoded or verified.
     #[error("record {sequence}: {fault}")]
     Record {
-        /// The record.
+        /// The sequence of the record.
         sequence: u64,
-        /// What is wrong with it.
+        /// A description of the fault.
         fault: String,
     },
 }
 
-/// A record of the journal, and what lies beside it.
+/// An exported record with its link and personal values.
 #[derive(Debug)]
 pub struct Exported<'a> {
     /// The record.
     pub record: &'a Record,
-    /// The chain's link of the frame that holds it.
+    /// The chain link of the frame that holds the record.
     pub link: [u8; 32],
-    /// The personal values beside it; `None` if it has none, or if they were erased.
+    /// The personal values of the record; `None` if it has none or they were erased.
     pub personal: Option<PersonalRow>,
 }
 
-/// Shows `visit` the records of `range` in a data directory that no server has open, until it
-/// breaks off. What lies past the journal's end isn't there to be shown.
+/// Calls `visit` with each record of `range` in a data directory that no server has open, until
+/// `visit` returns `Break`. A range that extends past the end of the journal is cut off there.
 ///
 /// # Errors
-/// The first thing found wrong; what came before it was shown.
+/// Returns the first fault that is found. `visit` has been called with every record before it.
 pub fn export(
     disk: &Arc<dyn Disk>,
     range: RangeInclusive<u64>,
@@ -55,7 +57,8 @@ pub fn export(
     }
     let opened = Journal::open(Arc::clone(disk), Options::new([0; 16]), 0)?;
     let exported = walk(&opened.reader, range, &mut visit);
-    // Nothing was written: whether the last run ended well stays as it was.
+    // The export wrote nothing to this journal, so the mark of a clean end is restored only if it
+    // was there before.
     if opened.clean_start {
         opened.committer.finish()?;
     }
@@ -72,7 +75,7 @@ fn walk(
         return Ok(());
     }
     let mut ended = None;
-    // An error of the storage's own breaks the walk off; `ended` says why it really ended.
+    // `Error::Stopped` only ends the walk early; `ended` holds the real result.
     let walked = verify_chain(reader, *range.start(), |frame| {
         for (sequence, bytes) in frame.iter().filter(|(at, _)| range.contains(at)) {
             match show(reader, sequence, bytes, frame.link, visit) {
@@ -105,9 +108,24 @@ fn show(
 ) -> Result<ControlFlow<()>, ExportError> {
     let fault = |fault: String| ExportError::Record { sequence, fault };
     let record = decode_record(bytes).map_err(|error| fault(error.to_string()))?;
-    let personal = reader.personal(sequence)?;
-    let personal = personal.map(|row| decode_personal(&row)).transpose();
-    let personal = personal.map_err(|error| fault(error.to_string()))?;
+    let personal = match reader.personal(sequence)? {
+        Some(PersonalBytes::Kept(row)) => {
+            Some(decode_personal(&row).map_err(|error| fault(error.to_string()))?)
+        }
+        Some(PersonalBytes::Erased) => None,
+        None if record.has_personal() => {
+            let what = "the personal values beside it are missing, and no erasure left its mark";
+            return Err(fault(what.to_owned()));
+        }
+        None => None,
+    };
+    if let Some(row) = &personal {
+        let mut sealed = record.command.sealed().enumerate();
+        if !sealed.all(|(place, hash)| row.proves(place, hash)) {
+            let what = "the personal values beside it are not the sealed ones";
+            return Err(fault(what.to_owned()));
+        }
+    }
     Ok(visit(Exported {
         record: &record,
         link,

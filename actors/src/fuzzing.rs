@@ -1,8 +1,8 @@
-//! What the fuzz targets reach (`tests/fuzz`); it is there in their builds only.
+//! Entry points for the fuzz targets in `tests/fuzz`. This module exists only in fuzzing builds.
 
 use crate::views;
 
-/// Whether these bytes are a snapshot of an entity, as the views keep it.
+/// Returns whether the bytes decode as an entity snapshot in the format of the views.
 pub fn is_snapshot(bytes: &[u8]) -> bool {
     views::is_snapshot(bytes)
 }

@@ -1,9 +1,10 @@
-//! The primitives of the lock-free pieces: the standard ones, or loom's under `florin_loom`, so
-//! that the models run the very code that serves.
+//! The synchronization primitives of the lock-free code: the standard ones, or loom's under
+//! `florin_loom`. The loom models therefore run the same code as production.
 
 pub(crate) use florin_storage::sync::{AtomicU8, AtomicUsize, AtomicWaker, Mutex, Ordering};
 
-/// Every interleaving of the real code, by loom; each model with the mutations that it catches.
+/// Loom models that run the real code in every interleaving. Each model lists the mutations of the
+/// code that it must detect.
 #[cfg(all(test, florin_loom))]
 mod models {
     use std::future::poll_fn;
@@ -50,7 +51,7 @@ mod models {
                 loom::thread::spawn(move || slot.fill(7))
             };
             let taken = slot.time_out();
-            // The caller's future is dropped right after.
+            // The caller's future is dropped right after the timeout.
             slot.abandon();
             let filled = filler.join().unwrap();
             match taken {

@@ -1,94 +1,101 @@
-//! `florin verify`: the journal proved from its first record to its last.
+//! `florin verify`: a check of the journal from its first record to its last.
 //!
-//! The chain is recomputed; every record is replayed through the entities, and its postings,
-//! balances, versions and links are compared with what the replay makes of them; every currency
-//! must sum to zero; the views must agree. Nothing is mended.
+//! The hash chain is recomputed. Every record is replayed through the entities, and its postings,
+//! balances, versions and links are compared with the result of the replay. Every currency must sum
+//! to zero, and the views must agree with the journal. Nothing is repaired.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
+use florin_storage::threads::{Spawner, ThreadName};
 use florin_storage::{
-    Disk, Frame, Head, Journal, Options, Position, Reader, ViewError, verify_chain,
+    Disk, Frame, Head, Journal, Options, PersonalBytes, Position, Reader, ViewError, verify_chain,
 };
 
+use crate::base::{IdHasher, Present, apply};
 use crate::entities::State;
-use crate::messages::{
-    AccountEvent, Currency, EntityId, Event, Kind, MoneyEvent, Overdraft, Personal, Posting,
-    Record, Timestamp,
-};
+use crate::entities::{Event, Kind, MoneyEvent};
+use crate::record::{Posting, Record};
 use crate::record_codec::{decode_personal, decode_record};
-use crate::runtime::{IdHasher, Present, apply};
 use crate::views;
+use crate::words::{Currency, EntityId, Overdraft, Timestamp};
 
-/// Frames that may be read ahead of those replayed.
+/// The maximum number of frames that are read ahead of the replay.
 const FRAMES_AHEAD: usize = 64;
 
-/// What is wrong, or why it can't be told.
+/// The fault that was found, or the reason why the check could not be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// There is no journal to verify.
     #[error("there is no journal here")]
     NoJournal,
-    /// The journal's form or chain.
+    /// The journal can't be read, or its format or hash chain is damaged.
     #[error(transparent)]
     Journal(#[from] florin_storage::Error),
     /// The views can't be read.
     #[error(transparent)]
     Views(#[from] ViewError),
-    /// A record says what can't be.
+    /// A record contradicts the records before it or itself, or can't be decoded.
     #[error("record {sequence}: {fault}")]
     Record {
-        /// The record.
+        /// The sequence of the record.
         sequence: u64,
-        /// What is wrong with it.
+        /// A description of the fault.
         fault: String,
     },
     /// Two things that must agree don't.
     #[error("{0}")]
     Disagreement(String),
+    /// A thread that the verification needs could not be started, or panicked.
+    #[error("not verified to the end: {0}")]
+    Thread(String),
 }
 
-/// What was proved.
+/// The result of a successful verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Where the chain ends.
+    /// The head of the chain.
     pub head: Head,
-    /// Frames whose links were recomputed.
+    /// The number of frames whose links were recomputed.
     pub frames: u64,
-    /// Records replayed.
+    /// The number of replayed records.
     pub records: u64,
-    /// Accounts found.
+    /// The number of accounts.
     pub accounts: u64,
-    /// Personal rows taken off the disk, each by an erasure that is recorded.
+    /// The number of personal rows that were removed from the disk, each by a recorded erasure.
     pub erased: u64,
-    /// Personal rows whose erasure is recorded and not yet carried out.
+    /// The number of personal rows whose erasure is recorded but not carried out yet.
     pub to_erase: u64,
-    /// The sum of all balances of each currency: zero, or there would be no report.
+    /// The currencies of all balances. The balances of each currency sum to zero; otherwise there
+    /// would be no report.
     pub currencies: Vec<Currency>,
-    /// The record up to which the views agree; `None` if there are none.
+    /// The sequence of the record at which the views were compared and agree. `None` if there are
+    /// no views or they are damaged.
     pub views: Option<u64>,
+    /// The reason why the views can't be read, if they are damaged. A node rebuilds damaged views.
+    pub views_damage: Option<String>,
 }
 
-/// Verifies a data directory that no server has open. `noted`: a head noted earlier, which the
-/// chain must contain.
+/// Verifies a data directory that no server has open. `noted` is a chain head that was noted
+/// earlier and that the chain must contain.
 ///
 /// # Errors
-/// The first thing found wrong.
+/// Returns the first fault that is found.
 pub fn verify(disk: Arc<dyn Disk>, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {
     if !has_journal(disk.as_ref())? {
         return Err(VerifyError::NoJournal);
     }
     let opened = Journal::open(Arc::clone(&disk), Options::new([0; 16]), 0)?;
     let report = audit(disk.as_ref(), &opened.reader, noted);
-    // The journal was opened with care and nothing was written: the mark is right either way.
+    // If the mark of a clean end was missing, opening the journal has synced and checked its end.
+    // Nothing was written since, so the mark is correct in either case.
     opened.committer.finish()?;
     report
 }
 
-/// Whether a data directory has a journal: opening would make one.
+/// Returns whether a data directory has a journal. Opening a journal would create one.
 pub(crate) fn has_journal(disk: &dyn Disk) -> Result<bool, florin_storage::Error> {
     let segments = disk
         .list("journal")
@@ -100,24 +107,37 @@ pub(crate) fn has_journal(disk: &dyn Disk) -> Result<bool, florin_storage::Error
 }
 
 fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Report, VerifyError> {
-    let snapshots = views::read_all(disk)?;
+    let (snapshots, views_damage) = match views::read_all(disk) {
+        Err(ViewError::Unusable { file, reason }) => (None, Some(format!("{file}: {reason}"))),
+        read => (read?, None),
+    };
     let mut noted_seen = noted.is_none();
     let (send, frames) = mpsc::sync_channel(FRAMES_AHEAD);
     let (verified, replayed) = thread::scope(|scope| {
-        let replaying = scope.spawn(|| replay(frames, snapshots.as_ref()));
+        let replay = || replay(frames, snapshots.as_ref());
+        let replaying = Spawner::default().start_scoped(scope, ThreadName::Recovery, replay);
+        let replaying = match replaying {
+            Ok(replaying) => replaying,
+            Err(error) => return (Err(VerifyError::Thread(error.to_string())), None),
+        };
         let verified = verify_chain(reader, 1, |frame| {
             noted_seen |= noted == Some(frame.link);
-            // Who replays has found a fault and left; the rest of the chain is looked at even so.
+            // A send error means that the replay has found a fault and stopped. The rest of the
+            // chain is verified anyway.
             let _ = send.send(ReadFrame::decode(reader, frame));
             Ok(())
         });
         drop(send);
-        (verified, replaying.join())
+        let verified = verified.map_err(VerifyError::from);
+        (verified, replaying.join().ok().flatten())
     });
     let verified = verified?;
     let (replay, views_agree) = match replayed {
-        Ok(replayed) => replayed?,
-        Err(panic) => resume_unwind(panic),
+        Some(replayed) => replayed?,
+        None => {
+            let reason = "the records could not be replayed: the code panicked";
+            return Err(VerifyError::Thread(reason.to_owned()));
+        }
     };
     if let Some((position, _)) = snapshots.filter(|(position, _)| position.sequence > 0)
         && views_agree.is_none()
@@ -143,25 +163,27 @@ fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Re
         to_erase: replay.personal.to_erase,
         currencies,
         views: views_agree,
+        views_damage,
     })
 }
 
-/// A frame as it is replayed.
+/// A decoded frame for the replay.
 struct ReadFrame {
     link: [u8; 32],
     last_sequence: u64,
-    /// By sequence; what can't be read is the last.
+    /// The records by sequence. A record that can't be decoded is the last one.
     records: Vec<(u64, Result<ReadRecord, String>)>,
 }
 
-/// A record, and whether the personal row is there of the account that it opens, if it opens one.
+/// A decoded record. If it opens an account, `personal` says whether the account's personal values
+/// are present.
 struct ReadRecord {
     record: Record,
     personal: Option<Result<bool, String>>,
 }
 
 impl ReadFrame {
-    /// Reads all that its replay needs.
+    /// Decodes the frame's records and reads everything else that the replay needs.
     fn decode(reader: &Reader, frame: &Frame) -> Self {
         let mut records = Vec::with_capacity(frame.records());
         for (sequence, bytes) in frame.iter() {
@@ -184,7 +206,7 @@ impl ReadFrame {
     }
 }
 
-/// Replays what comes, and says up to where the views agree with it.
+/// Replays the frames. Returns the replay and the sequence up to which the views agree with it.
 fn replay(
     frames: Receiver<ReadFrame>,
     snapshots: Option<&(Position, Vec<(EntityId, Present)>)>,
@@ -203,7 +225,7 @@ fn replay(
     Ok((replay, views_agree))
 }
 
-/// The ledger as the records make it.
+/// The state of the ledger that results from the replayed records.
 #[derive(Default)]
 struct Replay {
     entities: HashMap<EntityId, Present, IdHasher>,
@@ -258,8 +280,8 @@ impl Replay {
         self.check_postings(record)
     }
 
-    /// The postings are what the events moved, the balances what the replay makes of them, and
-    /// together they sum to zero.
+    /// Checks that the postings equal the amounts moved by the events, that the balances equal the
+    /// replayed ones, and that all amounts of a currency sum to zero.
     fn check_postings(&self, record: &Record) -> Result<(), String> {
         let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
         let mut of_changes: Vec<Vec<&Posting>> = vec![Vec::new(); record.changes.len()];
@@ -304,7 +326,8 @@ impl Replay {
                     change.entity, posting.balance
                 ));
             }
-            // A hold's post gives what was set aside, whatever the overdraft limit is by now.
+            // A post of a hold is not checked against the overdraft limit: its amount was set aside
+            // earlier, and the limit may have changed since.
             let debited = |event: &Event| matches!(event.money(), Some(MoneyEvent::Debited(_)));
             if let (true, Overdraft::Limit(limit)) =
                 (change.events.iter().any(debited), posting.overdraft)
@@ -320,7 +343,7 @@ impl Replay {
         }
     }
 
-    /// The snapshots are what the records up to here make of their entities.
+    /// Checks that the snapshots equal the replayed entities.
     fn compare(
         &self,
         frame: &ReadFrame,
@@ -350,7 +373,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Every currency's balances sum to zero.
+    /// Checks that the balances of every currency sum to zero, and returns the currencies.
     fn conserved(&self) -> Result<Vec<Currency>, VerifyError> {
         let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
         for present in self.entities.values() {
@@ -367,17 +390,17 @@ impl Replay {
     }
 }
 
-/// Which personal rows are missing, and which erasures are recorded.
+/// The bookkeeping of erased personal rows and recorded erasures.
 #[derive(Default)]
 struct PersonalRows {
-    /// Records whose row isn't there, as long as no erasure of it was found.
+    /// The records whose row is erased and for which no recorded erasure was found yet.
     missing: BTreeSet<u64>,
     erased: u64,
     to_erase: u64,
 }
 
 impl PersonalRows {
-    /// Takes a recorded erasure in.
+    /// Counts a recorded erasure.
     fn erase(&mut self, beside: u64) {
         if self.missing.remove(&beside) {
             self.erased += 1;
@@ -386,13 +409,13 @@ impl PersonalRows {
         }
     }
 
-    /// No row is missing but by an erasure.
+    /// Checks that every erased row has a recorded erasure.
     fn all_erased(&self) -> Result<(), VerifyError> {
         match self.missing.first() {
             Some(sequence) => Err(VerifyError::Record {
                 sequence: *sequence,
                 fault:
-                    "the personal values beside it are missing, and no erasure of them is recorded"
+                    "the personal values beside it were erased, and no erasure of them is recorded"
                         .to_owned(),
             }),
             None => Ok(()),
@@ -400,26 +423,28 @@ impl PersonalRows {
     }
 }
 
-/// Whether the personal row of a record is there, if it opens an account; it must be the one that was
-/// sealed.
+/// Returns whether the personal values of a record are present; false if they were erased, `None`
+/// if the record has none. Fails if the values are missing without an
+/// erasure, or are not the ones that were sealed.
 fn find_personal(reader: &Reader, record: &Record) -> Option<Result<bool, String>> {
-    let opened = record
-        .changes
-        .iter()
-        .find_map(|change| match change.events.first() {
-            Some(Event::Account(AccountEvent::Opened(opened))) => Some(opened),
-            _ => None,
-        })?;
+    if !record.has_personal() {
+        return None;
+    }
     let proves = |row: Vec<u8>| {
         let row = decode_personal(&row).map_err(|error| error.to_string())?;
-        match opened.holder {
-            Personal::Sealed(hash) if row.proves(0, hash) => Ok(true),
-            _ => Err("the personal values beside it are not the sealed ones".to_owned()),
+        let mut sealed = record.command.sealed().enumerate();
+        if sealed.all(|(place, hash)| row.proves(place, hash)) {
+            Ok(true)
+        } else {
+            Err("the personal values beside it are not the sealed ones".to_owned())
         }
     };
-    let row = reader.personal(record.sequence);
-    Some(
-        row.map_err(|error| error.to_string())
-            .and_then(|row| row.map_or(Ok(false), proves)),
-    )
+    Some(match reader.personal(record.sequence) {
+        Ok(Some(PersonalBytes::Kept(row))) => proves(row),
+        Ok(Some(PersonalBytes::Erased)) => Ok(false),
+        Ok(None) => Err(
+            "the personal values beside it are missing, and no erasure left its mark".to_owned(),
+        ),
+        Err(error) => Err(error.to_string()),
+    })
 }

@@ -1,4 +1,5 @@
-//! The command line. Every option has a default that fits two cores and a few minutes.
+//! The command line. Every option has a default that fits a machine with two cores and a run of a
+//! few minutes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,46 +23,46 @@ pub enum Command {
     Run(RunOptions),
     /// Load several executables of a node in turn, a short slice each, and compare them pairwise.
     Compare(CompareOptions),
-    /// Write RESULTS.md from what runs have left as JSON.
+    /// Write RESULTS.md from the JSON files that runs have written.
     Results(ResultsOptions),
     /// Serve the one-route echo that `run` compares with, on loopback, until SIGTERM.
     Echo(EchoOptions),
-    /// Serve transfers from a PostgreSQL database, on loopback, until SIGTERM: the thin service that
-    /// `run --with postgres` compares with.
+    /// Serve transfers from a PostgreSQL database, on loopback, until SIGTERM: the thin service
+    /// that `run --with postgres` compares with.
     PostgresService(ServiceOptions),
 }
 
 #[derive(Debug, Args)]
 pub struct CompareOptions {
-    /// The executables; the first one is what the others are compared with.
+    /// The executables; the others are compared with the first one.
     #[arg(long, value_delimiter = ',', required = true)]
     pub florin: Vec<PathBuf>,
-    /// Accounts to open on each, each with one deposit.
+    /// Accounts to open on each node, each with one deposit.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
     pub accounts: u32,
-    /// Connections.
+    /// Number of connections.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub connections: u16,
-    /// Requests a second that are due, over as many connections as it takes; without it, as fast as
-    /// the answers come.
+    /// Requests per second that are due, over as many connections as needed. Without it, requests
+    /// are sent as fast as the answers come.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub rate: Option<u32>,
-    /// What to load them with.
+    /// The scenario to load them with.
     #[arg(long, value_enum, default_value_t = Scenario::TransferUniform)]
     pub scenario: Scenario,
-    /// Slices; each measures the echo and every executable once.
+    /// Number of slices; each measures the echo and every executable once.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub slices: u32,
-    /// Measured seconds of each.
+    /// Measured seconds of each slice and executable.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
-    /// Transfers to make on each before the first slice.
+    /// Transfers to make on each node before the first slice.
     #[arg(long, default_value_t = 100_000)]
     pub aged: u64,
 }
 
 impl CompareOptions {
-    /// The run that each executable is measured by.
+    /// Returns the options of the run with which an executable is measured.
     pub fn run(&self, florin: PathBuf) -> RunOptions {
         RunOptions {
             accounts: self.accounts,
@@ -97,7 +98,7 @@ pub struct ServiceOptions {
     /// Port on 127.0.0.1.
     #[arg(long)]
     pub port: u16,
-    /// Where the database is, as `host=… port=… user=… dbname=…`.
+    /// Address of the database, as `host=… port=… user=… dbname=…`.
     #[arg(long)]
     pub database: String,
 }
@@ -112,15 +113,16 @@ pub struct ResultsOptions {
     pub to: PathBuf,
 }
 
-/// What a run can measure beside its rounds.
+/// The extra measurements of a run, in addition to its rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Extra {
     /// The first scenario and the echo, both at half of the scenario's maximum rate.
     HalfRate,
-    /// The first scenario for minutes at a share of its maximum: does anything drift?
+    /// The first scenario for minutes at a share of its maximum, to detect drift.
     Sustained,
-    /// The first scenario at three times its maximum: what is refused, how, and what comes after?
+    /// The first scenario at three times its maximum: what is refused, how, and how the node
+    /// recovers.
     Overload,
     /// SIGKILL under load: the time until the node is ready again.
     Restart,
@@ -138,7 +140,8 @@ pub struct RunOptions {
     /// Numbers of connections to measure with.
     #[arg(long, value_delimiter = ',', default_values_t = [64, 256], value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub connections: Vec<u16>,
-    /// Rounds; each measures the echo and every scenario once for each number of connections.
+    /// Number of rounds; each measures the echo and every scenario once for each number of
+    /// connections.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,
     /// Measured seconds of each scenario.
@@ -147,32 +150,32 @@ pub struct RunOptions {
     /// Seconds of load before measuring starts.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
     pub warmup: u64,
-    /// Threads that make the load; at a set rate no more than it needs.
+    /// Threads that generate the load; at a fixed rate only as many as needed are used.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
-    /// What to measure the node with.
+    /// The scenarios to measure the node with.
     #[arg(long = "scenario", value_enum, value_delimiter = ',', default_values_t = [Scenario::TransferUniform, Scenario::TransferHot])]
     pub scenarios: Vec<Scenario>,
-    /// Measure every scenario and the echo at these rates too, in requests a second. Latency then
-    /// counts from when a request was due, not from when it could be sent.
+    /// Also measure every scenario and the echo at these rates, in requests per second. Latency
+    /// then counts from when a request was due, not from when it could be sent.
     #[arg(long = "rate", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub rates: Vec<u32>,
-    /// What to measure beside the rounds.
+    /// Extra measurements in addition to the rounds.
     #[arg(long = "with", value_enum, value_delimiter = ',')]
     pub extras: Vec<Extra>,
-    /// How long the sustained load lasts, in seconds.
+    /// Length of the sustained load, in seconds.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(3..=86_400))]
     pub sustained_seconds: u64,
-    /// Its rate, in percent of the maximum that the rounds found.
+    /// Rate of the sustained load, in percent of the maximum that the rounds found.
     #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub sustained_percent: u32,
-    /// How long the overload lasts, in seconds.
+    /// Length of the overload, in seconds.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub overload_seconds: u64,
-    /// Transfers to make before the first round, so that the journal is not young.
+    /// Transfers to make before the first round, so that the journal is not new.
     #[arg(long, default_value_t = 0)]
     pub aged: u64,
-    /// Write everything measured to this file, as JSON.
+    /// Write all measurements to this file, as JSON.
     #[arg(long)]
     #[serde(skip)]
     pub json: Option<PathBuf>,
@@ -180,39 +183,40 @@ pub struct RunOptions {
     #[arg(long)]
     #[serde(skip)]
     pub html: Option<PathBuf>,
-    /// The node's executable; by default `florin` beside this one.
+    /// The node's executable; by default `florin` next to this one.
     #[arg(long)]
     #[serde(skip)]
     pub florin: Option<PathBuf>,
-    /// The node's data directory, kept afterwards; by default a new one under the build's target directory, removed when all went well.
+    /// The node's data directory, which is kept; by default a new one under the build's target
+    /// directory, which is removed if the run had no fault.
     #[arg(long)]
     #[serde(skip)]
     pub data_dir: Option<PathBuf>,
 }
 
 impl RunOptions {
-    /// How long one scenario is measured.
+    /// Returns how long each scenario is measured.
     pub fn measured(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 
-    /// How long load is on before that.
+    /// Returns how long the load runs before it is measured.
     pub fn warmup(&self) -> Duration {
         Duration::from_secs(self.warmup)
     }
 
-    /// Whether `extra` was asked for.
+    /// Returns whether `extra` was requested.
     pub fn with(&self, extra: Extra) -> bool {
         self.extras.contains(&extra) || self.extras.contains(&Extra::All)
     }
 
-    /// The scenario of what is measured with one only.
+    /// Returns the scenario for the parts that measure only one.
     pub fn first_scenario(&self) -> Scenario {
         let first = self.scenarios.first().copied();
         first.unwrap_or(Scenario::TransferUniform)
     }
 
-    /// The command that measures the same again. It names no file of this machine.
+    /// Returns the command that repeats the measurement. It names no file of this machine.
     pub fn command(&self) -> String {
         let scenarios = self.scenarios.iter().map(|scenario| scenario.name());
         let mut command = format!(

@@ -1,6 +1,6 @@
-//! Executables of a node against each other. They run side by side and are loaded in turn, a second
-//! or so each, so that what else the machine does hits all of them alike; what differs between two
-//! of them is told from their slices in pairs.
+//! Compares several executables of a node. They run side by side and are loaded alternately, about
+//! a second each, so that other activity of the machine affects all of them equally. Differences
+//! between two executables are computed from pairs of their slices.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::session::{Load, Session, stop_if_interrupted};
 use crate::work_dir::WorkDir;
 use crate::{interrupt, node, phases};
 
-/// What the slices of one executable showed.
+/// The results of the slices of one executable.
 #[derive(Debug, Default)]
 struct Shown {
     per_second: Vec<f64>,
@@ -22,8 +22,8 @@ struct Shown {
     p99_ms: Vec<f64>,
 }
 
-/// Measures every slice and prints what each executable makes of the first one's figures. True when
-/// nothing was wrong.
+/// Measures every slice and prints each executable's figures in relation to the first one's.
+/// Returns true if there was no fault.
 pub fn compare(options: &CompareOptions) -> Result<bool, BenchError> {
     interrupt::listen()?;
     raise_descriptor_limit();
@@ -73,7 +73,7 @@ fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Sho
     let mut shown: Vec<Shown> = sessions.iter().map(|_| Shown::default()).collect();
     for slice in 1..=options.slices {
         let echo = sessions[0].measure_echo(slice, &load)?;
-        // Each is as often the first one as the last one.
+        // Each executable is first as often as last.
         let mut turns: Vec<usize> = (0..sessions.len()).collect();
         turns.rotate_left(slice as usize % sessions.len());
         for turn in turns {
@@ -88,7 +88,7 @@ fn measure(options: &CompareOptions, sessions: &[Session<'_>]) -> Result<Vec<Sho
 }
 
 impl Shown {
-    /// What `florin` showed, beside what the first one did.
+    /// Formats the results of `florin` in relation to those of the first one.
     fn line(&self, florin: &Path, first: &Self) -> String {
         format!(
             "{:<24}  {} /s  {} us of CPU a request  {} of the echo  {} of the first one's rate  {} of its CPU  p50 {} ms  p99 {} ms, {} of its",
@@ -144,7 +144,8 @@ mod tests {
             p50_ms: vec![1.0; 3],
             p99_ms: p99_ms.to_vec(),
         };
-        // The machine was three times as fast in the last slice; each pair shows the same.
+        // The machine was three times as fast in the last slice as in the first, but the ratio is
+        // the same in each pair.
         let first = shown([100.0, 200.0, 300.0], [8.0, 4.0, 2.0]);
         let second = shown([110.0, 220.0, 330.0], [4.0, 2.0, 1.0]);
         let line = second.line(Path::new("after/florin"), &first);

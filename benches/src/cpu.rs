@@ -1,16 +1,17 @@
-//! CPU time of a process and of the machine, from `/proc/PID/stat` and `/proc/stat`, in ticks of
-//! usually 10 ms. A process is all its threads, user and kernel, without children.
+//! The CPU time of a process and of the machine, from `/proc/PID/stat` and `/proc/stat`, in ticks
+//! of usually 10 ms. A process includes all its threads, in user and kernel mode, but not its
+//! children.
 
 use std::fs;
 use std::time::Duration;
 
-/// The CPU time that process `pid` has used since it began; `None` when it is gone.
+/// Returns the CPU time that process `pid` has used since it started, or `None` if it is gone.
 pub fn used_by(pid: u32) -> Option<Duration> {
     let ticks = parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
     Some(of_ticks(ticks))
 }
 
-/// The CPU time of process `pid` and of its children that run.
+/// Returns the CPU time of process `pid` and of its running children.
 pub fn used_by_family(pid: u32) -> Duration {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ticks = processes.filter_map(|process| {
@@ -21,16 +22,16 @@ pub fn used_by_family(pid: u32) -> Duration {
     of_ticks(ticks.sum())
 }
 
-/// CPU time of the whole machine since it was started.
+/// The CPU time of the whole machine since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MachineTimes {
-    /// In processes and in the kernel for them, interrupts apart.
+    /// The time in processes and in the kernel for them, without interrupts.
     pub busy: Duration,
-    /// Taken by the machine's host.
+    /// The time taken by the machine's host.
     pub stolen: Duration,
 }
 
-/// The machine's CPU time; zero where it can't be read.
+/// Returns the machine's CPU time, or zero if it can't be read.
 pub fn of_machine() -> MachineTimes {
     fs::read_to_string("/proc/stat")
         .ok()
@@ -38,7 +39,7 @@ pub fn of_machine() -> MachineTimes {
         .unwrap_or_default()
 }
 
-/// user, nice, system, idle, iowait, irq, softirq, steal on the first line, proc(5).
+/// Parses the first line: user, nice, system, idle, iowait, irq, softirq, steal; see proc(5).
 fn parse_machine(stat: &str) -> Option<MachineTimes> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<u64> = fields
@@ -56,14 +57,14 @@ fn of_ticks(ticks: u64) -> Duration {
     Duration::from_micros(ticks.saturating_mul(1_000_000) / per_second)
 }
 
-/// Field 4 of proc(5).
+/// Returns the parent's pid, field 4 of proc(5).
 fn parent(stat: &str) -> Option<u32> {
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// utime + stime, fields 14 and 15 of proc(5). The name before them may hold spaces and brackets,
-/// so counting starts at the last bracket.
+/// Returns utime + stime, fields 14 and 15 of proc(5). The name before them may contain spaces and
+/// brackets, so counting starts after the last bracket.
 fn parse(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace().skip(11);

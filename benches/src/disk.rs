@@ -1,4 +1,4 @@
-//! What a server holds on the disk and has written to it.
+//! The disk space that a server uses, and the bytes that it has written.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -10,38 +10,38 @@ const BLOCK_BYTES: u64 = 512;
 /// A server's use of the disk at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DiskUse {
-    /// Blocks that its files occupy, in bytes.
-    pub held: u64,
-    /// Bytes that its process caused to be written since it began.
+    /// The size of the blocks that its files occupy, in bytes.
+    pub allocated: u64,
+    /// The bytes that its process has caused to be written since it started.
     pub written: u64,
 }
 
 impl DiskUse {
-    /// Of the folder of process `pid`. What can't be read counts as nothing.
+    /// Reads the use of `folder` and of process `pid`. A value that can't be read counts as zero.
     pub fn read(folder: &Path, pid: u32) -> Self {
         let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
         Self {
-            held: held_by(folder).unwrap_or_default(),
+            allocated: allocated_by(folder).unwrap_or_default(),
             written: parse_written(&io).unwrap_or_default(),
         }
     }
 }
 
-fn held_by(folder: &Path) -> io::Result<u64> {
-    let mut held = 0;
+fn allocated_by(folder: &Path) -> io::Result<u64> {
+    let mut allocated = 0;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // A file may be gone again: a server replaces its files while it works.
+        // The file may be gone already: a server replaces its files while it works.
         let Ok(found) = entry.metadata() else {
             continue;
         };
-        held += if found.is_dir() {
-            held_by(&entry.path())?
+        allocated += if found.is_dir() {
+            allocated_by(&entry.path())?
         } else {
             found.blocks() * BLOCK_BYTES
         };
     }
-    Ok(held)
+    Ok(allocated)
 }
 
 fn parse_written(io: &str) -> Option<u64> {
@@ -62,9 +62,9 @@ mod tests {
         fs::create_dir_all(folder.join("a/b")).unwrap();
         fs::write(folder.join("a/b/file"), vec![1; 100_000]).unwrap();
         fs::write(folder.join("file"), vec![1; 50_000]).unwrap();
-        let held = held_by(&folder).unwrap();
+        let allocated = allocated_by(&folder).unwrap();
         fs::remove_dir_all(&folder).unwrap();
-        assert!((150_000..400_000).contains(&held), "{held}");
+        assert!((150_000..400_000).contains(&allocated), "{allocated}");
     }
 
     #[test]

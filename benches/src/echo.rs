@@ -1,5 +1,5 @@
 //! The baseline: one warp route that parses a transfer and answers with the bytes of a typical
-//! reply. What a node is slower than this is what Florin itself costs.
+//! reply. The difference between a node and this baseline is the cost of Florin itself.
 
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::error::BenchError;
 
 const REPLY: &str = r#"{"operation_id":"01981b2e-7c11-7a52-9f3b-5d1c0a7e4b21","status":"completed","transfer_id":"01981b2e-7c11-7a52-9f3b-5d1c0a7e4b21","transfer_status":"posted","from":{"id":"01981b2d-03f4-7d10-8a44-1f0b8c9d2e33","balance":99999958,"held":0,"available":99999958,"version":17},"to":{"id":"01981b2d-03f4-7d11-b0c5-6e2a9f8d7c44","balance":100000042,"held":0,"available":100000042,"version":23}}"#;
 
-/// The body of a transfer; the echo reads the fields and does nothing with them.
+/// The body of a transfer. The echo parses the fields and does nothing with them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Transfer {

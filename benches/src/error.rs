@@ -1,5 +1,5 @@
-//! Why a benchmark could not go on. What it measured wrong (an error reply, a missing record) is a
-//! fault in the report instead: the run goes on and ends non-zero.
+//! The reasons why a benchmark could not continue. A wrong measurement (an error reply, a missing
+//! record) is a fault in the report instead: the run continues and ends with a non-zero exit code.
 
 use std::io;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub enum BenchError {
 }
 
 impl BenchError {
-    /// For `map_err` on an I/O result: what was being done when it failed.
+    /// Returns a function for `map_err` on an I/O result. `what` is the operation that failed.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

@@ -1,5 +1,5 @@
-//! A stand-in for a node, for tests: the few routes a run uses, a counter for a journal, and the
-//! rule that a key may come once.
+//! A fake node for tests: the few routes that a run uses, a counter as the journal, and the rule
+//! that a key may be used only once.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -27,7 +27,7 @@ impl Fake {
         Self::with(Journal::default())
     }
 
-    /// Answers each `every`th request with 503.
+    /// Creates a node that answers each `every`th request with 503.
     pub fn refusing_every(every: u64) -> Self {
         Self::with(Journal {
             refuse_every: Some(every),
@@ -35,7 +35,8 @@ impl Fake {
         })
     }
 
-    /// Stands still, for all connections, before it answers its `at`th request.
+    /// Creates a node that stalls on all connections for `time` before it answers its `at`th
+    /// request.
     pub fn stalling(at: u64, time: Duration) -> Self {
         Self::with(Journal {
             stall: Some((at, time)),
@@ -97,7 +98,7 @@ fn serve(socket: TcpStream, journal: &Mutex<Journal>) -> Option<()> {
 fn answer(first: &str, key: String, journal: &mut Journal) -> (u16, String) {
     journal.requests += 1;
     if let Some((_, time)) = journal.stall.filter(|(at, _)| *at == journal.requests) {
-        // The journal is locked meanwhile, so every connection stands still.
+        // The journal is locked meanwhile, so all connections stall.
         thread::sleep(time);
     }
     if journal

@@ -1,4 +1,5 @@
-//! Single requests, one connection each: to ask whether a server is ready and what it recorded.
+//! Single requests, each on its own connection, to ask whether a server is ready and what it
+//! recorded.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -7,10 +8,10 @@ use std::time::Duration;
 use crate::error::BenchError;
 use crate::load::ReplyReader;
 
-/// How long connecting, sending and each read may take.
+/// The timeout of connecting, of sending and of each read.
 const IO_LIMIT: Duration = Duration::from_secs(10);
 
-/// A reply, in full.
+/// A complete reply.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -18,19 +19,19 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as text, to show it.
+    /// Returns the body as text, for display.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-/// `GET path`.
+/// Sends `GET path`.
 pub fn get(address: SocketAddr, path: &str) -> Result<Answer, BenchError> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     exchange(address, &format!("GET {path}"), request.as_bytes())
 }
 
-/// Sends a whole request and reads its reply; `what` names it in errors.
+/// Sends a complete request and reads its reply. `what` names the request in errors.
 pub fn exchange(address: SocketAddr, what: &str, request: &[u8]) -> Result<Answer, BenchError> {
     let io = |source| BenchError::Io {
         what: what.to_owned(),

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM set one flag. Loops look at it and end as at their deadline, so the node is
-//! stopped and what was measured is still reported.
+//! SIGINT and SIGTERM set one flag. Loops check it and end as at their deadline, so the node is
+//! stopped and everything measured so far is reported.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,12 +10,12 @@ use crate::error::BenchError;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a signal asked for the end.
+/// Returns whether a signal has asked for the end.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
 
-/// Starts listening for the signals, on a thread that sleeps until one comes.
+/// Starts listening for the signals, on a thread that sleeps until one arrives.
 pub fn listen() -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()

@@ -1,5 +1,5 @@
-//! What a report was measured on. Figures of two machines, or of two builds, are not compared
-//! without it.
+//! The machine and the build that a report was measured on. Figures of different machines or builds
+//! can't be compared without this.
 
 use std::path::Path;
 use std::{env, fs, thread};
@@ -12,20 +12,21 @@ pub struct Machine {
     pub cpu: String,
     pub kernel: String,
     pub memory_mib: u64,
-    /// The file system of the node's data: one in memory makes every sync free.
+    /// The file system of the node's data. One in memory makes every sync free.
     pub file_system: String,
     /// The load average of the last minute, before the benchmark added its own.
     pub load_average: String,
     /// The compiler that built the generator and the echo.
     pub rustc: String,
-    /// Whether those were built with optimisations.
+    /// Whether they were built with optimisations.
     pub optimised: bool,
-    /// Settings that the node took from the environment, those that are numbers with their value.
+    /// The settings that the node takes from the environment. Numbers are listed with their value,
+    /// others by name only.
     pub node_environment: Vec<String>,
 }
 
 impl Machine {
-    /// Reads it all; what can't be read is "unknown".
+    /// Reads all values. A value that can't be read is "unknown".
     pub fn read(data_dir: &Path) -> Self {
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -57,7 +58,7 @@ impl Machine {
         }
     }
 
-    /// Why figures measured here mislead, if they do.
+    /// Returns the reasons why figures measured here may mislead.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.optimised {
@@ -83,7 +84,7 @@ fn unknown() -> String {
     "unknown".to_owned()
 }
 
-/// The value behind `name :` on its first line in `file`.
+/// Returns the value after `name :` on the first such line in `file`.
 fn field(file: &str, name: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     text.lines()
@@ -91,7 +92,8 @@ fn field(file: &str, name: &str) -> String {
         .map_or_else(unknown, |value| value.trim().to_owned())
 }
 
-/// The kind of the file system mounted deepest above `path`; of equal ones the last.
+/// Returns the type of the file system with the longest mount path above `path`; if several have
+/// it, the last one.
 fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
     mounts
         .lines()

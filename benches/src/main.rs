@@ -1,7 +1,8 @@
-//! Florin's load benchmark: a node and a bare HTTP echo, loaded in turn on the machine at hand.
+//! Florin's load benchmark: loads a node and a bare HTTP echo alternately on the machine at hand.
 //!
-//! Absolute rates mean little on a shared machine. What counts is the ratio to the echo of the same
-//! round, measured seconds earlier with the same requests, connections and generator.
+//! Absolute rates mean little on a shared machine. The meaningful figure is the ratio to the echo
+//! of the same round, which is measured seconds earlier with the same requests, connections and
+//! generator.
 #![allow(
     clippy::disallowed_methods,
     reason = "this crate measures time; it has no clock seam to take it from"
@@ -40,7 +41,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 
-/// The same allocator as the node's, so that the echo differs from it only by what it leaves out.
+/// The allocator of the node, so that the echo differs from it only by what it leaves out.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

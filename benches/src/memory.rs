@@ -1,8 +1,8 @@
-//! Memory of a process, from `/proc/PID/status`.
+//! The memory of a process, from `/proc/PID/status`.
 
 use std::fs;
 
-/// The resident memory of process `pid` in bytes; `None` when it is gone.
+/// Returns the resident memory of process `pid` in bytes, or `None` if the process is gone.
 pub fn resident(pid: u32) -> Option<u64> {
     parse(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }

@@ -1,5 +1,5 @@
-//! A Florin node under measurement: found, started on an empty port, asked what it recorded, ended
-//! and verified.
+//! A Florin node under measurement: finds its executable, starts it on a free port, reads what it
+//! recorded, stops it and verifies its journal.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,17 +15,18 @@ use crate::process::{Process, free_address};
 use crate::{cpu, http, interrupt};
 
 const READY_LIMIT: Duration = Duration::from_secs(120);
-/// How long the trial balance may trail what was answered.
+/// The longest time that the trial balance may be behind the answers.
 const RECORDED_LIMIT: Duration = Duration::from_secs(10);
 const VERIFY_LIMIT: Duration = Duration::from_secs(1800);
-/// How long work left over from a load is awaited.
+/// The longest wait for the work that is left over from a load.
 const QUIET_LIMIT: Duration = Duration::from_secs(60);
-/// A node is quiet when it uses less CPU than this within one `QUIET_WINDOW`.
+/// A node is quiet if it uses at most this much CPU time within one `QUIET_WINDOW`.
 const QUIET_CPU: Duration = Duration::from_millis(10);
 const QUIET_WINDOW: Duration = Duration::from_millis(250);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The executable to measure: the one named, or `florin` beside this one if it is of the sources.
+/// Returns the executable to measure: the named one, or `florin` next to this executable, if it is
+/// not older than its sources.
 pub fn locate(named: Option<&Path>) -> Result<PathBuf, BenchError> {
     if let Some(path) = named {
         let path = absolute(path)?;
@@ -44,13 +45,15 @@ pub fn locate(named: Option<&Path>) -> Result<PathBuf, BenchError> {
     }
 }
 
-/// A source of the executable that changed after it was built, from the list cargo keeps beside it.
+/// Returns a source of the executable that changed after the build, from the list that cargo keeps
+/// next to it.
 fn newer_source(executable: &Path, built: SystemTime) -> Option<PathBuf> {
     let list = fs::read_to_string(executable.with_extension("d")).ok()?;
     sources(&list).find(|source| modified(source).is_some_and(|changed| changed > built))
 }
 
-/// The paths after the colon in a makefile-like `target: a b c`, spaces in them being escaped.
+/// Returns the paths after the colon in a makefile rule `target: a b c`. Spaces in paths are
+/// escaped.
 fn sources(list: &str) -> impl Iterator<Item = PathBuf> {
     let paths = list.split_once(": ").map_or("", |(_, paths)| paths);
     let paths = paths.trim().replace("\\ ", "\0");
@@ -82,7 +85,7 @@ pub struct Node {
 /// The part of `GET /ledger/trial-balance` that is read.
 #[derive(Debug, Deserialize)]
 pub struct TrialBalance {
-    /// The number of the last record it holds.
+    /// The sequence of the last record that the balance includes.
     pub as_of_sequence: u64,
     #[serde(default)]
     currencies: BTreeMap<String, Totals>,
@@ -94,7 +97,7 @@ struct Totals {
 }
 
 impl TrialBalance {
-    /// The first currency whose debits and credits differ.
+    /// Returns the first currency whose debits and credits differ.
     pub fn unbalanced(&self) -> Option<&str> {
         let mut currencies = self.currencies.iter();
         currencies
@@ -103,17 +106,17 @@ impl TrialBalance {
     }
 }
 
-/// What a node still did after a load had ended.
+/// The work that a node still did after a load had ended.
 #[derive(Debug, Clone, Copy)]
 pub struct LeftOver {
-    /// Until it was quiet.
+    /// The time until the node was quiet.
     pub time: Duration,
     pub cpu: Duration,
 }
 
 impl Node {
-    /// Starts it and waits until it is ready. Its output goes to `work_dir`, which is its working
-    /// directory too, so that it finds no settings file there.
+    /// Starts the node and waits until it is ready. Its output goes to `work_dir`, which is also
+    /// its working directory, so that it finds no settings file there.
     pub fn start(executable: &Path, data_dir: &Path, work_dir: &Path) -> Result<Self, BenchError> {
         let (process, address) = serve(executable, data_dir, work_dir, "node.log")?;
         Ok(Self {
@@ -125,12 +128,12 @@ impl Node {
         })
     }
 
-    /// Ends it as a crash would.
+    /// Kills the node, as a crash would.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Starts it again on the same data, at another address, and waits until it is ready.
+    /// Starts the node again on the same data, at another address, and waits until it is ready.
     pub fn start_again(&mut self) -> Result<(), BenchError> {
         let log = "node-again.log";
         let (process, address) = serve(&self.executable, &self.data_dir, &self.work_dir, log)?;
@@ -151,7 +154,8 @@ impl Node {
         &self.data_dir
     }
 
-    /// Waits until what a load left over is done, so that it doesn't weigh on the next one.
+    /// Waits until the work that a load left over is done, so that it doesn't slow down the next
+    /// load.
     pub fn quiet(&self) -> LeftOver {
         let started = Instant::now();
         let used = || cpu::used_by(self.pid()).unwrap_or_default();
@@ -171,8 +175,8 @@ impl Node {
         }
     }
 
-    /// The trial balance, as soon as it holds at least the record `sequence`; the last one it gave
-    /// when that takes too long.
+    /// Returns the trial balance as soon as it includes the record `sequence`, or the last balance
+    /// if that takes too long.
     pub fn trial_balance(&self, sequence: u64) -> Result<TrialBalance, BenchError> {
         let deadline = Instant::now() + RECORDED_LIMIT;
         loop {
@@ -198,12 +202,13 @@ impl Node {
         }
     }
 
-    /// Ends it with SIGTERM; says what is wrong with how it ended, if anything.
+    /// Stops the node with SIGTERM. Returns a description if it did not end properly.
     pub fn stop(&mut self) -> Option<String> {
         self.process.stop(true)
     }
 
-    /// Runs `florin verify` on the `records` that it left, and gives its exit and last output.
+    /// Runs `florin verify` on the node's `records` records, and returns its exit status and last
+    /// output.
     pub fn verify(&self, records: u64) -> Result<Verified, BenchError> {
         let mut command = Command::new(&self.executable);
         command
@@ -230,7 +235,7 @@ impl Node {
     }
 }
 
-/// How `florin verify` ended.
+/// The result of `florin verify`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Verified {
     pub ok: bool,
@@ -241,7 +246,7 @@ pub struct Verified {
     pub output: String,
 }
 
-/// Runs it on a free port until it is ready.
+/// Starts a node on a free port and waits until it is ready.
 fn serve(
     executable: &Path,
     data_dir: &Path,

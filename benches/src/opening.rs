@@ -1,5 +1,5 @@
-//! Opens the accounts, and wallets with limits, before the first round: each is created and given one
-//! deposit, over the same kind of connections that are measured later.
+//! Opens the accounts, and wallets with limits, before the first round. Each is created and gets
+//! one deposit, over the same kind of connections that are measured later.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -15,20 +15,21 @@ use crate::interrupt;
 use crate::load::{self, Pace, Plan, Script};
 use crate::requests::{AccountId, Keys};
 
-/// Minor units on each account: far more than random transfers will ever take from it.
+/// The deposit on each account in minor units: far more than random transfers will ever take from
+/// it.
 const OPENING_DEPOSIT: u64 = 100_000_000_000;
-/// A wallet's limits, in minor units: above all that a load moves.
+/// A wallet's limits in minor units: above everything that a load moves.
 const WALLET_LIMIT: u64 = 9_007_199_254_740_991;
 const CONNECTIONS: usize = 128;
-/// How long opening may take; 100,000 accounts take seconds.
+/// The longest time that opening may take. 100,000 accounts take seconds.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// What is opened.
+/// The kind of holders to open.
 #[derive(Debug, Clone, Copy)]
 pub enum Holders {
-    /// Accounts.
+    /// Plain accounts.
     Accounts,
-    /// Wallets with every limit there is, which no load comes to.
+    /// Wallets with all kinds of limits. No load reaches these limits.
     Wallets,
 }
 
@@ -52,8 +53,8 @@ impl Holders {
     }
 }
 
-/// Opens `count` of these with `threads` threads and gives their ids, in no order: the ones that a
-/// load names most are not those that were opened first.
+/// Opens `count` holders with `threads` threads and returns their ids in no particular order, so
+/// the accounts that a load names most often are not the ones that were opened first.
 pub fn open(
     address: SocketAddr,
     server: u32,
@@ -96,7 +97,7 @@ pub fn open(
     Ok(accounts)
 }
 
-/// One thread's part of the accounts.
+/// One thread's share of the accounts to open.
 struct Opening {
     address: SocketAddr,
     holders: Holders,
@@ -107,7 +108,7 @@ struct Opening {
     accounts: Vec<AccountId>,
 }
 
-/// What a connection did last.
+/// The last step of a connection.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     AskedToCreate,
@@ -148,10 +149,10 @@ impl Opening {
 }
 
 impl Script for Opening {
-    fn expected_status(&self, slot: usize) -> u16 {
+    fn expects(&self, slot: usize, status: u16) -> bool {
         match self.steps[slot] {
-            Step::AskedToCreate => 201,
-            Step::Created(_) | Step::AskedToDeposit => 200,
+            Step::AskedToCreate => status == 201,
+            Step::Created(_) | Step::AskedToDeposit => status == 200,
         }
     }
 

@@ -1,5 +1,5 @@
-//! A server under measurement, as a child process. Whatever happens, it is ended when its guard
-//! goes: SIGTERM to its own pid, a bounded wait, SIGKILL.
+//! A server under measurement, as a child process. It is always ended when its guard is dropped:
+//! SIGTERM to its own pid, a bounded wait, SIGKILL.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::error::BenchError;
 use crate::interrupt;
 
-/// A node drains for up to 30 s after SIGTERM.
+/// The longest wait for an end after SIGTERM. A node drains for up to 30 s.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 const LOOK: Duration = Duration::from_millis(5);
-/// How many lines of a child's output an error shows.
+/// The number of lines of a child's output that an error shows.
 const OUTPUT_LINES: usize = 12;
 
 pub struct Process {
@@ -28,8 +28,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it with its output going to the file `log`. It gets a process group of its own, so
-    /// that Ctrl-C on a terminal reaches it only as the SIGTERM from here.
+    /// Starts the process with its output going to the file `log`. It gets its own process group,
+    /// so that Ctrl-C on a terminal reaches it only as the SIGTERM from here.
     pub fn start(
         name: &'static str,
         mut command: Command,
@@ -58,7 +58,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Asks `probe` until it gives no objection. Fails when the process ends or the limit passes.
+    /// Calls `probe` until it succeeds. Returns an error if the process ends or the limit passes.
     pub fn wait_ready(
         &mut self,
         limit: Duration,
@@ -89,8 +89,8 @@ impl Process {
         }
     }
 
-    /// Ends it, and says what is wrong with how it ended, if anything. `clean` asks for exit code 0;
-    /// without it, ending by the signal is fine too.
+    /// Ends the process, and returns a description if it did not end properly. With `clean`, it
+    /// must end with exit code 0; otherwise it may also end by the signal.
     pub fn stop(&mut self, clean: bool) -> Option<String> {
         if let Some(status) = self.poll_end() {
             return Some(format!(
@@ -116,7 +116,7 @@ impl Process {
         })
     }
 
-    /// Ends it at once, with SIGKILL.
+    /// Ends the process immediately, with SIGKILL.
     pub fn kill(&mut self) {
         if self.poll_end().is_none() {
             let _ = self.child.kill();
@@ -124,7 +124,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end by itself; `None` when the limit passed.
+    /// Waits for the process to end by itself. Returns `None` if the limit passed.
     pub fn wait_end(&mut self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
@@ -138,7 +138,7 @@ impl Process {
         }
     }
 
-    /// The last lines it wrote.
+    /// Returns the last lines that the process wrote.
     pub fn last_output(&self) -> String {
         let output = fs::read(&self.log).unwrap_or_default();
         let output = String::from_utf8_lossy(&output);
@@ -156,8 +156,8 @@ impl Process {
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // It can have ended since; then there is nothing to signal. Its pid is not reused
-            // before it was waited for, which only this guard does.
+            // The process may have ended since; then there is nothing to signal. Its pid is not
+            // reused before it is waited for, which only this guard does.
             let _ = kill_process(pid, signal);
         }
     }
@@ -171,7 +171,7 @@ impl Drop for Process {
     }
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// Returns a port of 127.0.0.1 that was free a moment ago.
 pub fn free_address() -> Result<SocketAddr, BenchError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())

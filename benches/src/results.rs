@@ -1,4 +1,5 @@
-//! `results`: RESULTS.md from the JSON of runs, so that no figure in it was typed.
+//! The command `results`: writes RESULTS.md from the JSON files of runs, so that no figure is typed
+//! by hand.
 
 use std::fs;
 
@@ -6,7 +7,7 @@ use crate::cli::ResultsOptions;
 use crate::error::BenchError;
 use crate::report::{self, Report};
 
-/// Reads the runs and writes the file.
+/// Reads the reports of the runs and writes the file.
 pub fn write(options: &ResultsOptions) -> Result<(), BenchError> {
     let mut reports = Vec::new();
     for file in &options.from {

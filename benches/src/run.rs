@@ -1,5 +1,5 @@
-//! One run: the servers up, every round of every scenario, the servers down, the report. A run that
-//! fails half-way still reports what it measured.
+//! One run: starts the servers, measures every scenario in every round, stops the servers, and
+//! writes the report. A run that fails half-way still reports what it measured.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use crate::session::Session;
 use crate::work_dir::WorkDir;
 use crate::{interrupt, node, phases};
 
-/// Runs it all and prints the report. True when nothing was wrong.
+/// Performs a run and prints the report. Returns true if there was no fault.
 pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
     interrupt::listen()?;
     raise_descriptor_limit();
@@ -21,7 +21,7 @@ pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
     let mut work_dir = WorkDir::create(options.data_dir.as_deref())?;
     let mut report = Report::new(options.clone(), Machine::read(work_dir.data()));
     if let Some(file) = &options.json {
-        // Now rather than after the last round, should it not be writable.
+        // The file is written now, so that an error shows before the rounds rather than after them.
         write_json(file, &report)?;
     }
     for warning in report.machine.warnings() {
@@ -55,11 +55,12 @@ pub fn run(options: &RunOptions) -> Result<bool, BenchError> {
     Ok(report.faults.is_empty())
 }
 
-/// As many connections as the system allows: an overload has thousands. The servers inherit it.
+/// Raises the limit of open connections to the maximum that the system allows, because an overload
+/// has thousands. The servers inherit it.
 pub fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where it can't be raised, connecting says so.
+    // If the limit can't be raised, connecting reports the error.
     let _ = setrlimit(Resource::Nofile, limit);
 }
 

@@ -1,4 +1,4 @@
-//! What a node is measured with. A further scenario is a variant here and its requests.
+//! The scenarios that a node is measured with. A new scenario is a variant here and its requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,43 +11,43 @@ use crate::requests::{AccountId, Choice, Many, Mix, Requests};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
-    /// One transfer a request between two accounts chosen at random.
+    /// One transfer per request between two accounts chosen at random.
     TransferUniform,
-    /// One transfer a request, the accounts by Zipf's law (0.99).
+    /// One transfer per request, the accounts chosen by Zipf's law (0.99).
     TransferZipf,
-    /// One transfer a request, one account being in all of them.
+    /// One transfer per request, one account being in all of them.
     TransferHot,
-    /// One account's balance a request, chosen at random.
+    /// One account's balance per request, the account chosen at random.
     ReadBalance,
-    /// Deposits and withdrawals in turn, the account chosen at random.
+    /// Deposits and withdrawals alternately, the account chosen at random.
     Deposit,
     /// 80 % transfers, 15 % reads, 5 % deposits and withdrawals, the accounts chosen at random.
     Mixed,
-    /// 100 transfers a request, all or none, the accounts chosen at random.
+    /// 100 transfers per request, all or none, the accounts chosen at random.
     #[value(name = "batch-100-atomic")]
     #[serde(rename = "batch-100-atomic")]
     Batch100Atomic,
-    /// 100 transfers a request, each by itself, the accounts chosen at random.
+    /// 100 transfers per request, each on its own, the accounts chosen at random.
     #[value(name = "batch-100")]
     #[serde(rename = "batch-100")]
     Batch100,
-    /// 1,000 transfers a request, all or none, the accounts chosen at random.
+    /// 1,000 transfers per request, all or none, the accounts chosen at random.
     #[value(name = "batch-1000-atomic")]
     #[serde(rename = "batch-1000-atomic")]
     Batch1000Atomic,
-    /// 1,000 transfers a request, each by itself, the accounts chosen at random.
+    /// 1,000 transfers per request, each on its own, the accounts chosen at random.
     #[value(name = "batch-1000")]
     #[serde(rename = "batch-1000")]
     Batch1000,
-    /// One transaction of ten legs a request, the accounts chosen at random.
+    /// One transaction of ten legs per request, the accounts chosen at random.
     #[value(name = "legs-10")]
     #[serde(rename = "legs-10")]
     Legs10,
-    /// A hold, then its post, each a request; the accounts chosen at random.
+    /// A hold, then its post, each in its own request, the accounts chosen at random.
     PendingPost,
-    /// A deposit a request, accepted first and executed afterwards, the account chosen at random.
+    /// One deposit per request, accepted first and executed later, the account chosen at random.
     AsyncDeposit,
-    /// One transfer a request between two wallets that have limits, chosen at random.
+    /// One transfer per request between two wallets with limits, chosen at random.
     WalletLimits,
 }
 
@@ -71,7 +71,7 @@ impl Scenario {
         }
     }
 
-    /// The most records that one request makes.
+    /// Returns the largest number of records that one request creates.
     pub fn records_max(self) -> u64 {
         match self {
             Self::AsyncDeposit => 2,
@@ -79,7 +79,7 @@ impl Scenario {
         }
     }
 
-    /// A script for each thread, with up to `limit` requests each.
+    /// Creates a script for each thread, with at most `limit` requests each.
     pub fn scripts(
         self,
         address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The two servers of a run and what is measured on them, one at a time.
+//! The two servers of a run, and the measurements on them, one at a time.
 
 use std::env;
 use std::net::SocketAddr;
@@ -23,22 +23,22 @@ use crate::{http, interrupt};
 
 const ECHO_READY_LIMIT: Duration = Duration::from_secs(10);
 
-/// Requests a second that one thread of the generator sends with ease.
+/// The requests per second that one thread of the generator easily sends.
 const PER_THREAD: f64 = 25_000.0;
 
-/// How much load, for how long.
+/// The size and length of a load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// Requests in flight at most.
+    /// The largest number of requests in flight.
     pub connections: usize,
     pub pace: Pace,
     pub measured: Duration,
-    /// Whether to look at the server meanwhile.
+    /// Whether the server is watched during the load.
     pub watched: bool,
 }
 
 impl Load {
-    /// As fast as the answers come.
+    /// Creates a load that sends as fast as the answers come.
     pub fn closed(connections: u16, measured: Duration) -> Self {
         Self {
             connections: connections.into(),
@@ -48,8 +48,9 @@ impl Load {
         }
     }
 
-    /// How many threads send it, `most` at most. A set rate takes no more than it needs: each wakes
-    /// for its own share of what is due, and takes that time from the server.
+    /// Returns the number of threads that send the load, at most `most`. A fixed rate uses only as
+    /// many as it needs: each thread wakes for its own share of the due requests, and takes that
+    /// time from the server.
     fn threads(&self, most: u16) -> u16 {
         match self.pace {
             Pace::Closed => most,
@@ -60,7 +61,7 @@ impl Load {
     }
 }
 
-/// A load that is over, and what is needed to look at what it left.
+/// A load that has ended, and the data needed to check its effects.
 pub struct Loaded {
     pub measurement: Measurement,
     disk_before: DiskUse,
@@ -72,7 +73,7 @@ pub struct Session<'a> {
     pub options: &'a RunOptions,
     pub node: Node,
     pub accounts: Arc<[AccountId]>,
-    /// Wallets with limits, as many as accounts; none where no scenario needs them.
+    /// Wallets with limits, as many as accounts; none if no scenario needs them.
     wallets: Arc<[AccountId]>,
     echo: Process,
     echo_address: SocketAddr,
@@ -106,7 +107,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Among whom a scenario moves money.
+    /// Returns the accounts or wallets between which a scenario moves money.
     pub fn holders(&self, scenario: Scenario) -> &Arc<[AccountId]> {
         match scenario {
             Scenario::WalletLimits => &self.wallets,
@@ -114,7 +115,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Measures the echo, with the requests of the uniform scenario.
+    /// Measures the echo with the requests of the uniform scenario.
     pub fn measure_echo(&self, round: u32, load: &Load) -> Result<Measurement, BenchError> {
         let subject = Subject {
             server: Server::Echo,
@@ -129,7 +130,7 @@ impl<'a> Session<'a> {
         Ok(Measurement::of(subject, round, &plan, &driven))
     }
 
-    /// Measures the node. Says too what is wrong when what it recorded can't be told.
+    /// Measures the node. The inner result is an error if the node's records can't be read.
     pub fn measure_node(
         &self,
         scenario: Scenario,
@@ -140,7 +141,7 @@ impl<'a> Session<'a> {
         Ok(self.settle(loaded, 0))
     }
 
-    /// Loads the node, and looks no further yet.
+    /// Loads the node without checking the effects yet.
     pub fn load_node(
         &self,
         scenario: Scenario,
@@ -174,8 +175,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Waits until a load's left-overs are done and compares what it left with what it answered;
-    /// `more` changes were made since.
+    /// Waits until the work that a load left over is done, and compares the node's records with its
+    /// answers. `more` is the number of changes made since the load.
     pub fn settle(&self, loaded: Loaded, more: u64) -> (Measurement, Result<(), BenchError>) {
         let mut measurement = loaded.measurement;
         measurement.left_over(self.node.quiet());
@@ -186,7 +187,7 @@ impl<'a> Session<'a> {
         (measurement, checked)
     }
 
-    /// Compares what the node recorded since the measurement began with what it answered.
+    /// Compares the number of records since the measurement began with the number of answers.
     fn check_journal(
         &self,
         measurement: &mut Measurement,
@@ -204,7 +205,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Ends both servers, the node first, and verifies what it left. Gives what was wrong with it.
+    /// Stops both servers, the node first, and verifies the node's journal. Returns the faults of
+    /// the stop and the result of the verification.
     pub fn finish(mut self) -> (Vec<String>, Result<Verified, BenchError>) {
         let records = self.node.trial_balance(0);
         let mut faults: Vec<_> = self.node.stop().into_iter().collect();
@@ -213,7 +215,7 @@ impl<'a> Session<'a> {
         (faults, verified)
     }
 
-    /// The plan of a load on the server at `address`.
+    /// Creates the plan of a load on the server at `address`.
     pub fn plan(&self, address: SocketAddr, server: u32, load: &Load) -> Plan {
         Plan {
             address,
@@ -227,7 +229,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Says so when a signal asked for the end.
+/// Returns an error if a signal has asked for the end.
 pub fn stop_if_interrupted() -> Result<(), BenchError> {
     if interrupt::requested() {
         Err(BenchError::Interrupted)
@@ -239,7 +241,7 @@ pub fn stop_if_interrupted() -> Result<(), BenchError> {
 fn disk_per_record(before: DiskUse, after: DiskUse, records: u64) -> Option<DiskPerRecord> {
     let spread = |bytes: f64| (records > 0).then(|| bytes / records as f64);
     Some(DiskPerRecord {
-        held: spread(after.held as f64 - before.held as f64)?,
+        held: spread(after.allocated as f64 - before.allocated as f64)?,
         written: spread(after.written.saturating_sub(before.written) as f64)?,
     })
 }
@@ -251,7 +253,7 @@ fn start_echo(work_dir: &WorkDir) -> Result<(Process, SocketAddr), BenchError> {
     command.args(["echo", "--port", &address.port().to_string()]);
     let mut echo = Process::start("the echo", command, work_dir.path().join("echo.log"))?;
     echo.wait_ready(ECHO_READY_LIMIT, || {
-        // Its only route is another one; any answer means that it serves.
+        // The echo has no such route, but any answer means that it serves.
         http::get(address, "/health/ready")
             .map(drop)
             .map_err(|error| error.to_string())

@@ -1,5 +1,5 @@
-//! Looks at a server while it is under load: its memory, how far its views are behind, and how soon
-//! it says that it lives.
+//! Watches a server under load: its memory, how far its views are behind, and the latency of its
+//! liveness check.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,24 +10,24 @@ use crate::{http, memory};
 
 const VIEW_LAG: &str = "florin_view_lag_records";
 
-/// What was seen at one moment of the measured window.
+/// The values at one moment of the measured window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Seconds into the window.
+    /// Seconds since the start of the window.
     pub at: f64,
     pub rss_bytes: u64,
-    /// Records that the views are behind the journal; none when the server didn't say.
+    /// The records that the views are behind the journal; none if the server didn't report it.
     pub view_lag_records: Option<u64>,
 }
 
-/// What was seen during a load.
+/// The observations during a load.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct Watched {
-    /// About one a second.
+    /// The samples, about one per second.
     pub samples: Vec<Sample>,
-    /// Milliseconds to the answer of `GET /health/live`, each on a new connection.
+    /// The latency of `GET /health/live` in milliseconds, each on a new connection.
     pub live_ms: Vec<f64>,
-    /// How often there was none.
+    /// The number of liveness checks without a 200.
     pub live_failed: u64,
 }
 
@@ -49,7 +49,8 @@ impl Watch {
         }
     }
 
-    /// Looks once, at `into` the window: whether it lives each time, the rest once a second.
+    /// Makes one observation at time `into` of the window: the liveness check each time, the rest
+    /// once per second.
     pub fn look(&mut self, into: Duration) {
         let asked = Instant::now();
         match http::get(self.address, "/health/live") {
@@ -80,14 +81,14 @@ impl Watch {
     }
 }
 
-/// The largest lag of any view.
+/// Returns the largest lag of any view.
 fn parse_lag(metrics: &str) -> Option<u64> {
     metrics
         .lines()
         .filter_map(|line| {
             let rest = line.strip_prefix(VIEW_LAG)?;
             let value: f64 = rest.rsplit(' ').next()?.parse().ok()?;
-            // A count of records, so the cast keeps it.
+            // The value is a count of records, so the cast is exact.
             Some(value.max(0.0) as u64)
         })
         .max()

@@ -1,5 +1,5 @@
-//! Where a run puts the node's data and the children's output. It lies on the disk of the build,
-//! not in `/tmp`, which is often in memory.
+//! The folder of a run, for the node's data and the children's output. It is on the disk of the
+//! build, not in `/tmp`, which is often in memory.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use std::{env, fs, process};
 
 use crate::error::BenchError;
 
-/// Those that this process made.
+/// The number of folders that this process has created.
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 pub struct WorkDir {
@@ -17,7 +17,7 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
-    /// Makes it; `data` is another place for the node's data, which is kept.
+    /// Creates the folder. `data` is another place for the node's data, which is kept.
     pub fn create(data: Option<&Path>) -> Result<Self, BenchError> {
         let own = env::current_exe().map_err(BenchError::io("find the own executable"))?;
         let beside = own.parent().unwrap_or(Path::new("."));
@@ -45,7 +45,7 @@ impl WorkDir {
         &self.data
     }
 
-    /// Leaves everything where it is, to look into what went wrong.
+    /// Keeps all files after the run, so that a fault can be examined.
     pub fn keep(&mut self) {
         self.keep = true;
     }
@@ -54,7 +54,7 @@ impl WorkDir {
 impl Drop for WorkDir {
     fn drop(&mut self) {
         if !self.keep {
-            // What can't be removed stays; it lies in the build's own directory.
+            // A file that can't be removed stays; it is in the build's own directory.
             let _ = fs::remove_dir_all(&self.path);
         }
     }

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::printable::is_hidden;
 use crate::rule::Rule;
 use crate::settings::TABLE;
 use crate::{Origin, Settings};
 
 impl Settings {
-    /// All settings as TOML that `--config` would take again; a comment says where a value came
-    /// from when it is not the default. A secret that is set is shown as `***`.
+    /// Returns all settings as TOML that `--config` would accept. A comment names the origin of
+    /// each value that is not the default. A secret that is set is shown as `***`.
     #[must_use]
     pub fn effective(&self) -> String {
         let mut text = String::new();
@@ -38,17 +39,26 @@ impl Settings {
     }
 }
 
-/// The value of the setting `name` as TOML.
+/// Returns the value of the setting `name` as TOML.
 pub(crate) fn value_of(settings: &Settings, name: &str) -> String {
     let pointer = format!("/{}", name.replace('.', "/"));
     match serde_json::to_value(settings)
         .unwrap_or_default()
         .pointer(&pointer)
     {
-        // JSON's strings are TOML's, but for one character that TOML wants escaped.
-        Some(Value::String(text)) => Value::from(text.as_str())
-            .to_string()
-            .replace('\u{7f}', "\\u007f"),
+        // A JSON string is a valid TOML string. Invisible characters are escaped.
+        Some(Value::String(text)) => {
+            let mut shown = String::new();
+            for character in Value::from(text.as_str()).to_string().chars() {
+                if is_hidden(character) {
+                    // Writing to a String can't fail.
+                    let _ = write!(shown, "\\U{:08x}", u32::from(character));
+                } else {
+                    shown.push(character);
+                }
+            }
+            shown
+        }
         Some(value) => value.to_string(),
         None => String::new(),
     }

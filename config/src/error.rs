@@ -1,20 +1,20 @@
-//! Why settings were refused. Each error is one line: the setting, where it came from, and
-//! what is allowed.
+//! The reasons for which settings are refused. Each error is one line with the setting, its origin
+//! and the allowed values.
 
 use std::path::PathBuf;
 
 use crate::Origin;
 
-/// Why the settings can't be used. The process must not start with them.
+/// The reason why the settings can't be used. The process must not start with them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The settings file that was asked for can't be read.
+    /// The named settings file can't be read.
     #[error("settings file {path:?} can't be read: {reason}")]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
     /// The settings file is not TOML.
@@ -22,35 +22,35 @@ pub enum ConfigError {
     NotToml {
         /// The file.
         path: PathBuf,
-        /// Line, column and cause.
+        /// The line, column and cause.
         reason: String,
     },
-    /// A key that is no setting.
+    /// A key is not a setting.
     #[error("unknown setting `{key}` ({origin}); allowed: {allowed}", key = key.escape_debug())]
     Unknown {
         /// The key as it was written.
         key: String,
-        /// Where it came from.
+        /// The origin of the key.
         origin: Origin,
-        /// The names that exist at this place.
+        /// The names that are allowed at this place.
         allowed: String,
     },
-    /// A value out of its bounds.
+    /// A value is not allowed.
     #[error("setting `{name}` can't be {value} ({origin}); allowed: {allowed}")]
     Invalid {
-        /// The setting, as `section.key`.
+        /// The setting's name, as `section.key`.
         name: &'static str,
         /// The value, on one line.
         value: String,
-        /// Where it came from.
+        /// The origin of the value.
         origin: Origin,
-        /// What is allowed.
+        /// The allowed values.
         allowed: String,
     },
-    /// The layers could not be put together; a defect of Florin, not of the settings.
+    /// The layers could not be merged. This is a defect of Florin, not of the settings.
     #[error("settings can't be put together: {reason}")]
     Layers {
-        /// What the `config` crate said.
+        /// The error of the `config` crate.
         reason: String,
     },
 }

@@ -1,22 +1,22 @@
-//! What the fuzz targets reach (`tests/fuzz`); it is there in their builds only.
+//! The functions that the fuzz targets (`tests/fuzz`) call. They exist in fuzzing builds only.
 
 use std::path::Path;
 
 use crate::layers::{FILE_NAME, Layer};
 use crate::{ConfigError, Settings};
 
-/// The settings that a file of this text makes.
+/// Returns the settings of a settings file with this text.
 ///
 /// # Errors
-/// As [`Settings::load`].
+/// Returns the errors of [`Settings::load`].
 pub fn file(text: &str) -> Result<Settings, ConfigError> {
     Settings::of(&[Layer::toml(text, Path::new(FILE_NAME))?])
 }
 
-/// The settings that this environment makes.
+/// Returns the settings of this environment variable.
 ///
 /// # Errors
-/// As [`Settings::load`].
+/// Returns the errors of [`Settings::load`].
 pub fn environment(name: &str, value: &str) -> Result<Settings, ConfigError> {
     let variable = (name.into(), value.into());
     Settings::of(&[Layer::environment([variable].into_iter())?])

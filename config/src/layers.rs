@@ -1,5 +1,5 @@
-//! The layers above the defaults: file, environment, flags. Each is checked on its own, so that
-//! an error can name where a value came from.
+//! The layers above the defaults: file, environment, flags. Each layer is checked on its own, so
+//! that an error can name the origin of a value.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,27 +7,17 @@ use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 
+use crate::environment::{ENV_ALIASES, ENV_PREFIX};
+use crate::near_miss;
 use crate::rule::{Raw, Rule};
 use crate::settings::{Row, TABLE};
 use crate::{ConfigError, Origin};
 
-/// The settings file that is read when it is there and no other is named.
+/// The settings file that is read if it exists and no other file is named.
 pub const FILE_NAME: &str = "florin.toml";
 
-/// What starts the name of a variable that is a setting: `FLORIN__SECTION__KEY`.
-pub(crate) const ENV_PREFIX: &str = "FLORIN__";
-
-/// Variables by the names that platforms and the documents use; `FLORIN__SECTION__KEY` wins over
-/// them.
-const ENV_ALIASES: &[(&str, &str, &str)] = &[
-    ("PORT", "server", "port"),
-    ("KAFKA_BROKERS", "kafka", "brokers"),
-    ("KAFKA_TOPIC", "kafka", "account_topic"),
-    ("KAFKA_GROUP_ID", "kafka", "group_id"),
-];
-
-/// What the command line says. Values are as the user typed them: they pass the same checks as
-/// those of the file and the environment.
+/// The settings of the command line. Values are in the form in which the user typed them: they pass
+/// the same checks as those of the file and the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--config`: a settings file that must exist, in place of `florin.toml`.
@@ -48,7 +38,7 @@ pub struct Overrides {
     pub log_level: Option<String>,
 }
 
-/// The flags that set a setting.
+/// The flags for settings.
 pub(crate) const FLAGS: &[(&str, &str)] = &[
     ("server.host", "--host"),
     ("server.port", "--port"),
@@ -59,22 +49,16 @@ pub(crate) const FLAGS: &[(&str, &str)] = &[
     ("log.level", "--log-level"),
 ];
 
-/// The variable that sets a setting.
-pub(crate) fn env_name(name: &str) -> String {
-    format!(
-        "{ENV_PREFIX}{}",
-        name.replace('.', "__").to_ascii_uppercase()
-    )
-}
-
-/// One layer: the values it brings, checked, and their origins.
+/// One layer: its checked values, and their origins.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layer {
     pub values: Vec<(&'static str, ValueKind, Origin)>,
+    /// Warnings about variables that look like settings but are not.
+    pub warnings: Vec<String>,
 }
 
 impl Layer {
-    /// The file of `overrides`, or `florin.toml` when it is there.
+    /// Reads the file that `overrides` names, or `florin.toml` if it exists.
     pub(crate) fn file(overrides: &Overrides) -> Result<Self, ConfigError> {
         let path = overrides
             .config_file
@@ -124,7 +108,9 @@ impl Layer {
         Ok(layer)
     }
 
-    /// The aliases and every `FLORIN__SECTION__KEY`; other variables are not ours to judge.
+    /// Reads the aliases and every `FLORIN__SECTION__KEY`. An empty variable counts as not given,
+    /// because many tools unset a variable in this way. Other variables belong to other programs;
+    /// if such a name is almost a setting's name, a warning says so.
     pub(crate) fn environment(
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
@@ -136,7 +122,9 @@ impl Layer {
             let value = value.to_string_lossy();
             let alias = ENV_ALIASES.iter().find(|(alias, ..)| *alias == name);
             if let Some((_, section, key)) = alias {
-                if let Some(row) = row(section, key) {
+                if let Some(row) = row(section, key)
+                    && !value.is_empty()
+                {
                     platform.add(row, &Raw::Text(&value), origin)?;
                 }
             } else if let Some(path) = name.strip_prefix(ENV_PREFIX) {
@@ -146,14 +134,21 @@ impl Layer {
                     let key = path.replace("__", ".");
                     return Err(unknown(key, origin));
                 };
-                layer.add(row, &Raw::Text(&value), origin)?;
+                if !value.is_empty() {
+                    layer.add(row, &Raw::Text(&value), origin)?;
+                }
+            } else if let Some(meant) = near_miss::meant(&name) {
+                layer.warnings.push(format!(
+                    "the environment variable {name} is not read; the setting's variable is {meant}"
+                ));
             }
         }
+        platform.warnings = std::mem::take(&mut layer.warnings);
         platform.values.append(&mut layer.values);
         Ok(platform)
     }
 
-    /// What the command line sets.
+    /// Reads the settings of the command line.
     pub(crate) fn flags(overrides: &Overrides) -> Result<Self, ConfigError> {
         let data_dir = overrides
             .data_dir
@@ -219,7 +214,8 @@ fn row(section: &str, key: &str) -> Option<&'static Row> {
     section.rows.iter().find(|row| row.key() == key)
 }
 
-/// The error for a key that is no setting; it lists what there is in its section, or the sections.
+/// Returns the error for an unknown key. It lists the settings of the key's section, or all
+/// sections.
 fn unknown(key: String, origin: Origin) -> ConfigError {
     let section = key.split('.').next().unwrap_or_default();
     let names: Vec<&str> = match TABLE.iter().find(|known| known.name == section) {
@@ -237,7 +233,8 @@ fn unknown(key: String, origin: Origin) -> ConfigError {
     }
 }
 
-/// Line, column and cause of a TOML error, without the picture of the line between them.
+/// Returns the line, column and cause of a TOML error, without the excerpt of the file between
+/// them.
 fn toml_reason(error: &config::ConfigError) -> String {
     let text = match error {
         config::ConfigError::FileParse { cause, .. } => cause.to_string(),

@@ -1,4 +1,4 @@
-//! Loading: the layers put on each other, then the rules that tie two settings together.
+//! Loads the settings: merges the layers, then checks the rules between two settings.
 
 use std::ffi::OsString;
 
@@ -8,13 +8,13 @@ use crate::layers::{Layer, Overrides};
 use crate::{ConfigError, Origin, Settings};
 
 impl Settings {
-    /// The settings of this process: defaults, then the file, then `environment` (`PORT` and
-    /// `FLORIN__SECTION__KEY`), then the flags in `overrides`. Every layer is checked, also where
-    /// a later one wins.
+    /// Loads the settings of this process: the defaults, then the file, then `environment` (`PORT`
+    /// and `FLORIN__SECTION__KEY`), then the flags in `overrides`. Every layer is checked, even
+    /// values that a later layer replaces. An empty variable counts as not given.
     ///
     /// # Errors
-    /// The first setting that is unknown or out of bounds, a file that can't be read or is not
-    /// TOML. Each error is one line.
+    /// Returns an error for the first setting that is unknown or out of bounds, or for a file that
+    /// can't be read or is not TOML. Each error is one line.
     ///
     /// ```
     /// use florin_config::{Overrides, Settings};
@@ -41,17 +41,17 @@ impl Settings {
         Self::of(&layers)
     }
 
-    /// The settings that these layers make, the last above the others.
+    /// Builds the settings from these layers. Later layers take precedence.
     pub(crate) fn of(layers: &[Layer]) -> Result<Self, ConfigError> {
         let mut settings = merge(layers)?;
-        settings.part_data();
+        settings.separate_data_by_service();
         settings.check_pairs()?;
         Ok(settings)
     }
 
-    /// Processes of several services share a working directory: each has a folder of its own in the
-    /// default one.
-    fn part_data(&mut self) {
+    /// Gives each process of several services a folder of its own in the default data directory,
+    /// because they may share a working directory.
+    fn separate_data_by_service(&mut self) {
         let is_default = |name| self.origin(name) == Origin::Default;
         if is_default("server.data_dir") && !is_default("services.run") {
             let folder = self.services.run.replace(',', "-");
@@ -59,7 +59,7 @@ impl Settings {
         }
     }
 
-    /// The rules between two settings.
+    /// Checks the rules between two settings.
     fn check_pairs(&self) -> Result<(), ConfigError> {
         let pairs = [
             (
@@ -113,5 +113,7 @@ fn merge(layers: &[Layer]) -> Result<Settings, ConfigError> {
     for (name, _, origin) in layers.iter().flat_map(|layer| &layer.values) {
         settings.origins.set(name, origin.clone());
     }
+    let warnings = layers.iter().flat_map(|layer| &layer.warnings);
+    settings.warnings = warnings.cloned().collect();
     Ok(settings)
 }

@@ -1,19 +1,19 @@
-//! Where a setting's value came from, so that an error and `florin config` can say it.
+//! The origin of a setting's value, for errors and `florin config`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value came from; its `Display` is one line.
+/// The origin of a value. Its `Display` is one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Built in.
+    /// The built-in default.
     Default,
     /// A settings file.
     File(PathBuf),
     /// An environment variable.
     Environment(String),
-    /// A flag of the command line, with its dashes.
+    /// A flag of the command line, including its dashes.
     Flag(&'static str),
 }
 

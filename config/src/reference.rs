@@ -1,30 +1,31 @@
-//! The reference of all settings, for people: rows, and the page made from them.
+//! The reference of all settings: its rows, and the page made from them.
 
 use std::fmt::Write as _;
 
 use crate::Settings;
 use crate::effective::value_of;
-use crate::layers::{FLAGS, env_name};
+use crate::environment::env_name;
+use crate::layers::FLAGS;
 use crate::settings::{Row, TABLE};
 
-/// What there is to know about one setting.
+/// The documentation of one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingDoc {
-    /// `section.key`.
+    /// The name, as `section.key`.
     pub name: &'static str,
     /// The environment variable that sets it.
     pub env: String,
-    /// The flag that sets it, where there is one.
+    /// The flag that sets it, if there is one.
     pub flag: Option<&'static str>,
     /// The default, as TOML.
     pub default: String,
-    /// What is allowed.
+    /// The allowed values.
     pub bounds: String,
-    /// What it does.
+    /// The description of the setting.
     pub description: String,
 }
 
-/// Every setting, section by section.
+/// Returns the documentation of every setting, section by section.
 #[must_use]
 pub fn reference() -> Vec<SettingDoc> {
     let defaults = Settings::default();
@@ -35,7 +36,7 @@ pub fn reference() -> Vec<SettingDoc> {
         .collect()
 }
 
-/// The page `docs/reference/settings.md`.
+/// Returns the page `docs/reference/settings.md`.
 #[must_use]
 pub fn reference_markdown() -> String {
     let defaults = Settings::default();
@@ -80,7 +81,7 @@ Every setting has a default; Florin runs without a settings file. Later ones win
 2. `florin.toml` in the working directory when it is there, or the file that `--config` names,
 3. the environment: `PORT`, `KAFKA_BROKERS`, `KAFKA_TOPIC`, `KAFKA_GROUP_ID`, and
    `FLORIN__SECTION__KEY` for every setting (`server.port` is `FLORIN__SERVER__PORT`, which wins
-   over `PORT`),
+   over `PORT`); a variable that is empty counts as not given,
 4. flags.
 
 Settings are read once, at the start. An unknown setting or a value that is not allowed stops the
@@ -113,7 +114,7 @@ fn join(lines: &[&str]) -> String {
         .join(" ")
 }
 
-/// A size once more in the largest unit that divides it.
+/// Returns a size in the largest unit that divides it, as an addition to the plain number.
 fn in_units(value: &str, name: &str) -> String {
     match value.parse::<u64>() {
         Ok(bytes) if name.contains("bytes") => {

@@ -1,51 +1,56 @@
-//! What a setting allows: the check, and the words for it in errors and in the reference.
+//! The rules for the values of settings: the check, and its wording in errors and in the reference.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use config::ValueKind;
 
 use crate::values::{assets, is_code};
 
-/// The bounds of one setting.
+/// The allowed values of one setting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rule {
-    /// An integer within bounds, both included.
+    /// An integer between two bounds, both included.
     Integer { min: i64, max: i64 },
     /// `auto`, or an integer from 0 to `max`.
     AutoOrInteger { max: i64 },
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// An address only this machine can reach. Without authentication whoever reaches the port
-    /// can move money.
+    /// `true` or `false`.
+    Boolean,
+    /// A loopback address, which only this machine can reach. There is no authentication, so any
+    /// client that reaches the port can move money.
     Loopback,
-    /// A path. Bytes that are no UTF-8 arrive here as U+FFFD: refused, for they name another path.
+    /// A path. Bytes that are not UTF-8 arrive here as U+FFFD. They are refused, because they would
+    /// name another path.
     Path,
-    /// A currency's or asset's code.
+    /// The code of a currency or asset.
     Currency,
-    /// Any text of at most so many bytes.
+    /// Any text of at most `max` bytes.
     Text { max: usize },
-    /// Any text, which is never shown.
+    /// Brokers as `host:port`, separated by commas.
+    Brokers,
+    /// Any text. It is never shown.
     Secret,
-    /// Names of services, with commas between.
+    /// Names of services, separated by commas.
     Services,
-    /// Assets and their scales.
+    /// Assets with their scales.
     Assets,
 }
 
-/// The services that there are, and the other names for them.
+/// The names of the services, including the alias `account`.
 const SERVICES: &[&str] = &["core", "account", "card"];
 
-/// A value as a layer brought it: text from the environment and flags, typed from a file.
+/// A value of a layer: text from the environment and flags, a typed value from a file.
 pub(crate) enum Raw<'a> {
-    /// Text that still has to be read as the setting's type.
+    /// Text that must still be parsed as the setting's type.
     Text(&'a str),
-    /// A value that has a type already.
+    /// A value that already has a type.
     Typed(&'a ValueKind),
 }
 
 impl Rule {
-    /// The value in the setting's type, or `None` when the rule doesn't allow it.
+    /// Returns the value in the setting's type, or `None` if the rule doesn't allow it.
     pub(crate) fn check(self, raw: &Raw<'_>) -> Option<ValueKind> {
         match self {
             Self::Integer { min, max } => raw.integer(min, max),
@@ -57,6 +62,7 @@ impl Rule {
                 let text = raw.text()?;
                 words.contains(&text).then(|| text.into())
             }
+            Self::Boolean => raw.boolean(),
             Self::Loopback => {
                 let address = match raw.text()? {
                     "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -80,12 +86,17 @@ impl Rule {
                 let text = raw.text()?;
                 (text.len() <= max && !text.contains(char::is_control)).then(|| text.into())
             }
+            Self::Brokers => {
+                let text = raw.text()?;
+                let fits = text.len() <= 4_096 && text.split(',').all(is_broker);
+                (text.is_empty() || fits).then(|| text.into())
+            }
             Self::Secret => Self::Text { max: 4_096 }.check(raw),
             Self::Services => {
                 let text = raw.text()?;
                 let mut names: Vec<&str> = text.split(',').map(str::trim).collect();
                 let known = names.iter().all(|name| SERVICES.contains(name));
-                // `account` is another name of the core's.
+                // `account` is an alias of `core`.
                 for name in &mut names {
                     if *name == "account" {
                         *name = "core";
@@ -106,6 +117,7 @@ impl fmt::Display for Rule {
             Self::AutoOrInteger { max } => {
                 write!(formatter, "`auto` or an integer from 0 to {max}")
             }
+            Self::Boolean => formatter.write_str("true, false"),
             Self::OneOf(words) => formatter.write_str(&words.join(", ")),
             Self::Loopback => formatter.write_str(
                 "a loopback address (127.0.0.0/8, ::1 or localhost), because Florin has no \
@@ -113,6 +125,10 @@ impl fmt::Display for Rule {
             ),
             Self::Path => formatter.write_str("a path in UTF-8, not empty"),
             Self::Text { max } => write!(formatter, "a text of at most {max} bytes, one line"),
+            Self::Brokers => formatter.write_str(
+                "host:port with commas between, as `kafka-1:9092,kafka-2:9092`: ports from 1 to 65535, \
+                 no blanks, no comma at the end, no `tcp://` or other scheme",
+            ),
             Self::Secret => formatter.write_str("a text of at most 4096 bytes, one line"),
             Self::Services => {
                 write!(formatter, "of {} those that run here", SERVICES.join(", "))
@@ -126,6 +142,23 @@ impl fmt::Display for Rule {
     }
 }
 
+/// Returns whether a text is a broker's `host:port`.
+fn is_broker(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let host_fits = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {
+        Some(Some(address)) => address.parse::<Ipv6Addr>().is_ok(),
+        Some(None) => false,
+        None => {
+            let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            !host.is_empty() && host.bytes().all(is_of_name)
+        }
+    };
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    host_fits && is_number && port.parse().is_ok_and(|port: u16| port > 0)
+}
+
 impl Raw<'_> {
     fn text(&self) -> Option<&str> {
         match self {
@@ -133,6 +166,15 @@ impl Raw<'_> {
             Self::Typed(ValueKind::String(text)) => Some(text),
             Self::Typed(_) => None,
         }
+    }
+
+    fn boolean(&self) -> Option<ValueKind> {
+        let value = match self {
+            Self::Text(text) => text.parse().ok()?,
+            Self::Typed(ValueKind::Boolean(value)) => *value,
+            Self::Typed(_) => return None,
+        };
+        Some(ValueKind::Boolean(value))
     }
 
     fn integer(&self, min: i64, max: i64) -> Option<ValueKind> {

@@ -1,20 +1,21 @@
-//! Values of settings that are neither a number nor plain text.
+//! Types of settings that are neither numbers nor plain text.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// How many threads carry HTTP beside the ledger's own.
+/// The number of threads that serve HTTP in addition to the ledger's thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lanes {
-    /// By the machine: none with one core, otherwise all cores but two, at least two.
+    /// The number depends on the machine: none with one core, otherwise all cores but two, at least
+    /// two.
     Auto,
-    /// Exactly so many; 0 serves HTTP on the ledger's thread.
+    /// Exactly this number; with 0, HTTP is served on the ledger's thread.
     Count(u16),
 }
 
 impl Lanes {
-    /// The number of lanes on a machine with `cores` cores.
+    /// Returns the number of lanes on a machine with `cores` cores.
     ///
     /// ```
     /// use florin_config::Lanes;
@@ -77,18 +78,18 @@ impl de::Visitor<'_> for LanesVisitor {
     }
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
 impl LogFormat {
-    /// The words the setting allows.
+    /// The words that the setting allows.
     pub(crate) const WORDS: &[&str] = &["text", "json"];
 }
 
@@ -96,23 +97,23 @@ impl LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Act now.
+    /// Errors that need action now.
     Error,
-    /// Look today.
+    /// Warnings that need a look today.
     Warn,
-    /// State changes.
+    /// Changes of state.
     Info,
-    /// For developers.
+    /// Details for developers.
     Debug,
-    /// For developers, every step.
+    /// Every step, for developers.
     Trace,
 }
 
 impl LogLevel {
-    /// The words the setting allows.
+    /// The words that the setting allows.
     pub(crate) const WORDS: &[&str] = &["error", "warn", "info", "debug", "trace"];
 
-    /// The level's word, as `tracing` filters know it.
+    /// Returns the level's word, as `tracing` filters expect it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -125,13 +126,13 @@ impl LogLevel {
     }
 }
 
-/// A text that is never shown: not by `{:?}`, not by `florin config`.
+/// A text that is never shown, neither by `{:?}` nor by `florin config`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself.
+    /// Returns the text itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -144,7 +145,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An enum of words: the setting's text, and what other programs call it.
+/// Defines an enum of words: its variants, and each variant's text in the setting and for other
+/// programs.
 macro_rules! words {
     ($(#[doc = $doc:literal])+ $Name:ident { $( $(#[doc = $word_doc:literal])+ $Word:ident = $word:literal, )+ }) => {
         $(#[doc = $doc])+
@@ -154,10 +156,10 @@ macro_rules! words {
         }
 
         impl $Name {
-            /// The words the setting allows.
+            /// The words that the setting allows.
             pub(crate) const WORDS: &[&str] = &[$( $word ),+];
 
-            /// The setting's word.
+            /// Returns the setting's word.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$Word => $word, )+ }
@@ -167,21 +169,53 @@ macro_rules! words {
 }
 
 words! {
-    /// On, off, or by what else is known.
+    /// A setting that is on, off, or decided by other settings.
     Switch {
-        /// By what else is known.
+        /// Other settings decide.
         Auto = "auto",
-        /// On.
+        /// The function is on.
         On = "on",
-        /// Off.
+        /// The function is off.
         Off = "off",
     }
 }
 
 words! {
-    /// How messages are compressed.
+    /// The position at which reading of a command topic's partition continues.
+    KafkaStart {
+        /// The journal's own positions.
+        Own = "own",
+        /// The group's offset.
+        Group = "group",
+        /// The oldest message, if the journal's own positions can't tell.
+        Earliest = "earliest",
+    }
+}
+
+words! {
+    /// The reaction to a cursor topic that has lost the cursor.
+    CursorLost {
+        /// The process ends.
+        Stop = "stop",
+        /// Publishing continues from the node's own mark.
+        Continue = "continue",
+    }
+}
+
+words! {
+    /// The behaviour of a service whose knowledge has a gap.
+    Incomplete {
+        /// It refuses requests that depend on that knowledge.
+        Refuse = "refuse",
+        /// It serves them with what it knows.
+        Serve = "serve",
+    }
+}
+
+words! {
+    /// The compression of messages.
     Compression {
-        /// Not at all.
+        /// No compression.
         None = "none",
         /// Snappy.
         Snappy = "snappy",
@@ -193,32 +227,33 @@ words! {
 }
 
 words! {
-    /// How the connection to the brokers is secured, as Kafka calls it in capitals.
+    /// The security of the connection to the brokers. Kafka has the same names in capitals.
     Security {
-        /// Not at all.
+        /// No encryption and no authentication.
         Plaintext = "plaintext",
-        /// By TLS.
+        /// TLS.
         Ssl = "ssl",
-        /// A password proves the client; what is sent can be read on the way.
+        /// A password authenticates the client, without encryption.
         SaslPlaintext = "sasl_plaintext",
-        /// By TLS, and a password proves the client.
+        /// TLS, and a password authenticates the client.
         SaslSsl = "sasl_ssl",
     }
 }
 
 words! {
-    /// How a password is proved.
+    /// The method of authentication by password.
     SaslMechanism {
-        /// By sending it.
+        /// The password is sent.
         Plain = "PLAIN",
-        /// By SCRAM with SHA-256.
+        /// SCRAM with SHA-256.
         ScramSha256 = "SCRAM-SHA-256",
-        /// By SCRAM with SHA-512.
+        /// SCRAM with SHA-512.
         ScramSha512 = "SCRAM-SHA-512",
     }
 }
-/// The assets of the setting `ledger.assets`, each with its scale: `USDC = 6, BTC8 = 8`. `None`: the
-/// text is none. Whether a code is one of ISO 4217's is not looked at.
+/// Parses the setting `ledger.assets`, a list of assets with their scales: `USDC = 6, BTC8 = 8`.
+/// Returns `None` if the text is not such a list. It does not check whether a code is one of ISO
+/// 4217.
 ///
 /// ```
 /// assert_eq!(florin_config::assets("USDC = 6, BTC8=8"), Some(vec![("USDC", 6), ("BTC8", 8)]));
@@ -244,7 +279,7 @@ pub fn assets(text: &str) -> Option<Vec<(&str, u8)>> {
     Some(assets)
 }
 
-/// Whether a text may be a currency's or asset's code.
+/// Returns whether a text may be the code of a currency or asset.
 pub(crate) fn is_code(text: &str) -> bool {
     let is_of_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     (3..=8).contains(&text.len()) && text.bytes().all(is_of_code)

@@ -1,4 +1,5 @@
-//! What loading promises: which layer wins, and that a wrong setting is one line that names it.
+//! Tests of loading: the precedence of the layers, and that a wrong setting gives one line that
+//! names it.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +15,7 @@ use florin_config::{ConfigError, Lanes, LogFormat, Origin, Overrides, Settings, 
 
 const NO_ENVIRONMENT: [(&str, &str); 0] = [];
 
-/// A settings file in a folder of its own, that goes with the test.
+/// A settings file in a folder of its own, which is removed with the value.
 struct Toml(PathBuf);
 
 impl Toml {
@@ -176,6 +177,11 @@ fn every_setting_takes_its_own_default_from_the_environment() {
         let text = doc.default.trim_matches('"').to_owned();
         let settings = Settings::load(&Overrides::default(), [(doc.env.clone(), text)]);
         let settings = settings.unwrap_or_else(|error| panic!("{}: {error}", doc.name));
+        if doc.default.trim_matches('"').is_empty() {
+            // An empty variable counts as not given.
+            assert_eq!(settings.origin(doc.name), Origin::Default);
+            continue;
+        }
         assert_eq!(settings.origin(doc.name), Origin::Environment(doc.env));
         assert_eq!(
             settings
@@ -197,7 +203,7 @@ fn every_bound_is_reached_and_one_past_it_is_refused() {
         let (min, max) = bounds.split_once(" to ").unwrap();
         let (min, max): (i64, i64) = (min.parse().unwrap(), max.parse().unwrap());
         let load = |value: i64| {
-            // The other half of a pair must not be in the way.
+            // The other setting of a pair must not be in the way.
             let environment = [
                 ("FLORIN__GATEWAY__PAGE_DEFAULT".to_owned(), "1".to_owned()),
                 (
@@ -232,8 +238,8 @@ fn every_bound_is_reached_and_one_past_it_is_refused() {
 #[test]
 fn a_wrong_value_is_one_line_with_its_name_its_origin_and_what_is_allowed() {
     for doc in reference() {
+        // An empty variable counts as not given.
         for value in [
-            "",
             "no\nsense",
             "-1",
             "1.5",
@@ -241,12 +247,12 @@ fn a_wrong_value_is_one_line_with_its_name_its_origin_and_what_is_allowed() {
             "99999999999999999999",
             "🦀",
         ] {
-            let may_be = match doc.name {
-                "server.data_dir" => !value.is_empty(),
-                "ledger.assets" => value.is_empty(),
+            let is_allowed = match doc.name {
+                "server.data_dir" => true,
+                "ledger.assets" => false,
                 _ => doc.bounds.starts_with("a text") && value != "no\nsense",
             };
-            if may_be {
+            if is_allowed {
                 continue;
             }
             let line = refusal(Settings::load(
@@ -419,6 +425,122 @@ fn an_unknown_variable_of_ours_is_refused_and_others_are_left_alone() {
     }
     let others = [("FLORIN_HOME", "x"), ("PORTAL", "x"), ("PATH", "x")];
     assert!(Settings::load(&Overrides::default(), others).is_ok());
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_given() {
+    let names = ["PORT", "KAFKA_BROKERS", "KAFKA_TOPIC", "KAFKA_GROUP_ID"];
+    let ours = [
+        "FLORIN__SERVER__PORT",
+        "FLORIN__LOG__FORMAT",
+        "FLORIN__SERVER__DATA_DIR",
+    ];
+    for name in names.into_iter().chain(ours) {
+        let settings = Settings::load(&Overrides::default(), [(name, "")]).unwrap();
+        assert_eq!(
+            settings,
+            Settings::load(&Overrides::default(), NO_ENVIRONMENT).unwrap()
+        );
+    }
+    let both = [("PORT", "9000"), ("FLORIN__SERVER__PORT", "")];
+    let settings = Settings::load(&Overrides::default(), both).unwrap();
+    assert_eq!(settings.server.port, 9000);
+    let line = refusal(Settings::load(
+        &Overrides::default(),
+        [("FLORIN__SERVER__PROT", "")],
+    ));
+    assert_names(&line, &["unknown setting", "FLORIN__SERVER__PROT"]);
+}
+
+#[test]
+fn brokers_that_are_no_addresses_are_told_with_the_setting_and_its_source() {
+    for brokers in [
+        "kafka:9092",
+        "kafka-1.example.com:1,kafka_2:65535",
+        "127.0.0.1:9092,[::1]:9092",
+    ] {
+        let settings = Settings::load(&Overrides::default(), [("KAFKA_BROKERS", brokers)]);
+        assert_eq!(settings.unwrap().kafka.brokers, brokers);
+    }
+    for brokers in [
+        "kafka:9092,",
+        ",kafka:9092",
+        "a:1,,b:2",
+        "a:1, b:2",
+        " kafka:9092",
+        "kafka:9092 ",
+        "kafka",
+        "kafka:",
+        ":9092",
+        "kafka:0",
+        "kafka:65536",
+        "kafka:-1",
+        "tcp://kafka:9092",
+        "PLAINTEXT://kafka:9092",
+        "::1:9092",
+        "[::1:9092",
+        "kafka:9092/",
+        ",",
+        " ",
+    ] {
+        let line = refusal(Settings::load(
+            &Overrides::default(),
+            [("KAFKA_BROKERS", brokers)],
+        ));
+        assert_names(
+            &line,
+            &[
+                "kafka.brokers",
+                "environment variable KAFKA_BROKERS",
+                "host:port",
+            ],
+        );
+        let overrides = Overrides {
+            kafka_brokers: Some(brokers.into()),
+            ..Overrides::default()
+        };
+        let line = refusal(Settings::load(&overrides, NO_ENVIRONMENT));
+        assert_names(&line, &["kafka.brokers", "flag --kafka-brokers"]);
+    }
+}
+
+#[test]
+fn a_variable_whose_name_is_almost_a_settings_is_warned_about() {
+    for (name, meant) in [
+        ("FLORIN_SERVER_PORT", "FLORIN__SERVER__PORT"),
+        ("FLORIN_SERVER__PORT", "FLORIN__SERVER__PORT"),
+        ("FLORIN__server__port", ""),
+        ("florin__server__port", "FLORIN__SERVER__PORT"),
+        ("FLORIN_KAFKA_BROKERS", "FLORIN__KAFKA__BROKERS"),
+        ("FLORIN_KAFKA_BROKER", "FLORIN__KAFKA__BROKERS"),
+        ("FLORIN.SERVER.PORT", "FLORIN__SERVER__PORT"),
+        ("FLORIN_PORT", "FLORIN__SERVER__PORT"),
+        ("FLORIN_DATA_DIR", "FLORIN__SERVER__DATA_DIR"),
+        ("FLORIN_LOG_LEVL", "FLORIN__LOG__LEVEL"),
+        ("KAFKA_BROKER", "KAFKA_BROKERS"),
+        ("FLORIN_HOME", ""),
+        ("FLORIN_SERVICE_HOST", ""),
+        ("FLORIN_PORT_8080_TCP", ""),
+        ("KAFKA_HEAP_OPTS", ""),
+        ("KAFKA_HOME", ""),
+        ("SUPPORT", ""),
+        ("PATH", ""),
+    ] {
+        let settings = Settings::load(&Overrides::default(), [(name, "9000")]);
+        // Loading succeeds, whether the variable is a setting or not.
+        let Ok(settings) = settings else {
+            panic!("{name}: {settings:?}");
+        };
+        match meant {
+            "" => assert!(settings.warnings().is_empty(), "{:?}", settings.warnings()),
+            meant => {
+                let [warning] = settings.warnings() else {
+                    panic!("{name}: {:?}", settings.warnings());
+                };
+                assert_names(warning, &[name, meant]);
+            }
+        }
+    }
 }
 
 #[test]

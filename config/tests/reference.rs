@@ -1,4 +1,4 @@
-//! `docs/reference/settings.md` is what the table of settings says.
+//! Tests that `docs/reference/settings.md` matches the table of settings.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! What the fuzz targets reach (`tests/fuzz`); it is there in their builds only. Each function reads
-//! bytes as the server does, and holds what was read against the bounds that callers rely on.
+//! The entry points of the fuzz targets (`tests/fuzz`), compiled only in their builds. Each
+//! function reads bytes as the server does, and checks the result against the bounds that callers
+//! rely on.
 
 use std::fmt::Debug;
 use std::io::{self, Cursor, Read, Write};
@@ -12,22 +13,22 @@ use tokio_tungstenite::tungstenite::WebSocket;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use warp::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::dto::{
+use crate::api::ROUTES;
+use crate::api::requests::{
     AliasOpenAccountRequest, AliasTransferRequest, BackupRequest, BatchRequest, KeyOnlyRequest,
-    MoneyRequest, OpenAccountRequest, OpenCardRequest, OpenWalletRequest, PostRequest, RecordLine,
-    TransactionRequest, TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
+    MoneyRequest, OpenAccountRequest, OpenCardRequest, OpenWalletRequest, PostRequest,
+    ReverseRequest, TransactionRequest, TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
 };
-use crate::endpoints::{ENDPOINTS, Found, find};
-use crate::problem::Problem;
-use crate::query::Query;
+use crate::cli::export::RecordLine;
+use crate::http::websocket::Opening;
+use crate::http::{Problem, Query, cursor, headers, json};
+use crate::routing::Found;
 use crate::server::talk;
-use crate::websocket::Opening;
-use crate::{body, cursor, headers, json};
 
-/// The page sizes of the defaults.
+/// The default and the largest page size of the default settings.
 const PAGE: (usize, usize) = (50, 1_000);
 
-/// Reads a body as each request that there is; what is refused has an answer.
+/// Reads a body as each type of request. A refusal must become an answer.
 pub fn json_body(bytes: &[u8]) {
     fn one<T: DeserializeOwned + Debug>(bytes: &[u8]) {
         match json::parse::<T>(bytes) {
@@ -44,6 +45,7 @@ pub fn json_body(bytes: &[u8]) {
     one::<TransactionRequest>(bytes);
     one::<PostRequest>(bytes);
     one::<KeyOnlyRequest>(bytes);
+    one::<ReverseRequest>(bytes);
     one::<OpenWalletRequest>(bytes);
     one::<OpenCardRequest>(bytes);
     one::<AliasOpenAccountRequest>(bytes);
@@ -51,37 +53,39 @@ pub fn json_body(bytes: &[u8]) {
     one::<BackupRequest>(bytes);
 }
 
-/// A refusal must become an answer, whatever it quotes.
+/// Asserts that a refusal becomes an answer with a 4xx status, whatever text it quotes.
 fn answered(problem: Problem) {
     let response = problem.into_response(&RequestId::Made(OperationId::from_parts(1, 2, 3)));
     assert!(response.status().is_client_error());
 }
 
-/// Reads a cursor of each list; one that is taken must be the one that is given for its place.
+/// Reads a cursor of several lists. A cursor that is accepted must be the one that the list issues
+/// for its place.
 pub fn cursor(text: &str) {
     let lists = [
-        cursor::Scope::list("/accounts").and(None).and(None),
-        cursor::Scope::list("/wallets").and(Some("x")),
+        cursor::List::at("/accounts").and(None).and(None),
+        cursor::List::at("/wallets").and(Some("x")),
     ];
-    for scope in lists {
-        match scope.place::<16>(text) {
-            Ok(place) => assert_eq!(scope.cursor(place), text),
+    for list in lists {
+        match list.place::<16>(text) {
+            Ok(place) => assert_eq!(list.cursor(place), text),
             Err(problem) => answered(problem),
         }
-        match scope.place::<8>(text) {
-            Ok(place) => assert_eq!(scope.cursor(place), text),
+        match list.place::<8>(text) {
+            Ok(place) => assert_eq!(list.cursor(place), text),
             Err(problem) => answered(problem),
         }
-        // The check is hashed: none is found by chance.
+        // A fuzzer doesn't guess a valid check by chance, so a valid cursor is also made and read
+        // back.
         let mut place = [0; 16];
         for (to, from) in place.iter_mut().zip(text.bytes()) {
             *to = from;
         }
-        assert_eq!(scope.place(&scope.cursor(place)).ok(), Some(place));
+        assert_eq!(list.place(&list.cursor(place)).ok(), Some(place));
     }
 }
 
-/// Reads a query string, and what its parameters may be: times, ids, sizes of pages, words.
+/// Reads a query string and the values of its parameters: times, ids, page sizes, words.
 pub fn query(raw: &str) {
     let query = match Query::read(Some(raw), |_| true) {
         Ok(query) => query,
@@ -93,7 +97,7 @@ pub fn query(raw: &str) {
     for name in ["at", "from", "to"] {
         match query.time(name) {
             Ok(Some(time)) => {
-                // What was read can be written, and says the same.
+                // A time that was read must be the same after it is written and read again.
                 let again: Timestamp = time.to_string().parse().expect("a time that was written");
                 assert_eq!(again, time);
             }
@@ -120,8 +124,8 @@ pub fn query(raw: &str) {
 /// Finds the route of a path.
 pub fn path(path: &str) {
     for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
-        match find(&method, path) {
-            Found::Route(place) => assert_eq!(ENDPOINTS[place].method, method),
+        match ROUTES.find(&method, path) {
+            Found::Route(_, route) => assert_eq!(*route.method, method),
             Found::OtherMethods(allow) => assert!(!allow.is_empty()),
             Found::Nothing => {}
         }
@@ -153,18 +157,18 @@ pub fn headers(lines: &[u8]) {
     headers::respond_async(&all);
     for name in [headers::REQUEST_ID, headers::CORRELATION_ID] {
         if let Some(id) = headers::given_id(&all, name) {
-            // It is sent back as a header.
+            // The id is sent back as a header.
             HeaderValue::try_from(id.to_string()).expect("an id that fits a header");
         }
     }
     if let Some(trace) = headers::trace(&all) {
         assert!(trace.trace_id != [0; 16] && trace.parent_id != [0; 8]);
     }
-    body::declared_length(&all);
+    headers::declared_length(&all);
     Opening::read(&all, true).map_or_else(answered, drop);
 }
 
-/// A client that says this, and reads nothing.
+/// A client that sends these bytes and reads nothing.
 struct Said<'a>(Cursor<&'a [u8]>);
 
 impl Read for Said<'_> {
@@ -183,11 +187,11 @@ impl Write for Said<'_> {
     }
 }
 
-/// Reads frames of a WebSocket until they end or are refused; no message is above its bound.
+/// Reads WebSocket frames until they end or are refused. No message may be larger than its bound.
 pub fn frames(bytes: &[u8]) {
     let said = Said(Cursor::new(bytes));
     let mut socket = WebSocket::from_raw_socket(said, Role::Server, Some(talk::config()));
-    // A frame takes two bytes at least; one more read finds the end.
+    // A frame takes at least two bytes, and one more read finds the end.
     for _ in 0..bytes.len() / 2 + 2 {
         match socket.read() {
             Ok(message) => assert!(message.len() <= talk::INCOMING_BYTES_MAX),

@@ -1,54 +1,41 @@
-//! Florin's gateway: HTTP in, typed commands to the core, replies out; and what the `florin`
-//! executable does.
+//! Florin's gateway. It turns HTTP requests into typed commands for the core and sends the replies.
+//! It also contains everything that the `florin` executable does.
 //!
-//! A request goes through `gate.rs` (route, request id, metrics), its area under `routes/`,
-//! `body.rs` and `json.rs`, `command.rs`, the core, and back through `answer.rs`; whatever goes
-//! wrong becomes an answer in `problem.rs`.
+//! A request goes through `server/` (connection, route, request id), the handler of its route in
+//! `api/`, `routing/body.rs` and `http/json.rs`, `api/command.rs`, the core, and back through
+//! `api/answer.rs`. Every error becomes an answer in `http/problem.rs`.
+//!
+//! The folders, bottom first. A folder imports only those before it.
+//!
+//! 1. `http/`: the forms of HTTP that need no state
+//! 2. `log/`: the log of the process
+//! 3. `process/`: errors and exit codes, signals, and the seams for tests
+//! 4. `node/`: the options, services and buses of the node
+//! 5. `metrics/`: the metrics
+//! 6. `routing/`: the types of routes and requests, and the state that requests share
+//! 7. `openapi/`: the OpenAPI document, made from routes
+//! 8. `api/`: the resources of the API
+//! 9. `server/`: connections and lanes
+//! 10. `cli/`: the arguments and commands of the command line
+//! 11. `serve/`: the composition of a server
+//! 12. `run.rs`: the tasks of the executable
+//! 13. `fuzzing.rs`: the functions for the fuzz targets
 
-mod answer;
-mod ask;
-mod backup;
-mod backups;
-mod body;
-mod call;
+mod api;
 mod cli;
-mod codes;
-mod command;
-mod cursor;
-mod dlq;
-mod dto;
-mod endpoints;
-mod event_log;
-mod events;
-mod exit;
-mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod gate;
-mod gateway;
-mod headers;
-mod json;
-mod kafka;
+mod http;
 mod log;
 mod metrics;
 mod node;
 mod openapi;
-mod pages;
-mod peer;
-mod problem;
-mod query;
-mod reference;
-mod replay;
-mod restore;
-mod routes;
+mod process;
+mod routing;
 mod run;
 mod serve;
 mod server;
-mod services;
-mod stopping;
-mod verify;
-mod websocket;
 
 pub use cli::{Arguments, Task};
-pub use exit::Exit;
-pub use run::{OpenDisk, Seams, run, run_on};
+pub use process::{Exit, OpenDisk, Seams};
+pub use run::{run, run_on};

@@ -1,12 +1,12 @@
-//! Bytes for values and back. The one file that names bincode, so that the format can be
-//! followed in one place; golden bytes of every released version are a test.
+//! Encodes values to bytes and decodes them. This is the only file that uses bincode, so the format
+//! is defined in one place. A test checks golden bytes of every released version.
 
-use crate::Error;
+use crate::error::Error;
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The longest encoding of one value, in bytes. A decoder reserves no more than this either.
+/// The longest encoding of one value, in bytes. A decoder never reserves more memory than this.
 pub const ENCODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 type Format = Configuration<LittleEndian, Varint, Limit<ENCODED_BYTES_MAX>>;
@@ -18,8 +18,8 @@ const fn format() -> Format {
 /// Appends the encoding of `value` to `out`.
 ///
 /// # Errors
-/// [`Error::Encode`] when the type cannot be encoded or takes more than [`ENCODED_BYTES_MAX`];
-/// `out` is then as it was.
+/// Returns [`Error::Encode`] if the type cannot be encoded or takes more than [`ENCODED_BYTES_MAX`]
+/// bytes. `out` is then unchanged.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
     let start = out.len();
     let written = bincode::serde::encode_into_std_write(value, out, format());
@@ -38,10 +38,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
     }
 }
 
-/// The value that `bytes` encode, all of them.
+/// Decodes the value that `bytes` encode. It must use all the bytes.
 ///
 /// # Errors
-/// [`Error::Decode`] when the bytes are cut, too many or no value of this type.
+/// Returns [`Error::Decode`] if there are too few or too many bytes, or if they don't encode a
+/// value of this type.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let (value, read) = bincode::serde::decode_from_slice(bytes, format())
         .map_err(|error| Error::Decode(error.to_string()))?;

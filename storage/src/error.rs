@@ -1,9 +1,9 @@
-//! What can go wrong in the journal and on the disk. Every message names the file it is about,
-//! and the sequence where one is known, so that an operator need not search.
+//! The errors of the journal and the disk. Every message names the file and, if it is known, the
+//! sequence, so that an operator need not search.
 
 use std::io;
 
-/// An error of the journal or of the disk under it.
+/// An error of the journal or of the disk below it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,52 +12,52 @@ pub enum Error {
     Io {
         /// The file's name inside the store's directory.
         file: String,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Another process holds the directory.
     #[error("the directory {directory} is in use by another process{}", holder(*.pid))]
     Locked {
-        /// The directory as it was given.
+        /// The directory as it was passed in.
         directory: String,
-        /// The process that holds it, when its lock file says so.
+        /// The process that holds the directory, if the lock file contains its pid.
         pid: Option<u32>,
     },
-    /// The embedded store refused or failed.
+    /// The embedded store failed.
     #[error("{file}: {source}")]
     Store {
         /// The file's name inside the store's directory.
         file: String,
-        /// What the embedded store said.
+        /// The embedded store's error.
         source: Box<redb::Error>,
     },
-    /// A file is not what it must be. Nothing is mended: an operator decides.
+    /// A file is damaged. Nothing is repaired: an operator decides.
     #[error("{file}: frame {sequence}: {what}")]
     Damaged {
         /// The file's name inside the store's directory.
         file: String,
-        /// First sequence of the frame, or of the segment if no frame is concerned.
+        /// The first sequence of the frame, or of the segment if no single frame is affected.
         sequence: u64,
-        /// What differs.
+        /// The difference that was found.
         what: String,
     },
-    /// A backup is not what it must be, or not whole.
+    /// A backup is damaged or incomplete.
     #[error("{file}: {what}")]
     Backup {
         /// The file's name inside the backup's directory.
         file: String,
-        /// What differs.
+        /// The difference that was found.
         what: String,
     },
-    /// A directory is to be written to that something is in.
+    /// A directory that is to be written to is not empty.
     #[error("{0} is not empty: nothing is written over")]
     NotEmpty(String),
-    /// A record is larger than the journal takes; nothing was appended.
+    /// A record is larger than the journal accepts; nothing was appended.
     #[error("a record of {bytes} bytes is above the limit of {bytes_max}")]
     RecordTooLarge {
-        /// The record's length.
+        /// The record's length in bytes.
         bytes: usize,
-        /// The limit, see [`crate::Options::record_bytes_max`].
+        /// The limit in bytes, see [`crate::Options::record_bytes_max`].
         bytes_max: usize,
     },
     /// A chunk does not start where the journal ends.
@@ -68,12 +68,12 @@ pub enum Error {
         /// The chunk's first sequence.
         found: u64,
     },
-    /// A setting is outside what the journal can do.
+    /// An option is out of the journal's range.
     #[error("{name} must be {must}")]
     Setting {
         /// The option's name.
         name: &'static str,
-        /// What it must be.
+        /// The values that it may have.
         must: &'static str,
     },
     /// A value could not be encoded within the limit.
@@ -98,8 +98,8 @@ impl Error {
         }
     }
 
-    /// Whether the data is not what it was; otherwise the system refused, or something is asked
-    /// that can't be.
+    /// Returns whether the error means damaged data. All other errors are refusals of the system,
+    /// or requests that can't be carried out.
     pub fn is_damage(&self) -> bool {
         match self {
             Error::Damaged { .. } | Error::Backup { .. } | Error::Decode(_) => true,

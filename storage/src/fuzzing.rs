@@ -1,13 +1,13 @@
-//! What the fuzz targets reach (`tests/fuzz`); it is there in their builds only.
+//! The functions that the fuzz targets (`tests/fuzz`) call. They exist in fuzzing builds only.
 
-use crate::chunk::Chunk;
+use crate::backup::manifest::Manifest;
+use crate::disk::simulated::SimulatedDisk;
 use crate::error::Error;
-use crate::frame::{Frame, Link, Packer};
-use crate::head::Head;
-use crate::manifest::Manifest;
-use crate::simulated::SimulatedDisk;
-use crate::sorted_layout;
-use crate::wal::{WAL, WAL_BYTES_MIN, WriteAheadLog, frames_after};
+use crate::index::layout;
+use crate::segments::chunk::Chunk;
+use crate::segments::frame::{Frame, Link, Packer};
+use crate::segments::head::Head;
+use crate::segments::wal::{WAL, WAL_BYTES_MIN, WriteAheadLog, frames_after};
 
 /// The link before the first frame.
 const BEFORE_FIRST: Link = [7; 32];
@@ -15,20 +15,20 @@ const BEFORE_FIRST: Link = [7; 32];
 /// Reads a frame.
 ///
 /// # Errors
-/// What is wrong with its form.
+/// Returns a description of the damage.
 pub fn frame(bytes: Vec<u8>) -> Result<Frame, String> {
     Frame::parse(bytes)
 }
 
-/// The bytes of a frame.
+/// Returns the bytes of a frame.
 pub fn frame_bytes(frame: &Frame) -> &[u8] {
     frame.bytes()
 }
 
-/// These records as frames.
+/// Packs these records into frames.
 ///
 /// # Errors
-/// A record past every bound.
+/// Returns an error if a record is longer than any limit.
 pub fn pack(first: u64, records: &[&[u8]], frame_bytes_max: usize) -> Result<Vec<Vec<u8>>, Error> {
     let mut chunk = Chunk::new(first, usize::MAX);
     for record in records {
@@ -41,10 +41,10 @@ pub fn pack(first: u64, records: &[&[u8]], frame_bytes_max: usize) -> Result<Vec
     Ok(frames.iter().map(|frame| frame.bytes().to_vec()).collect())
 }
 
-/// A log that holds these frames, each as an entry of its own.
+/// Returns the bytes of a log that holds these frames, each as an entry of its own.
 ///
 /// # Errors
-/// More than such a log takes.
+/// Returns an error if the frames don't fit into a log of the minimum size.
 pub fn wal(frames: &[Frame]) -> Result<Vec<u8>, Error> {
     let disk = SimulatedDisk::new();
     let mut log = WriteAheadLog::create(&disk, &[9; 16], WAL_BYTES_MIN)?;
@@ -54,10 +54,10 @@ pub fn wal(frames: &[Frame]) -> Result<Vec<u8>, Error> {
     Ok(disk.contents(WAL).unwrap_or_default())
 }
 
-/// The frames of a log from the first one that [`pack`] makes on.
+/// Returns the frames of a log. The first one must follow the link that [`pack`] starts with.
 ///
 /// # Errors
-/// A log that is damaged.
+/// Returns an error if the log is damaged.
 pub fn wal_frames(log: &[u8]) -> Result<Vec<Frame>, Error> {
     let empty = Head {
         sequence: 0,
@@ -70,13 +70,13 @@ pub fn wal_frames(log: &[u8]) -> Result<Vec<Frame>, Error> {
 /// Reads a backup's manifest.
 ///
 /// # Errors
-/// Bytes that are none.
+/// Returns an error if the bytes are not a manifest.
 pub fn manifest(bytes: &[u8]) -> Result<Manifest, Error> {
     Manifest::parse(bytes)
 }
 
-/// Makes the checks of an index segment right again where it was altered, as far as its header
-/// still tells where they lie: so that what is behind them is tried too.
+/// Recomputes the checksums of an altered index segment, as far as its header still tells where
+/// they are. The fuzzer then also reaches the code behind the checksums.
 pub fn mend_checks(segment: &mut [u8]) {
-    sorted_layout::mend_checks(segment);
+    layout::mend_checks(segment);
 }

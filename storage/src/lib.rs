@@ -1,81 +1,67 @@
-//! Florin's storage: a journal of records in a hash chain, and the stores its views are kept in.
-//! It knows bytes, sequences, times and hashes, and nothing of money. Every byte passes the
-//! [`Disk`] seam, and no clock is read here: times are arguments.
+//! Florin's storage: a hash-chained journal of records, and the stores for the views. It knows
+//! bytes, sequences, times and hashes, but nothing about money. All file access goes through the
+//! [`Disk`] trait. Nothing here reads a clock: times are arguments.
+//!
+//! A folder or file imports only those above it in this list:
+//!
+//! - `sync/`: locks and atomics that a model checker can replace
+//! - `threads.rs`: starts threads and watches them
+//! - `error.rs`: the errors
+//! - `codec.rs`: the encoding of values
+//! - `disk/`: access to files, and its simulation
+//! - `store/`: the embedded store, redb
+//! - `segments/`: the journal's files and their formats
+//! - `journal/`: opens, writes, reads and verifies the journal
+//! - `backup/`: backups and restores
+//! - `views/`: the files of the views
+//! - `index/`: sorted files of keys
+//! - `fuzzing.rs`: the functions for the fuzz targets
 
 mod backup;
-#[cfg(target_os = "linux")]
-mod block_file;
-mod chain;
-mod checkpointer;
-mod chunk;
-mod clean_mark;
 mod codec;
-mod committer;
-mod containment;
-mod copying;
-#[cfg(feature = "simulation")]
-mod crash_model;
 mod disk;
-mod eraser;
 mod error;
-mod file_disk;
-mod frame;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod head;
+mod index;
 mod journal;
-mod manifest;
-mod options;
-mod overlay;
-mod page_sums;
-mod queue;
-mod reader;
-mod real_file;
-mod redb_file;
-mod restore;
-mod rows;
-mod segment;
-mod shelf;
-#[cfg(feature = "simulation")]
-mod simulated;
-mod sorted_layout;
-mod sorted_segment;
-mod sorted_writer;
+mod segments;
+mod store;
 pub mod sync;
-mod tables;
-mod tail;
-mod view_access;
-mod view_store;
-mod wal;
-mod watermark;
-mod withheld;
+pub mod threads;
+mod views;
 
-pub use backup::write_backup;
-pub use chain::{Verified, genesis_link, verify_chain};
-pub use checkpointer::Checkpointer;
-pub use chunk::Chunk;
+pub use backup::manifest::{MANIFEST, Manifest, SegmentFile};
+pub use backup::restore::Backup;
+pub use backup::write::write_backup;
 pub use codec::{ENCODED_BYTES_MAX, decode, encode};
-pub use committer::Committer;
-pub use containment::hush_contained_panics;
 #[cfg(feature = "simulation")]
-pub use crash_model::{CrashMode, Fault};
-pub use disk::{BLOCK, Disk, DiskFile, OpenHow};
-pub use eraser::{Eraser, Erasure};
+pub use disk::crash_model::{CrashMode, Fault};
+pub use disk::file_disk::FileDisk;
+pub use disk::interface::{BLOCK, Disk, DiskFile, OpenHow, write_whole};
+pub use disk::shadow::ShadowDisk;
+#[cfg(feature = "simulation")]
+pub use disk::simulated::SimulatedDisk;
 pub use error::Error;
-pub use file_disk::FileDisk;
-pub use frame::{FRAME_BYTES_MAX, Frame};
-pub use head::Head;
-pub use journal::{Journal, Opened};
-pub use manifest::{MANIFEST, Manifest, SegmentFile};
-pub use options::{CommitObserver, Options};
-pub use queue::Queue;
-pub use reader::{Frames, Reader};
-pub use restore::Backup;
-#[cfg(feature = "simulation")]
-pub use simulated::SimulatedDisk;
-pub use sorted_layout::Extent;
-pub use sorted_segment::SortedSegment;
-pub use sorted_writer::SegmentWriter;
-pub use view_access::{ViewRange, ViewRead, ViewWrite};
-pub use view_store::{Position, ViewError, ViewOptions, ViewStore};
-pub use watermark::{Listener, Watermark};
+pub use index::layout::Extent;
+pub use index::segment::SortedSegment;
+pub use index::writer::SegmentWriter;
+pub use journal::checkpointer::Checkpointer;
+pub use journal::committer::Committer;
+pub use journal::damages::DamageObserver;
+pub use journal::eraser::{Eraser, Erasure};
+pub use journal::open::{Journal, Opened};
+pub use journal::options::{CommitObserver, Options};
+pub use journal::queue::Queue;
+pub use journal::reader::{Frames, Reader};
+pub use journal::verify::{Verified, verify_chain};
+pub use journal::watermark::{Listener, Watermark};
+pub use segments::chain::genesis_link;
+pub use segments::chunk::Chunk;
+pub use segments::frame::{FRAME_BYTES_MAX, Frame};
+pub use segments::head::Head;
+pub use segments::personal::PersonalBytes;
+pub use store::containment::{hush_contained_panics, log_panics};
+pub use views::access::{ViewRange, ViewRead, ViewWrite};
+pub use views::file::{Position, ViewError};
+pub use views::store::{ViewOptions, ViewStore};

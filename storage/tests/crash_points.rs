@@ -1,5 +1,5 @@
-//! Every I/O of a workload is tried as the point of a crash. Whatever was acknowledged is there
-//! after the next start, nothing else but a prefix is, and the chain holds.
+//! Crashes at every I/O of a workload. After the next start, every acknowledged record is there,
+//! the journal is a prefix of what was written, and the chain is intact.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
 mod common;
@@ -10,7 +10,8 @@ use florin_storage::{CrashMode, Error, SimulatedDisk};
 const COMMITS: u64 = 9;
 const RECORDS: u64 = 60;
 
-/// Runs until the disk fails or all is done; returns the last acknowledged sequence.
+/// Runs until the disk fails or the workload is finished. Stores the last acknowledged sequence in
+/// `acknowledged`.
 fn workload(disk: &SimulatedDisk, acknowledged: &mut u64) -> Result<(), Error> {
     let mut opened = open(disk)?;
     for commit in 0..COMMITS {
@@ -109,13 +110,13 @@ fn a_failed_sync_is_not_believed_by_the_next_start() {
     append(&mut opened, 10).unwrap();
     disk.fail_next_sync();
     append(&mut opened, 10).unwrap_err();
-    // The committer has stopped for good, though the disk would work again.
+    // The committer has stopped for good, although the disk works again.
     opened.queue.push(common::chunk(11, 1));
     let again = opened.committer.run_pending();
     assert!(matches!(again, Err(Error::Stopped)));
     assert_eq!(opened.watermark.durable(), 10);
     drop(opened);
-    // The page cache shows the second commit, the disk does not hold it.
+    // The page cache holds the second commit, but the disk does not.
     disk.kill();
     let opened = open(&disk).unwrap();
     assert_eq!(opened.head.sequence, 10);
@@ -126,7 +127,8 @@ fn a_failed_sync_is_not_believed_by_the_next_start() {
 
 #[test]
 fn a_clean_mark_that_an_earlier_start_removed_does_not_come_back() {
-    // The unlink is done, the sync of its folder is not: at whichever I/O of the start that is.
+    // The mark is removed, but the sync of its folder fails. Each of the first six I/Os of the
+    // start is tried, since that sync may be any of them.
     for cut in 0..6 {
         let disk = SimulatedDisk::new();
         let mut opened = open(&disk).unwrap();

@@ -1,6 +1,6 @@
-//! Every I/O of a workload is tried as the point of every fault, and every fault is followed by
-//! every end: the process alone, or the machine. Journal, views and index: what was told durable
-//! is there afterwards, whole, and nothing says that it is damaged.
+//! Injects every fault at every I/O of a workload, and ends each run in every way: the process
+//! alone ends, or the machine crashes. Afterwards the journal, the views and the index hold
+//! everything that was acknowledged, intact, and none is reported as damaged.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
 mod common;
@@ -19,7 +19,7 @@ const FAULTS: [Fault; 5] = [
     Fault::NoRoom,
 ];
 
-/// How what runs on a disk ends after a fault.
+/// How a run ends after a fault.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Process,
@@ -32,8 +32,9 @@ const ENDS: [End; 3] = [
     End::Machine(CrashMode::Torn),
 ];
 
-/// Runs the workload with every fault at every I/O and every end; says how many that were. The
-/// workload's outcome goes to the check, which sees a disk that works again.
+/// Runs the workload with every fault at every I/O and every end. Passes the workload's result to
+/// `check`, with a disk that works again. Prints the number of runs and asserts that there are more
+/// than 500.
 fn try_all<T>(
     name: &str,
     faults: &[Fault],
@@ -63,7 +64,7 @@ fn try_all<T>(
     assert!(tried > 500, "{tried}");
 }
 
-/// Commits until the disk refuses, and sees that nothing is written from then on.
+/// Commits until the disk fails, and asserts that nothing is written from then on.
 fn journal(disk: &SimulatedDisk) -> u64 {
     let mut acknowledged = 0;
     let mut run = |disk: &SimulatedDisk| -> Result<(), Error> {
@@ -83,12 +84,12 @@ fn journal(disk: &SimulatedDisk) -> u64 {
         acknowledged = opened.watermark.durable();
         appended
     };
-    // How it ended shows in what is there afterwards.
+    // The result does not matter: the check looks at what is on the disk.
     let _ = run(disk);
     acknowledged
 }
 
-/// After a failure nothing more is told durable, though the disk may work again.
+/// Asserts that nothing more is acknowledged after a failure, although the disk may work again.
 fn assert_stopped(disk: &SimulatedDisk, opened: &mut Opened) {
     let (durable, io_count) = (opened.watermark.durable(), disk.io_count());
     let first = opened.committer.head().sequence + 1;
@@ -104,7 +105,7 @@ fn no_fault_of_the_disk_costs_the_journal_what_it_told_durable() {
     let whole = SimulatedDisk::new();
     journal(&whole);
     assert!(segments(&whole).len() > 2);
-    // A disk that breaks for good is tried in `crash_points.rs`.
+    // `crash_points.rs` tests a disk that breaks for good.
     try_all(
         "journal",
         &FAULTS[1..],
@@ -155,8 +156,8 @@ fn open_view(disk: &SimulatedDisk) -> Result<ViewStore, ViewError> {
     ViewStore::open(disk, VIEW, 1, ViewOptions::default())
 }
 
-/// Writes rows and position, again and again; the last position that was told durable, and
-/// whether the file was made.
+/// Writes rows and the position repeatedly. Returns the last acknowledged position, and whether the
+/// file was created.
 fn view(disk: &SimulatedDisk) -> (u64, bool) {
     let Ok(store) = open_view(disk) else {
         return (0, false);
@@ -164,7 +165,7 @@ fn view(disk: &SimulatedDisk) -> (u64, bool) {
     for sequence in 1..8u64 {
         let written = store.write(|write| {
             for row in 0..ROWS {
-                // Longer each time, so that the file grows.
+                // Each value is longer than the one before, so that the file grows.
                 let value = [sequence as u8; 40].repeat(sequence as usize);
                 write.put("rows", &row.to_be_bytes(), &value)?;
             }
@@ -183,7 +184,7 @@ fn no_fault_of_the_disk_parts_a_views_rows_from_its_position() {
     try_all("views", &FAULTS, view, |disk, (told, made), what| {
         let store = match open_view(disk) {
             Ok(store) => store,
-            // A file whose making was cut short is rebuilt like any other.
+            // A file whose creation was interrupted is rebuilt like any other.
             Err(ViewError::Unusable { .. }) if !made => return,
             Err(error) => panic!("{what}: {error}"),
         };
@@ -211,7 +212,8 @@ fn segment(number: u64) -> (String, Vec<(u128, u64)>) {
     (format!("views/keys-{number}"), entries.collect())
 }
 
-/// Writes segments, then merges the first two and removes them; how many were told durable.
+/// Writes segments, then merges the first two and removes them. Returns the number of acknowledged
+/// segments, and whether the merge was acknowledged.
 fn index(disk: &SimulatedDisk) -> (u64, bool) {
     for number in 0..SEGMENTS {
         let (name, entries) = segment(number);

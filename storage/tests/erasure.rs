@@ -1,15 +1,17 @@
-//! Erasure seen from outside: what was erased is in no byte of any file, everything else is as it
-//! was, and no crash brings it back or takes anything else along.
+//! Erasure seen from outside: no file contains a byte of an erased row, everything else is
+//! unchanged, and no crash brings a row back or removes anything else.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
 mod common;
 
 use common::{append, assert_holds, assert_holds_without, named_on_disk, open, segments, verify};
-use florin_storage::{CrashMode, Disk, Eraser, Erasure, Error, Opened, SimulatedDisk};
+use florin_storage::{
+    CrashMode, Disk, Eraser, Erasure, Error, Opened, PersonalBytes, SimulatedDisk,
+};
 use std::collections::BTreeSet;
 
 const RECORDS: u64 = 60;
-/// In the first segment, in one after it, and in the live one.
+/// Rows in the first segment, in a later one, and in the live one.
 const EARLY: [u64; 2] = [7, 21];
 const LATER: u64 = 399;
 const LATEST: u64 = 539;
@@ -18,7 +20,7 @@ fn erase(eraser: &mut Eraser, sequences: &[u64]) -> Result<Erasure, Error> {
     eraser.erase(sequences, 0, &|| true)
 }
 
-/// Carries the erasure of all these rows out.
+/// Erases all these rows.
 fn erase_all(opened: &mut Opened, sequences: &[u64], gone: &mut Vec<u64>) -> Result<(), Error> {
     let mut left = sequences.to_vec();
     while !left.is_empty() {
@@ -34,7 +36,7 @@ fn erase_all(opened: &mut Opened, sequences: &[u64], gone: &mut Vec<u64>) -> Res
     Ok(())
 }
 
-/// Some segments, the last one live with a row to erase.
+/// Fills several segments. The last one is live and has a row to erase.
 fn filled(disk: &SimulatedDisk) -> Opened {
     let mut opened = open(disk).unwrap();
     for _ in 0..9 {
@@ -54,7 +56,7 @@ fn what_was_erased_is_in_no_byte_and_everything_else_is_as_it_was() {
     let mut opened = filled(&disk);
     let last = opened.head.sequence + 9 * RECORDS;
     let before = verify(&opened.reader).unwrap();
-    // The segments are open and their frames cached.
+    // Now the segments are open and their frames are cached.
     assert_holds(&opened.reader, last);
     let sealed = segments(&disk);
     assert!(sealed.len() > 2 && live_first(&disk) > LATER && live_first(&disk) <= LATEST);
@@ -75,7 +77,7 @@ fn what_was_erased_is_in_no_byte_and_everything_else_is_as_it_was() {
         assert_eq!(named_on_disk(&disk), left);
         assert_holds_without(&opened.reader, last, &erased);
         assert_eq!(verify(&opened.reader).unwrap(), before);
-        // Once more changes nothing.
+        // A second erasure changes nothing.
         let ios = disk.io_count();
         erase_all(&mut opened, &erased, &mut Vec::new()).unwrap();
         assert_eq!(disk.io_count(), ios);
@@ -96,7 +98,7 @@ fn many_rows_of_a_segment_are_erased_by_one_rewrite() {
         Erasure::Gone(many.clone())
     );
     assert!(disk.io_count() - ios <= one, "{one} I/Os for one row");
-    // A clean end and a start find the rewritten segment as good as any.
+    // A clean shutdown and a start treat the rewritten segment like any other.
     let head = opened.committer.finish().unwrap();
     let opened = open(&disk).unwrap();
     assert!(opened.clean_start);
@@ -115,14 +117,14 @@ fn the_live_segment_is_sealed_first_and_only_for_what_it_holds() {
     assert_eq!(segments(&disk).len(), sealed + 1);
     assert!(!named_on_disk(&disk).contains(&LATEST));
     assert!(live_first(&disk) > live);
-    // A late second asking finds it sealed: no empty segment after another.
+    // A second, late request finds the segment sealed and creates no further empty segment.
     let last = opened.committer.head().sequence;
     assert_eq!(last + 1, live_first(&disk));
     append(&mut opened, 2).unwrap();
     assert_holds_without(&opened.reader, last + 2, &[LATEST]);
     let asked = erase(&mut opened.eraser, &[last + 1]).unwrap();
     assert_eq!(asked, Erasure::Sealing);
-    // With a commit of its own.
+    // The next commit carries out the seal.
     append(&mut opened, 3).unwrap();
     assert_eq!(live_first(&disk), last + 6);
     assert!(matches!(
@@ -185,7 +187,7 @@ fn a_damaged_segment_is_named_and_not_replaced() {
     let name = segments(&disk)[0].clone();
     let whole = disk.contents(&name).unwrap();
     drop(opened);
-    // A record's bytes, found by their content.
+    // Find a record by its bytes.
     let wanted = common::record(9);
     let at = whole
         .windows(wanted.len())
@@ -216,8 +218,8 @@ fn readers_in_the_middle_of_a_segment_go_on_while_its_file_is_replaced() {
     assert_eq!(next, 9 * RECORDS + 1);
 }
 
-/// Goes on from [`filled`] until the disk fails or all is done; notes what was acknowledged and
-/// what is gone.
+/// Continues from [`filled`] until the disk fails or all is done. Notes the acknowledged sequence
+/// and the erased rows.
 fn workload(
     disk: &SimulatedDisk,
     mut opened: Opened,
@@ -236,8 +238,9 @@ fn workload(
 
 const ALL: [u64; 5] = [EARLY[0], 14, EARLY[1], LATER, LATEST];
 
-/// After a crash: the records, and each row gone for good, or there, or there no more; then the
-/// erasures are carried out as if nothing had been.
+/// Checks the state after a crash: all acknowledged records are there, the rows in `gone` stay
+/// erased, and every other row is either kept or erased. Then carries out all erasures as if
+/// nothing had happened.
 fn assert_recovers(disk: &SimulatedDisk, acknowledged: u64, gone: &[u64], what: &str) {
     let mut opened = open(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
     let last = opened.head.sequence;
@@ -248,7 +251,12 @@ fn assert_recovers(disk: &SimulatedDisk, acknowledged: u64, gone: &[u64], what: 
     for sequence in gone {
         assert!(!named.contains(sequence), "{what}: {sequence} is back");
     }
-    let there = |sequence: &u64| opened.reader.personal(*sequence).unwrap().is_some();
+    let there = |sequence: &u64| {
+        matches!(
+            opened.reader.personal(*sequence).unwrap(),
+            Some(PersonalBytes::Kept(_))
+        )
+    };
     let missing: Vec<u64> = ALL.into_iter().filter(|at| !there(at)).collect();
     assert_holds_without(&opened.reader, last, &missing);
     let verified = verify(&opened.reader).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -307,7 +315,7 @@ fn no_crash_brings_back_what_is_gone_when_only_the_process_ends() {
 
 #[test]
 fn a_rename_whose_folder_was_not_synced_is_not_believed() {
-    // One I/O fails, and the disk works again: at whichever I/O of the erasure that is.
+    // One I/O of the erasure fails, and the disk works again. Each I/O is tried.
     let ios = {
         let disk = SimulatedDisk::new();
         let mut opened = filled(&disk);

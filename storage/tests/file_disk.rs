@@ -1,15 +1,16 @@
-//! The real disk: one owner a directory, private to it, and a journal that survives on it.
+//! The real disk: each directory has one owner, is private to it, and keeps a journal across
+//! restarts.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
 mod common;
 
-use florin_storage::{Disk, Error, FileDisk, Journal, OpenHow, ViewOptions, ViewStore};
+use florin_storage::{Disk, Error, FileDisk, Journal, OpenHow, ShadowDisk, ViewOptions, ViewStore};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A directory of the test's own, empty.
+/// Returns an empty directory for one test.
 fn directory(test: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = std::fs::remove_dir_all(&path);
@@ -97,4 +98,58 @@ fn a_journal_and_a_view_survive_a_restart() {
             opened.committer.finish().unwrap();
         }
     }
+}
+
+#[test]
+fn a_directory_stays_locked_when_its_lock_file_is_removed() {
+    let path = directory("lock-file-removed");
+    let disk = FileDisk::open(&path).unwrap();
+    std::fs::remove_file(path.join("LOCK")).unwrap();
+    for _ in 0..2 {
+        for opened in [FileDisk::open(&path), FileDisk::to_inspect(&path)] {
+            assert!(matches!(opened, Err(Error::Locked { .. })), "{opened:?}");
+        }
+        std::fs::write(path.join("LOCK"), "1\n").unwrap();
+    }
+    disk.check_held().unwrap();
+    drop(disk);
+    FileDisk::open(&path).unwrap();
+}
+
+#[test]
+fn a_directory_that_was_moved_or_replaced_is_not_changed_any_more() {
+    let (path, moved) = (directory("moved"), directory("moved-to"));
+    let disk = FileDisk::open(&path).unwrap();
+    drop(disk.open("journal/a", OpenHow::Create).unwrap());
+    std::fs::rename(&path, &moved).unwrap();
+    for is_replaced in [false, true] {
+        if is_replaced {
+            drop(FileDisk::open(&path).unwrap());
+            std::fs::write(path.join("journal/a"), b"another's").unwrap();
+        }
+        assert!(disk.check_held().is_err());
+        assert!(disk.open("journal/b", OpenHow::Create).is_err());
+        assert!(disk.rename("journal/a", "journal/b").is_err());
+        assert!(disk.remove("journal/a").is_err());
+    }
+    assert_eq!(std::fs::read(path.join("journal/a")).unwrap(), b"another's");
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::rename(&moved, &path).unwrap();
+    disk.check_held().unwrap();
+    disk.remove("journal/a").unwrap();
+}
+
+#[test]
+fn a_directory_that_is_inspected_is_left_as_it_is() {
+    let path = directory("inspected");
+    std::fs::create_dir_all(path.join("journal")).unwrap();
+    let disk = FileDisk::to_inspect(&path).unwrap();
+    assert!(matches!(FileDisk::open(&path), Err(Error::Locked { .. })));
+    let shadow = ShadowDisk::over(Arc::new(disk));
+    let file = shadow.open("journal/a", OpenHow::Create).unwrap();
+    file.write_at(0, b"a").unwrap();
+    file.sync().unwrap();
+    drop((file, shadow));
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(path.join("journal")).unwrap().count(), 0);
 }

@@ -1,20 +1,21 @@
-//! A journal seen from outside: what is appended comes back, across restarts and segments, and
-//! what is damaged is named.
+//! A journal seen from outside: appended records come back after restarts and across segments, and
+//! damage is reported.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
+#![allow(clippy::disallowed_methods)] // A test starts threads as it likes.
 
 mod common;
 
-use common::{append, assert_holds, chunk, open, options, record, segments, verify};
+use common::{append, assert_holds, chunk, open, options, personal, record, segments, verify};
 use florin_storage::{
-    Chunk, CommitObserver, CrashMode, Disk, Error, Journal, SimulatedDisk, genesis_link,
-    verify_chain,
+    Chunk, CommitObserver, CrashMode, Disk, Error, Journal, PersonalBytes, SimulatedDisk,
+    genesis_link, verify_chain,
 };
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A disk with some segments, cleanly ended.
+/// Returns a disk with several segments after a clean shutdown, and the last sequence.
 fn filled(commits: u64) -> (SimulatedDisk, u64) {
     let disk = SimulatedDisk::new();
     let mut opened = open(&disk).unwrap();
@@ -54,7 +55,7 @@ fn records_come_back_across_segments_and_restarts() {
         (verified.records, verified.head),
         (last + 5, opened.committer.head())
     );
-    // An existing journal keeps its identity whatever the options say.
+    // An existing journal keeps its identity, whatever the options say.
     drop(opened);
     disk.kill();
     let other = florin_storage::Options {
@@ -262,11 +263,96 @@ fn a_lost_segment_in_the_middle_is_named() {
     let (disk, _) = filled(40);
     let names = segments(&disk);
     disk.remove(&names[1]).unwrap();
-    let opened = open(&disk).unwrap();
-    let error = verify(&opened.reader).unwrap_err().to_string();
+    let error = open(&disk).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    assert!(error.to_string().contains(&names[2]), "{error}");
+}
+
+#[test]
+fn a_lost_first_segment_is_named() {
+    let (disk, _) = filled(40);
+    let names = segments(&disk);
+    disk.remove(&names[0]).unwrap();
+    let error = open(&disk).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    let error = error.to_string();
     assert!(
         error.contains(&names[0]) && error.contains("missing"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_lost_log_is_refused_after_a_clean_end_too() {
+    let (disk, _) = filled(2);
+    for is_clean in [true, false] {
+        disk.remove("journal/wal").unwrap();
+        if !is_clean {
+            disk.remove("journal/clean").unwrap();
+        }
+        let error = open(&disk).unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        assert!(!disk.exists("journal/wal").unwrap());
+        drop(
+            disk.open("journal/wal", florin_storage::OpenHow::Create)
+                .unwrap(),
+        );
+    }
+}
+
+#[test]
+fn a_segment_that_is_lost_while_the_journal_is_open_is_damage() {
+    let (disk, last) = filled(40);
+    let options = florin_storage::Options {
+        sealed_open_max: 1,
+        ..options()
+    };
+    let opened = Journal::open(Arc::new(disk.clone()), options, 5).unwrap();
+    disk.remove(&segments(&disk)[0]).unwrap();
+    let error = opened.reader.record(1).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    assert_eq!(opened.reader.record(last).unwrap(), Some(record(last)));
+}
+
+/// Records the reported damage.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Vec<(String, u64)>>);
+
+impl florin_storage::DamageObserver for Told {
+    fn damaged(&self, file: &str, frame: u64, _what: &str) {
+        self.0.lock().unwrap().push((file.to_owned(), frame));
+    }
+}
+
+#[test]
+fn damage_is_told_with_its_place_at_every_read_that_meets_it() {
+    let (disk, last) = filled(8);
+    let name = segments(&disk)[0].clone();
+    // The record is long enough that its bytes occur nowhere else.
+    let altered = (1..last)
+        .find(|sequence| record(*sequence).len() > 300)
+        .unwrap();
+    let bytes = disk.contents(&name).unwrap();
+    let wanted = record(altered);
+    for (at, window) in bytes.windows(wanted.len()).enumerate() {
+        if window == wanted {
+            assert!(disk.rot(&name, at + 20, 1));
+        }
+    }
+    let told = Arc::new(Told::default());
+    let options = florin_storage::Options {
+        damage_observer: told.clone(),
+        ..options()
+    };
+    let opened = Journal::open(Arc::new(disk.clone()), options, 5).unwrap();
+    for _ in 0..3 {
+        assert!(opened.reader.record(altered).unwrap_err().is_damage());
+    }
+    let told = told.0.lock().unwrap();
+    assert_eq!(told.len(), 3);
+    assert!(
+        told.iter()
+            .all(|(file, frame)| *file == name && *frame <= altered)
     );
 }
 
@@ -343,18 +429,24 @@ fn options_out_of_range_are_refused_before_anything_is_made() {
     assert_eq!(disk.io_count(), 0);
 }
 
-/// A start, a full check and a read of all records, until one of them objects.
+/// Opens the journal, verifies it and reads all records. Returns the first error.
 fn inspect(disk: &SimulatedDisk, last: u64) -> Result<(), String> {
     let opened = open(disk).map_err(|error| error.to_string())?;
     let verified = verify(&opened.reader).map_err(|error| error.to_string())?;
     for sequence in 1..=verified.head.sequence {
-        // Personal fields lie beside the chain: a record's own hash is what guards them.
         let found = opened
             .reader
             .record(sequence)
             .map_err(|error| error.to_string())?;
         assert_eq!(found, Some(record(sequence)));
-        let _ = opened.reader.personal(sequence);
+        let row = opened.reader.personal(sequence);
+        let row = row.map_err(|error| error.to_string())?;
+        let wanted = personal(sequence).map(PersonalBytes::Kept);
+        if row != wanted {
+            // If the root of the table is lost, all rows are lost with it; the rows' owner knows
+            // that a row must exist.
+            assert_eq!(row, None);
+        }
     }
     if verified.head.sequence == last {
         Ok(())
@@ -378,7 +470,7 @@ fn a_byte_altered_in_any_frame_is_found() {
                 .windows(wanted.len())
                 .position(|window| window == wanted);
             while let Some(offset) = at {
-                // Old copies of a page may hold the record too: alter them all.
+                // Old copies of a page may hold the record too, so all of them are altered.
                 assert!(disk.rot(&name, offset + 20, 0x40));
                 let bytes = disk.contents(&name).unwrap();
                 at = bytes
@@ -399,14 +491,15 @@ fn a_byte_altered_in_any_frame_is_found() {
     assert!(altered > 20);
 }
 
-/// The store panics on some of these, and while it is closed again: the process goes on.
+/// The store panics on some of these files, and again while it is closed. The process must go on.
 #[test]
 fn a_rotten_byte_in_any_page_never_ends_the_process() {
     let (disk, last) = filled(8);
     let mut refused = 0;
     for name in segments(&disk) {
         let bytes = disk.contents(&name).unwrap();
-        // But for its header: of a wrong length there the store makes a file as long.
+        // The file's header is skipped: if a length there is altered, the store makes a file of
+        // that length.
         for at in (4_096..bytes.len()).step_by(307) {
             let page = at / 4_096 * 4_096;
             if bytes[page..page + 4_096].iter().all(|byte| *byte == 0) {
@@ -465,12 +558,61 @@ proptest! {
         let name = &names[segment.index(names.len())];
         let length = disk.contents(name).unwrap().len();
         prop_assert!(disk.rot(name, at.index(length), flip));
-        // Unused bytes may rot unnoticed; what is served is as it was written.
+        // Unused bytes may decay unnoticed; only intact data is served.
         let _ = inspect(&disk, last);
         if let Ok(mut opened) = open(&disk) {
             let acknowledged = append(&mut opened, 40).map(|head| head.sequence);
             if let Ok(sequence) = acknowledged {
                 let _ = opened.reader.record(sequence);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_read_while_bytes_rot_is_right_or_an_error(
+        rot in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..8u32), 1..60,
+        ),
+        reads in prop::collection::vec((any::<prop::sample::Index>(), 0..3u8), 1..40),
+        rots_while_open in any::<bool>(),
+    ) {
+        let (disk, last) = filled(8);
+        let names = segments(&disk);
+        let sealed = &names[..names.len() - 1];
+        let rot_all = || {
+            for (segment, at, bit) in &rot {
+                let name = &sealed[segment.index(sealed.len())];
+                // The first page is skipped: it holds only what the store needs to open the file.
+                let length = disk.contents(name).unwrap().len() - 4_096;
+                disk.rot(name, 4_096 + at.index(length), 1 << bit);
+            }
+        };
+        if !rots_while_open {
+            rot_all();
+        }
+        let Ok(opened) = open(&disk) else { return Ok(()) };
+        if rots_while_open {
+            rot_all();
+        }
+        let reader = &opened.reader;
+        for (at, how) in reads {
+            let sequence = 1 + at.index(last as usize) as u64;
+            match how {
+                0 => if let Ok(found) = reader.record(sequence) {
+                    prop_assert_eq!(found, Some(record(sequence)));
+                },
+                1 => if let Ok(Some(found)) = reader.personal(sequence) {
+                    prop_assert_eq!(Some(found), personal(sequence).map(PersonalBytes::Kept));
+                },
+                _ => if let Ok(frames) = reader.scan(sequence, 20_000) {
+                    let first = frames[0].first_sequence;
+                    prop_assert!(first <= sequence);
+                    let records = frames.iter().flat_map(florin_storage::Frame::iter);
+                    for (next, (at, bytes)) in (first..).zip(records) {
+                        prop_assert_eq!(at, next);
+                        prop_assert_eq!(bytes.to_vec(), record(at));
+                    }
+                },
             }
         }
     }

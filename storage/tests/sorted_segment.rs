@@ -1,4 +1,4 @@
-//! A sorted segment seen from outside: it finds what a map would find, and shows damage.
+//! A sorted segment seen from outside: it finds what a map would find, and reports damage.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
 use florin_storage::{Disk, Extent, SegmentWriter, SimulatedDisk, SortedSegment};
@@ -19,7 +19,7 @@ fn make(disk: &SimulatedDisk, entries: Vec<(u128, u64)>, filter: bool) -> Sorted
     segment.with_filters().unwrap()
 }
 
-/// A key as random as a hash's.
+/// Returns a key that is as random as a hash.
 fn hashed(of: u64) -> u128 {
     let mixed = u128::from(of + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     mixed ^ (mixed >> 61)
@@ -142,7 +142,7 @@ fn a_rotten_byte_is_found_at_opening_or_by_the_full_check() {
 }
 
 fn keys() -> impl Strategy<Value = u128> {
-    // Far apart, close together, equal, and at the ends.
+    // Keys that are far apart, close together, equal, and at the ends.
     prop_oneof![
         any::<u128>(),
         (0..500u128).prop_map(|key| key + (1 << 90)),

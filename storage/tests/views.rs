@@ -1,5 +1,5 @@
-//! A view's file seen from outside: rows and position move together, and a file that cannot be
-//! trusted is handed back to be rebuilt.
+//! A view's file seen from outside: rows and position change together, and a damaged file is
+//! reported so that it can be rebuilt.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 
 use florin_storage::{
@@ -122,7 +122,7 @@ fn rows_and_position_agree_after_a_crash_at_any_io() {
             disk.crash(point, mode);
             let store = match open(&disk, 1) {
                 Ok(store) => store,
-                // A file whose making was cut short is rebuilt like any other.
+                // A file whose creation was interrupted is rebuilt like any other.
                 Err(ViewError::Unusable { .. }) if point < 20 => continue,
                 Err(error) => panic!("crash at I/O {point}: {error}"),
             };
@@ -140,7 +140,31 @@ fn rows_and_position_agree_after_a_crash_at_any_io() {
     }
 }
 
-/// A view's file with 300 rows, and its bytes.
+#[test]
+fn a_view_that_is_being_made_when_the_power_goes_is_whole_or_not_there() {
+    for io in 0.. {
+        let mut is_made = false;
+        for seed in 0..6 {
+            let disk = SimulatedDisk::new();
+            disk.fail_at(io);
+            is_made = open(&disk, 1).is_ok();
+            disk.crash(seed, CrashMode::Torn);
+            let exists = disk.exists(NAME).unwrap();
+            assert!(exists || !is_made, "io {io}, seed {seed}");
+            // A leftover temporary file does not prevent opening the view.
+            for _ in 0..2 {
+                let opened = open(&disk, 1);
+                assert!(opened.is_ok(), "io {io}, seed {seed}: {opened:?}");
+            }
+        }
+        if is_made {
+            assert!(io > 5);
+            break;
+        }
+    }
+}
+
+/// Returns the bytes of a view's file with 300 rows.
 fn sample() -> Vec<u8> {
     let disk = SimulatedDisk::new();
     let store = open(&disk, 1).unwrap();
@@ -168,13 +192,14 @@ fn disk_with(bytes: &[u8]) -> SimulatedDisk {
 fn a_byte_rotten_before_opening_is_found_or_matters_not() {
     let whole = sample();
     let mut found = 0;
-    // The file's own header byte by byte: what it says of sizes and places leads anywhere.
+    // Each byte of the file's own header is altered, because wrong sizes and offsets there could
+    // lead anywhere; of the rest, samples are altered.
     for at in (8..44).chain((0..whole.len()).step_by(509)) {
         let disk = disk_with(&whole);
         assert!(disk.rot(NAME, at, 0x11));
         let store = match open(&disk, 1) {
             Ok(store) => store,
-            // Not the disk's fault: it is made anew.
+            // The error is the file's fault, not the disk's: the file is created again.
             Err(error) => {
                 assert!(
                     matches!(error, ViewError::Unusable { .. }),
@@ -184,7 +209,7 @@ fn a_byte_rotten_before_opening_is_found_or_matters_not() {
                 continue;
             }
         };
-        // What opens is whole, as of the last transaction or of the one before.
+        // A view that opens is complete, as of the last transaction or the one before.
         let reached = store.position().unwrap();
         let rows = store.read().unwrap().range("rows", ..).unwrap();
         let rows: Vec<_> = rows.map(Result::unwrap).collect();

@@ -1,5 +1,5 @@
-//! Accounts and cards in processes of their own, events between them over Kafka: what the suite asks
-//! of one process, and what only several can show.
+//! Accounts and cards in separate processes, with events between them over Kafka: the checks that
+//! the suite runs in one process, and those that need several processes.
 
 use florin_tests::bank::text;
 use florin_tests::broker::{Broker, Names};
@@ -12,16 +12,16 @@ use serde_json::json;
 
 use crate::support::variables;
 
-/// An account that no core opened.
+/// The id of an account that no core opened.
 const STRANGER: &str = "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a77";
-/// Another one, whose event comes last.
+/// Another unknown account, whose event comes last.
 const MARKER: &str = "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a78";
 
 const DELETED: &str = "cannot create card for deleted account";
 
-/// Starts a process with that service under the test's own names.
+/// Starts a process with one service under the test's own names.
 #[track_caller]
-fn start(broker: &Broker, names: &Names, service: &str) -> Server {
+pub fn start(broker: &Broker, names: &Names, service: &str) -> Server {
     let (accounts, group) = (names.of("account-events"), names.of("card-service"));
     let mut bindings = names.bindings();
     if !bindings.contains("card.created") {
@@ -33,13 +33,14 @@ fn start(broker: &Broker, names: &Names, service: &str) -> Server {
         ("kafka.account_topic", accounts.as_str()),
         ("kafka.group_id", group.as_str()),
         ("kafka.bindings", bindings.as_str()),
+        ("log.documents", "true"),
     ];
     Server::of(executable::florin(), variables(broker, names, &settings))
 }
 
-/// The core and the card service, each a process.
+/// Starts the core and the card service in two processes.
 #[track_caller]
-fn two(names: &Names) -> (Server, Server) {
+pub fn two(names: &Names) -> (Server, Server) {
     let broker = Broker::shared();
     (start(broker, names, "core"), start(broker, names, "card"))
 }
@@ -82,7 +83,7 @@ fn cards_are_made_while_the_core_is_down() {
     card_of(&card, &account);
     core.kill();
     ask(&card, &account).with(201);
-    // Also by a card service that starts meanwhile: the cache is its own.
+    // A card service that restarts meanwhile can do it too, because it has its own cache.
     card.restart();
     ask(&card, &account).with(201);
     assert_eq!(cards_of(&card, &account).len(), 3);
@@ -99,7 +100,7 @@ fn two_instances_know_all_accounts_and_each_others_cards() {
     let names = Names::new("cards-two");
     let (core, first) = two(&names);
     let second = start(Broker::shared(), &names, "card");
-    // Enough accounts for every partition.
+    // The accounts are enough to use every partition.
     let accounts: Vec<String> = (0..20).map(|_| core.account()).collect();
     for account in &accounts {
         for instance in [&first, &second] {
@@ -110,7 +111,7 @@ fn two_instances_know_all_accounts_and_each_others_cards() {
             (lists[0].len() == 2 && lists[0] == lists[1]).then_some(())
         });
     }
-    // A card of the one is deleted by the other.
+    // The second instance deletes a card that the first one made.
     let card = text(&card_of(&first, &accounts[0]), "id");
     let path = format!("/cards/{card}");
     eventually("the other knows it", || {
@@ -142,15 +143,21 @@ fn a_lost_account_cache_is_read_anew_from_its_topic_or_after_a_replay() {
     card.start_again();
     card_of(&card, &account);
 
-    // Nothing of it is on the topic any more, as after its retention.
+    // The topic is emptied, as if its retention had removed every event.
     lose(&mut card);
     broker.empty(&topic, 3);
     assert!(broker.read(&topic, Isolation::Committed).is_empty());
     card.start_again();
-    ask(&card, &account).problem(404, "not_found");
+    eventually("the card service finds the gap", || {
+        let asked = ask(&card, &account);
+        (asked.status != 404).then(|| asked.problem(503, "service_unavailable"))
+    });
     core.post("/admin/replay", &json!({"topics": [topic]}))
         .with(202);
-    card_of(&card, &account);
+    eventually("the replay is read", || {
+        let asked = ask(&card, &account);
+        (asked.status == 201).then_some(())
+    });
     assert_eq!(cards_of(&card, &account).len(), 3);
 }
 
@@ -166,7 +173,8 @@ fn what_others_write_neither_stops_it_nor_brings_back_the_deleted() {
     let deleted = event("status_changed", STRANGER, "DELETED");
     let created = event("created", STRANGER, "ACTIVE");
     let marker = event("created", MARKER, "ACTIVE");
-    // One key, one partition: in this order. The deletion comes before the creation.
+    // All messages have one key, so they are in one partition and keep this order. The deletion
+    // comes before the creation.
     let messages = [
         (STRANGER, "{"),
         (STRANGER, "{\"type\":\"account.created\"}"),

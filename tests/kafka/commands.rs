@@ -1,4 +1,5 @@
-//! Commands in: whatever any producer asks for is done once, in its key's order, and answered.
+//! Commands from Kafka: every producer's request is executed once, in the order of its key, and
+//! answered.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ fn deposits_withdrawals_and_transfers_are_done_and_answered() {
     assert_eq!(same.header("event-type"), "TransferFailed");
     assert_eq!(same.json()["code"], "same_account");
 
-    // Found by the request's id as well as by Florin's own.
+    // The operation is found by the request's id as well as by Florin's own.
     let by_request = server.get(&format!("/operations/{}", foreign_id(1))).ok();
     assert_eq!(by_request["status"], "completed", "{by_request}");
     assert_eq!(by_request["kind"], "deposit", "{by_request}");
@@ -62,7 +63,7 @@ fn deposits_withdrawals_and_transfers_are_done_and_answered() {
     server
         .get(&format!("/operations/{}", foreign_id(99)))
         .problem(404, "not_found");
-    // Also after a restart, and the group goes on where it was.
+    // This also holds after a restart, and the group continues at its position.
     caught_up(broker, &names, "deposit-requests");
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
     server.start_again();
@@ -85,7 +86,7 @@ fn what_a_rule_refuses_is_answered_and_kept() {
     let producer = Producer::new(broker, &names);
     let mut foreign = movement(&ada, 1, 2);
     foreign["currency"] = json!("JPY");
-    // The second request under a key that was used.
+    // This request reuses a key for another command.
     let mut reused = movement(&ada, 7, 4);
     reused["idempotency_key"] = json!("key-3");
     for request in [
@@ -120,7 +121,7 @@ fn what_a_rule_refuses_is_answered_and_kept() {
         assert_eq!(operation["status"], "failed", "{operation}");
         assert_eq!(operation["error"]["code"], code, "{operation}");
     }
-    // Nothing of it became a dead letter, and read again nothing happens twice.
+    // None of these became a dead letter, and reading them again has no second effect.
     assert!(server.list("/admin/dlq").is_empty());
     from_the_beginning(broker, &names, &mut server, "deposit-requests");
     caught_up(broker, &names, "deposit-requests");
@@ -129,7 +130,7 @@ fn what_a_rule_refuses_is_answered_and_kept() {
     server.verified();
 }
 
-/// Has the group read a topic from its beginning, by Kafka's own tool, between two runs.
+/// Resets the group to the beginning of a topic with Kafka's own tool, between two runs.
 #[track_caller]
 fn from_the_beginning(
     broker: &Broker,
@@ -150,6 +151,8 @@ fn from_the_beginning(
     ];
     let output = broker.tool("kafka-consumer-groups", &reset);
     assert!(output.status.success(), "{output:?}");
+    // With Florin's own positions, the server would not read them again.
+    server.set("FLORIN__KAFKA__START_FROM", "group");
     server.start_again();
 }
 
@@ -162,7 +165,7 @@ fn messages_delivered_again_have_no_second_effect() {
     let producer = Producer::new(broker, &names);
     for number in 0..200 {
         let mut request = movement(&ada, 1, number);
-        // Some have no key, some not even an operation.
+        // Some requests have no key, and some have no operation id either.
         if number % 3 > 0 {
             request.as_object_mut().unwrap().remove("idempotency_key");
         }
@@ -181,7 +184,7 @@ fn messages_delivered_again_have_no_second_effect() {
     server.verified();
 }
 
-/// As many as `FLORIN_DUPLICATES` says: a million, where there is time.
+/// Sends as many duplicates as `FLORIN_DUPLICATES` says: a million, if there is time.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn duplicates_have_one_effect() {
@@ -193,7 +196,7 @@ fn duplicates_have_one_effect() {
     let producer = Producer::new(broker, &names);
     let same = movement(&ada, 7, 1).to_string();
     for number in 0..count {
-        // Whatever the producer's key: also on other partitions.
+        // The duplicates have several message keys, so they are in several partitions.
         let key = format!("{}", number % 5);
         producer.put("deposit-requests", &key, Some(same.as_bytes()), &[]);
     }
@@ -248,7 +251,7 @@ fn florin_skips_what_it_asked_for_itself_and_nothing_else() {
     }
     has(&server, &ada, 111);
     let producer = Producer::new(broker, &names);
-    // Headers that lie: this is no message of Florin's.
+    // These headers pretend that Florin sent the message.
     let lies = [
         ("ce_source", "/florin/core"),
         ("ce_type", "florin.account.deposit-requested.v1"),
@@ -259,7 +262,7 @@ fn florin_skips_what_it_asked_for_itself_and_nothing_else() {
     ];
     let request = movement(&ada, 1_000, 1).to_string();
     producer.put("deposit-requests", &ada, Some(request.as_bytes()), &lies);
-    // An id as Florin makes them, that is none of its own.
+    // This id has the form of Florin's ids, but no operation has it.
     let mut request = movement(&ada, 10_000, 2);
     request["operation_id"] = json!("0190c7e8-7d3a-7000-8000-0000000000a5");
     producer.request("deposit-requests", &request);
@@ -274,7 +277,8 @@ fn florin_skips_what_it_asked_for_itself_and_nothing_else() {
     server.verified();
 }
 
-/// Florin's own messages end in markers, which take offsets: the lag tells.
+/// Waits until the lag is at most 1. Florin's own messages end in transaction markers, which take
+/// offsets, so the lag need not become 0.
 #[track_caller]
 fn caught_up_past_markers(server: &florin_tests::server::Server, names: &Names) {
     let topic = names.of("deposit-requests");
@@ -316,8 +320,8 @@ fn the_java_producer_s_requests_are_done() {
     assert!(told.contains("\"balance_after\":25"), "{told}");
 }
 
-/// Another member takes partitions, and gives them back: what it took without an effect of its own
-/// and without committing is not lost.
+/// Another member takes partitions and gives them back. The messages that it took without an effect
+/// and without a commit are not lost.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn members_that_come_and_go_lose_nothing() {
@@ -356,7 +360,8 @@ fn members_that_come_and_go_lose_nothing() {
     server.verified();
 }
 
-/// Each account's requests are deposits and withdrawals that only work in their order.
+/// Florin is killed repeatedly during deposits to several accounts. Each deposit must be made once,
+/// and each account's deposits in the order of the requests.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn florin_killed_again_and_again_does_each_command_once_and_in_order() {
@@ -371,7 +376,6 @@ fn florin_killed_again_and_again_does_each_command_once_and_in_order() {
         let kill = server.signaller();
         for _ in 0..400 {
             let place = random.random_range(0..accounts.len());
-            // Money goes round: a transfer out needs the deposit before it.
             let account = &accounts[place];
             producer.request("deposit-requests", &movement(account, 3, number));
             paid[place] += 3;
@@ -387,7 +391,7 @@ fn florin_killed_again_and_again_does_each_command_once_and_in_order() {
         has(&server, account, *paid);
     }
     let made = answers(broker, &names, &["deposit-completed"], number as usize);
-    // Per account the balances grow in the order of the requests.
+    // The balances of each account grow in the order of the requests.
     for account in &accounts {
         let of_account = made
             .values()
@@ -418,7 +422,7 @@ fn switched_off_no_command_is_taken() {
     let producer = Producer::new(broker, &names);
     producer.request("deposit-requests", &movement(&ada, 5, 1));
     producer.flush();
-    // One by HTTP comes out later than the other could have come in.
+    // The answer to this HTTP deposit is published later than the request could have been executed.
     server.deposit(&ada, 3).ok();
     answers(broker, &names, &["deposit-completed"], 1);
     assert_eq!(server.balance(&ada), 3);

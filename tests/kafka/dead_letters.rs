@@ -1,4 +1,5 @@
-//! Dead letters: what is no request is kept as it came, holds nothing up, and can be tried again.
+//! Dead letters: a message that isn't a valid request is kept unchanged, delays nothing, and can be
+//! redriven.
 
 use florin_tests::bank::text;
 use florin_tests::broker::{Broker, Names};
@@ -16,7 +17,7 @@ use crate::support::grouped as florin;
 /// A value, and headers.
 type Bad = (Option<Vec<u8>>, Vec<(&'static str, &'static str)>);
 
-/// Every kind of bad input, each with headers.
+/// Returns every kind of bad input, each with headers.
 fn bad(account: &str) -> Vec<Bad> {
     let with = |name: &str, value: Value| {
         let mut request = movement(account, 1, 900);
@@ -79,7 +80,7 @@ fn whatever_is_no_request_is_a_dead_letter_and_holds_nothing_up() {
         (letters.len() == bad.len()).then_some(letters)
     });
     for (letter, (value, headers)) in letters.iter().zip(&bad) {
-        // As it came: an empty value and none are told apart.
+        // The letter is unchanged: an empty value and no value stay distinct.
         assert_eq!(letter.value.as_deref(), value.as_deref(), "{letter:?}");
         assert_eq!(letter.key(), ada);
         for (name, value) in headers {
@@ -105,7 +106,7 @@ fn whatever_is_no_request_is_a_dead_letter_and_holds_nothing_up() {
             letter.header("x-florin-original-timestamp")
         ));
     }
-    // The same by HTTP, part by part.
+    // The same letters are listed over HTTP, page by page.
     let listed = server.list("/admin/dlq?limit=5");
     assert_eq!(listed.len(), bad.len());
     let topic = names.of("deposit-requests");
@@ -127,7 +128,7 @@ fn whatever_is_no_request_is_a_dead_letter_and_holds_nothing_up() {
             .contains(&metric)
             .then_some(())
     });
-    // And by the command line.
+    // The command line shows them too.
     let port = server.client().address().port().to_string();
     let told = executable::run(&["dlq", "list", "--port", &port], &[]);
     assert_eq!(told.code(), Some(0), "{}", told.output());
@@ -136,7 +137,7 @@ fn whatever_is_no_request_is_a_dead_letter_and_holds_nothing_up() {
     let told = executable::run(&["dlq", "show", &id, "--port", &port], &[]);
     let shown: Value = serde_json::from_str(&told.stdout).unwrap();
     assert_eq!(shown["error"], listed[0]["error"]);
-    // After a restart none of them comes again.
+    // After a restart no letter is written again.
     caught_up_with_letters(&server, &names);
     server.restart();
     producer.request("deposit-requests", &movement(&ada, 10, 801));
@@ -179,7 +180,7 @@ fn a_value_of_five_megabytes_is_a_dead_letter() {
     let mut request = movement(&ada, 1, 1);
     request["reference"] = json!("x".repeat(5 << 20));
     let large = request.to_string();
-    // The broker learns of the setting a little later.
+    // The broker applies the setting with a delay.
     eventually("the broker takes it", || {
         producer.put("deposit-requests", &ada, Some(large.as_bytes()), &[]);
         (producer.refused() == 0).then_some(())
@@ -200,7 +201,7 @@ fn a_value_of_five_megabytes_is_a_dead_letter() {
     assert_eq!(shown["value"], large);
 }
 
-/// What waits for an entity that is out of service goes well once that is back.
+/// A request that waits for an entity that is out of service succeeds once the entity is back.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
@@ -210,7 +211,7 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     let ada = server.account();
     let producer = Producer::new(broker, &names);
     producer.put("deposit-requests", &ada, Some(b"not json"), &[]);
-    // A currency that nobody knows: until the settings declare it.
+    // This currency is unknown until the settings declare it.
     let mut request = movement(&ada, 5, 1);
     request["currency"] = json!("COIN");
     producer.request("deposit-requests", &request);
@@ -243,8 +244,8 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     let server = florin(broker, &names, &settings);
     let account = json!({"currency": "COIN"});
     let _ = server.open(&account);
-    // Another journal, which reads from the beginning: its accounts are others, so the request is
-    // refused, which is handled, and told once.
+    // This server has another journal and reads from the beginning. Its accounts are others, so the
+    // request is refused. A refusal counts as handled, and is answered once.
     let handled = redrive(&server, &coin).ok();
     assert_eq!(handled["status"], "handled", "{handled}");
     let failed = answers(broker, &names, &["deposit-failed"], 1);
@@ -256,7 +257,8 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     let left = server.list("/admin/dlq");
     let left: Vec<String> = left.iter().map(|letter| text(letter, "id")).collect();
     assert!(left.contains(&poison) && !left.contains(&coin), "{left:?}");
-    // Once more, by the command line, as the settings allow more now.
+    // The poison letter is redriven once more from the command line, because the settings allow one
+    // more attempt now.
     let port = server.client().address().port().to_string();
     let told = executable::run(&["dlq", "redrive", &poison, "--port", &port], &[]);
     assert!(told.stdout.contains("failed"), "{}", told.output());
@@ -266,7 +268,8 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     redrive(&server, "other.dlq:0:0").problem(404, "not_found");
 }
 
-/// A flood of them is gone past at a good pace, whatever its order.
+/// A flood of poison messages makes one dead letter each, though Florin is killed in the middle,
+/// and a later request is still executed.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn many_dead_letters_are_kept_each_once() {
@@ -285,7 +288,7 @@ fn many_dead_letters_are_kept_each_once() {
         );
     }
     producer.flush();
-    // In the middle of it.
+    // Florin is killed in the middle of the flood.
     let dlq = format!("{}.dlq", names.of("deposit-requests"));
     eventually("some", || {
         let page = server.get("/admin/dlq?limit=1").ok();

@@ -1,4 +1,4 @@
-//! The fault run, as long as CI has time for; `florin-kafka faults` runs it longer.
+//! The fault run, as long as CI allows. `florin-kafka faults` runs it longer.
 
 use std::time::Duration;
 

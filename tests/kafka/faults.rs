@@ -1,4 +1,5 @@
-//! Each event once, whatever ends in the middle: Florin, the brokers, or the connection.
+//! Each event is published once, whatever ends in the middle: Florin, the brokers, or the
+//! connection.
 
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use crate::support::{bus_is, florin};
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn florin_killed_again_and_again_publishes_each_event_once() {
     let (broker, names) = (Broker::shared(), Names::new("killed"));
-    // Small transactions: more moments are inside one.
+    // With small transactions, more moments are inside one.
     let mut server = florin(broker, &names, &[("kafka.transaction_events_max", "40")]);
     let traffic = Traffic::new(&server, 1);
     let mut random = SmallRng::seed_from_u64(7);
     for _ in 0..6 {
-        // Not before it publishes: a start alone is no moment of interest.
+        // The kill waits until Florin publishes, because a kill during the start is tested below.
         bus_is(&server, "connected");
         let kill = server.signaller();
         traffic.during(server.client(), || {
@@ -31,7 +32,7 @@ fn florin_killed_again_and_again_publishes_each_event_once() {
         server.ended();
         server.start_again();
     }
-    // And in the middle of a start.
+    // Now Florin is killed during its start.
     for _ in 0..3 {
         let kill = server.signaller();
         traffic.during(server.client(), || {
@@ -89,7 +90,7 @@ fn a_broker_that_falls_silent_only_delays_events() {
         a_moment(&mut random, 300, 300);
         assert!(traffic.answered() > before, "Florin serves without Kafka");
     });
-    // It stops within its bound though nobody answers.
+    // It stops within its bound though no broker answers.
     server.signal(Signal::TERM);
     let ended = server.ended_within(STOP_BOUND).expect("within its bound");
     assert_eq!(ended.code(), Some(0), "{}", server.log());
@@ -101,8 +102,8 @@ fn a_broker_that_falls_silent_only_delays_events() {
     published_once(&mut server, &broker, &names);
 }
 
-/// Florin itself is stopped in the middle of transactions for longer than they may last: the broker
-/// ends them and fences it, though there is no other instance.
+/// Florin itself is stopped in the middle of transactions for longer than their timeout. The broker
+/// aborts them and fences Florin, though there is no other instance.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn a_transaction_slower_than_its_timeout_is_made_again() {
@@ -119,7 +120,7 @@ fn a_transaction_slower_than_its_timeout_is_made_again() {
     traffic.during(server.client(), || {
         a_moment(&mut random, 200, 500);
         signal(Signal::STOP);
-        // Brokers look for what is too old every 10 s.
+        // Brokers look for expired transactions every 10 s.
         a_moment(&mut random, 12_000, 12_000);
         signal(Signal::CONT);
         a_moment(&mut random, 500, 500);
@@ -143,7 +144,7 @@ fn without_kafka_florin_serves_and_the_outbox_drains_when_it_is_back() {
     assert!(reason.contains("Connection refused"), "{reason}");
     let metrics = server.get("/metrics").text();
     assert!(metrics.contains("\nflorin_outbox_queue_size "), "{metrics}");
-    // It stops within its bound, and goes on where it was.
+    // It stops within its bound, and continues at its position.
     server.signal(Signal::TERM);
     let ended = server.ended_within(STOP_BOUND).expect("within its bound");
     assert_eq!(ended.code(), Some(0), "{}", server.log());
@@ -155,7 +156,7 @@ fn without_kafka_florin_serves_and_the_outbox_drains_when_it_is_back() {
         (&health["status"], &health["bus"]["reason"]),
         (&"ok".into(), &().into())
     );
-    // And in the middle.
+    // The broker also goes away during publication.
     broker.stop(1);
     let mut random = SmallRng::seed_from_u64(11);
     traffic.during(server.client(), || a_moment(&mut random, 300, 300));

@@ -1,4 +1,4 @@
-//! Long runs beside a real broker: `faults` for as long as is wanted, and `figures`.
+//! Long runs with a real broker: `faults` for any time, and `figures`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,38 +16,40 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Random traffic and random ends of Florin and of the broker; then each event has to be there
-    /// once, in order
+    /// Random traffic with random ends of Florin and of the brokers; afterwards each event must
+    /// have been published once, in order
     Faults {
-        /// Seconds
+        /// Duration of the run, in seconds
         #[arg(long, default_value_t = 1_800)]
         seconds: u64,
-        /// The pause between two requests of each of three clients
+        /// The pause between two requests of each of three clients, in milliseconds
         #[arg(long, default_value_t = 30)]
         rest_ms: u64,
-        /// Chooses requests and faults
+        /// The seed that chooses requests and faults
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Brokers; of three or more one at a time is killed or silent, and events go out meanwhile
+        /// The number of brokers; with three or more, one at a time is killed or paused, and events
+        /// must be published meanwhile
         #[arg(long, default_value_t = 1, value_parser = brokers)]
         brokers: u32,
     },
-    /// Events a second beside a bare producer, the time from an answer to a foreign consumer, and
-    /// what publishing costs those who ask over HTTP; wants a release build and a quiet machine
+    /// Measures events per second compared with a plain producer, the delay from an answer to
+    /// another consumer, and the cost of publishing for HTTP clients; needs a release build and a
+    /// quiet machine
     Figures {
-        /// Events of the backlog that is published
+        /// The number of events in the backlog
         #[arg(long, default_value_t = 200_000)]
         events: usize,
-        /// Rounds of each measurement
+        /// The number of rounds of each measurement
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// Seconds of each window of requests
+        /// The length of each window of requests, in seconds
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
-    /// Commands a second that come in from Kafka; wants a release build and a quiet machine
+    /// Measures commands per second from Kafka; needs a release build and a quiet machine
     Commands {
-        /// Deposits that wait in their topic
+        /// The number of deposits that wait in their topic
         #[arg(long, default_value_t = 200_000)]
         count: u64,
     },
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
             seed,
             brokers,
         } => {
-            // It panics where something is wrong.
+            // It panics if a check fails.
             let (faults, answered, published) = fault_run::run(FaultRun {
                 time: Duration::from_secs(seconds),
                 rest: Duration::from_millis(rest_ms),

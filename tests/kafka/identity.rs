@@ -1,5 +1,5 @@
-//! One publisher for one journal: a second one with its identity, an older copy, or another journal
-//! ends with exit code 6 and says why.
+//! One publisher for one journal: a second instance with its identity, an older copy, and another
+//! journal each end with exit code 6 and a reason.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::support::{florin, variables};
 
 const EVENTS_HALTED: i32 = 6;
 
-/// Serves until it ends by itself.
+/// Runs the server until it ends by itself.
 fn serves(data_dir: &Path, variables: &[(String, String)]) -> Finished {
     let data_dir = data_dir.to_str().unwrap();
     let variables = variables
@@ -26,7 +26,7 @@ fn serves(data_dir: &Path, variables: &[(String, String)]) -> Finished {
     )
 }
 
-/// It ended with code 6, and its last line says why.
+/// Asserts that the server ended with code 6, and that its last line gives the reason.
 #[track_caller]
 fn halted(ended: &Finished, why: &str) {
     assert_eq!(ended.code(), Some(EVENTS_HALTED), "{}", ended.output());
@@ -50,7 +50,7 @@ fn a_second_instance_takes_over_and_the_first_ends() {
     drained(&second);
     second.account_of(20);
     drained(&second);
-    // The first notices with its next event, which nobody sees.
+    // The first instance notices it with its next event, which no consumer sees.
     first.account();
     let ended = first.ended();
     assert_eq!(ended.code(), Some(EVENTS_HALTED), "{}", first.log());
@@ -78,7 +78,7 @@ fn an_older_copy_is_refused_and_does_not_disturb_the_newest() {
     drained(&newest);
     let with_kafka = variables(broker, &names, &[]);
     halted(&serves(older.path(), &with_kafka), "it is an older copy");
-    // Nor where it went on by itself, past what was published.
+    // A copy that went on alone, past the published records, is refused too.
     let mut apart = Server::copied(older.path(), Vec::new());
     (0..5).for_each(|_| drop(apart.account_of(1)));
     assert_eq!(apart.stop().code(), Some(0));
@@ -86,7 +86,7 @@ fn an_older_copy_is_refused_and_does_not_disturb_the_newest() {
         &serves(&apart.data_dir(), &with_kafka),
         "it is an older copy",
     );
-    // Neither fenced the newest.
+    // Neither copy fenced the newest server.
     newest.account_of(30);
     published_once(&mut newest, broker, &names);
 }
@@ -116,7 +116,7 @@ fn a_restored_older_backup_is_refused() {
     assert_eq!(made.code(), Some(0), "{}", made.output());
     let ended = serves(&restored, &variables(broker, &names, &[]));
     halted(&ended, &format!("up to record {}", published.records));
-    // By another identity everything in it is published again, elsewhere.
+    // With another identity, everything in the backup is published again, to other topics.
     let other = Names::new("restored-other");
     let id = other.of("id");
     let settings = [("kafka.transactional_id", id.as_str())];

@@ -1,6 +1,6 @@
-//! Florin beside a real Kafka broker: `cargo test -p florin-tests --test kafka -- --ignored` (or
-//! `.ci/run kafka`) starts brokers by `scripts/kafka`. One file a behaviour, one executable for all;
-//! the tests share a broker, and one that kills its broker has its own.
+//! Florin with a real Kafka broker: `cargo test --workspace --test kafka -- --ignored` (or
+//! `.ci/run kafka`) starts brokers with `scripts/kafka`. There is one file per behaviour and one
+//! executable for all. The tests share a broker, and a test that kills its broker has its own.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -11,12 +11,17 @@
 
 mod cards;
 mod commands;
+mod continuity;
+mod cursor;
 mod dead_letters;
 mod fault_run;
 mod faults;
 mod identity;
+mod positions;
 mod publishing;
 mod replay;
 mod secured;
 mod support;
+mod threads;
+mod too_large;
 mod topics;

@@ -1,5 +1,5 @@
-//! Events out: each record's events reach each topic that they are bound to, once and in order, as
-//! any client of Kafka sees them.
+//! Events to Kafka: each record's events reach each topic that they are bound to, once and in
+//! order, as every client of Kafka sees them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use florin_tests::topic::{Isolation, Received};
 use florin_tests::traffic::drained;
 use serde_json::json;
 
-/// Every kind of record that makes events, and some that make none.
+/// Makes every kind of record that makes events, and some that make none.
 fn business(server: &Server) {
     let key = |request: Request, key: &str| request.key(key);
     let ada = text(&server.open(&json!({})), "id");
@@ -21,8 +21,8 @@ fn business(server: &Server) {
     let wallet = server.wallet_of(300, &json!({"per_transaction": 1_000}));
     server.deposit(&ada, 10_000).ok();
     server.withdraw(&ada, 100).ok();
-    let made = server.transfer(&ada, &bob, 50).ok();
-    server.transfer(&ada, &wallet, 60).ok();
+    let made = server.transfer(&ada, &bob, 50).created();
+    server.transfer(&ada, &wallet, 60).created();
     let transfer = text(&made, "transfer_id");
     server.settle(&transfer, "reverse", &json!({})).ok();
     let parts = server.held(&ada, &bob, 70);
@@ -31,7 +31,7 @@ fn business(server: &Server) {
     server.settle(&parts, "void", &json!({})).ok();
     let whole = server.held(&ada, &bob, 70);
     server.settle(&whole, "post", &json!({})).ok();
-    // Refused: told where it has a key.
+    // These commands are refused. A refusal makes events only if it has a key.
     let much = json!({"amount": 1_000_000});
     let withdraw = Request::post(&format!("/accounts/{ada}/withdraw"), &much);
     server
@@ -49,7 +49,7 @@ fn business(server: &Server) {
     server
         .send(&key(settle, "v"))
         .problem(409, "already_posted");
-    // Asynchronous: asked for, then made or refused.
+    // An asynchronous command first makes a request event, then a completed or failed one.
     let path = format!("/accounts/{bob}/async-deposit");
     let asked = server.post(&path, &json!({"amount": 7})).with(202);
     let operation = text(&asked, "operation_id");
@@ -67,7 +67,7 @@ fn business(server: &Server) {
         let operation = server.get(&format!("/operations/{operation}")).ok();
         (operation["status"] == "failed").then_some(())
     });
-    // Many at once.
+    // Each of these commands makes many transfers.
     let leg = |from: &str, to: &str| json!({"from": from, "to": to, "amount": 3});
     let legs = json!({"legs": [leg(&ada, &bob), leg(&bob, &wallet)]});
     server.post("/transactions", &legs).ok();
@@ -77,7 +77,7 @@ fn business(server: &Server) {
         with(leg(&ada, &bob), &json!({"amount": 1_000_000, "idempotency_key": "poor-item"})),
     ]});
     server.post("/transfers/batch", &items).ok();
-    // Of accounts themselves.
+    // These commands change accounts, not money.
     server.freeze(&bob);
     server
         .patch(&format!("/accounts/{ada}"), &json!({"overdraft_limit": 5}))
@@ -109,7 +109,7 @@ fn each_event_is_on_each_of_its_topics_once_and_in_order() {
     for message in &received {
         headers_are_as_documented(message, &lines);
     }
-    // A reader of everything sees no more: nothing was given up.
+    // A reader of all messages sees no more than these, because no transaction was aborted.
     let all = names.topics().into_iter();
     let all: Vec<Received> = all
         .flat_map(|topic| broker.read(&topic, Isolation::Uncommitted))
@@ -117,7 +117,7 @@ fn each_event_is_on_each_of_its_topics_once_and_in_order() {
     assert_eq!(all.len(), received.len());
 }
 
-/// Each topic is counted from the start, and by what went there.
+/// Asserts that each topic has a counter from the start, with the number of its messages.
 fn counted_by_topic(server: &Server, names: &Names) {
     let text = server.get("/metrics").text();
     let published = |topic: &str| {
@@ -192,8 +192,8 @@ fn headers_are_as_documented(message: &Received, lines: &[serde_json::Value]) {
     assert!(millis > 1_600_000_000_000, "{millis}");
 }
 
-/// The Java console consumer prints what it reads with its partition; the Java console producer
-/// puts the same keys where Java puts them.
+/// The Java console consumer prints each message with its partition. The Java console producer must
+/// put the same keys in the same partitions.
 #[test]
 #[ignore = "needs a Kafka broker: .ci/run kafka"]
 fn javas_own_clients_read_the_events_and_put_keys_in_the_same_partitions() {
@@ -225,7 +225,7 @@ fn javas_own_clients_read_the_events_and_put_keys_in_the_same_partitions() {
     );
 }
 
-/// Each key's partition, as the Java console consumer prints it.
+/// Returns each key's partition, as the Java console consumer prints it.
 fn by_java(broker: &Broker, topic: &str, messages: usize) -> BTreeMap<String, String> {
     let count = messages.to_string();
     let arguments = [

@@ -1,4 +1,4 @@
-//! Replays to real topics: the same events again, each once per replay, also when Florin is killed.
+//! Replays to real topics: the same events again, each once per replay, even if Florin is killed.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,8 @@ fn completed(client: &Client, id: &str) -> Value {
     })
 }
 
-/// The messages of a topic that a replay brought, and those that were there before, by key in order.
+/// Returns the messages of a topic that a replay sent, or with `None` those that were published
+/// before, by key and in order.
 fn parted(messages: &[Received], id: Option<&str>) -> BTreeMap<String, Vec<(String, Value)>> {
     let mut parted: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for message in messages
@@ -83,7 +84,7 @@ fn a_replay_brings_each_event_once_however_often_florin_is_killed() {
     drained(server.client());
     let id = text(&server.post("/admin/replay", &json!({})).with(202), "id");
     let path = format!("/admin/replay/{id}");
-    // Killed whenever it has come further, until it is through.
+    // Florin is killed whenever the replay has advanced, until it is completed.
     let mut killed = 0;
     let mut came = 0;
     loop {
@@ -125,7 +126,7 @@ fn a_replay_can_be_stopped_and_resumed_beside_what_is_published() {
     let id = text(&server.post("/admin/replay", &json!({})).with(202), "id");
     let turn = |how: &str| server.send(&Request::new("POST", &format!("/admin/replay/{id}/{how}")));
     let stopped = turn("stop");
-    // It may have been through already.
+    // The replay may be completed already.
     if stopped.status == 200 {
         server.deposit(&a, 5).ok();
         drained(server.client());

@@ -1,4 +1,4 @@
-//! Brokers that demand a password, TLS, or both.
+//! Brokers that require a password, TLS, or both.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ fn secured() -> &'static Broker {
     BROKER.get_or_init(|| Broker::with(1, &["--sasl"]))
 }
 
-/// The variables by which Florin reaches one of the broker's listeners.
+/// Returns the variables that make Florin use one of the broker's listeners.
 fn variables(names: &Names, listener: &str, settings: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut variables = names.variables(secured());
     variables.retain(|(name, _)| name != "KAFKA_BROKERS");

@@ -1,4 +1,4 @@
-//! What the tests of Kafka share.
+//! The shared code of the Kafka tests.
 
 use florin_tests::broker::{Broker, Names};
 use florin_tests::executable;
@@ -7,7 +7,7 @@ use florin_tests::poll::eventually;
 use florin_tests::server::Server;
 use serde_json::Value;
 
-/// Waits until the bus is so, and gives the health then.
+/// Waits until the bus has this state, and returns the health report.
 #[track_caller]
 pub fn bus_is(client: &Client, state: &str) -> Value {
     eventually(&format!("the bus is {state}"), || {
@@ -22,7 +22,7 @@ pub fn florin(broker: &Broker, names: &Names, settings: &[(&str, &str)]) -> Serv
     Server::of(executable::florin(), variables(broker, names, settings))
 }
 
-/// The variables of these brokers, the test's own names and further settings.
+/// Returns the variables for these brokers, the test's own names and further settings.
 pub fn variables(
     broker: &Broker,
     names: &Names,
@@ -33,7 +33,7 @@ pub fn variables(
     variables
 }
 
-/// Florin beside a broker, with a group of the test's own.
+/// Starts Florin with a broker and the test's own consumer group.
 #[track_caller]
 pub fn grouped(broker: &Broker, names: &Names, settings: &[(&str, &str)]) -> Server {
     let group = names.of("ledger-service");

@@ -1,4 +1,5 @@
-//! Topics are made as the settings say; one that is otherwise is a clear error at the start.
+//! Topics are created as the settings say. A topic with other settings is a clear error at the
+//! start.
 
 use florin_tests::broker::{Broker, Names};
 use florin_tests::executable;
@@ -15,13 +16,13 @@ fn topics_are_made_with_the_settings_partitions_replicas_and_retention() {
     let settings = [("kafka.partitions", "5"), ("kafka.retention_hours", "3")];
     let server = florin(broker, &names, &settings);
     drained(&server);
-    // It takes an expression: all of the test's own.
+    // The tool takes a regular expression, which matches all of the test's own topics.
     let all = names.of(".*");
     let output = broker.tool("kafka-topics", &["--describe", "--topic", &all]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let summaries = told.lines().filter(|line| line.contains("PartitionCount"));
     let summaries: Vec<&str> = summaries.collect();
-    // Also those for the dead letters of what it takes.
+    // There is also a dead-letter topic for each topic that Florin consumes.
     let taken = [
         "deposit-requests",
         "withdrawal-requests",
@@ -37,7 +38,7 @@ fn topics_are_made_with_the_settings_partitions_replicas_and_retention() {
     for part in ["PartitionCount: 5", "ReplicationFactor: 1"] {
         assert!(summaries.iter().all(|line| line.contains(part)), "{told}");
     }
-    // Dead letters wait for somebody, however long that takes.
+    // Dead letters have no retention limit, because they wait for an operator.
     for summary in summaries {
         let retention = if summary.contains(".dlq\t") {
             "-1"
@@ -47,7 +48,7 @@ fn topics_are_made_with_the_settings_partitions_replicas_and_retention() {
         let kept = format!("retention.ms={retention}");
         assert!(summary.contains(&kept), "{summary}");
     }
-    // Started again it finds them as they have to be.
+    // After a restart it finds the topics as they must be.
     let mut server = server;
     server.restart();
     drained(&server);
@@ -100,7 +101,7 @@ fn a_topic_that_is_otherwise_ends_the_start_with_a_line_that_says_how() {
     let why = format!("{topic} has cleanup.policy compact, not delete");
     refused(&names, &[], &why);
 
-    // More replicas than there are brokers.
+    // The setting asks for more replicas than there are brokers.
     let names = Names::new("replicas");
     refused(
         &names,

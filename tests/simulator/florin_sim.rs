@@ -1,4 +1,5 @@
-//! Runs the simulator: one seed with its trace, a range of seeds, or as many as fit a time.
+//! Runs the simulator: one seed with its trace, a range of seeds, or as many seeds as fit in a
+//! time.
 #![allow(
     clippy::disallowed_methods,
     reason = "it says how many seeds a second it runs"
@@ -11,7 +12,7 @@ use florin_tests::sim;
 
 const USAGE: &str = "florin-sim --seed N [--trace] | --seeds A..B | --for 600s [--from N]";
 
-/// What is to be run.
+/// The command-line options of a run.
 #[derive(Debug, Default)]
 struct Orders {
     seed: Option<u64>,

@@ -1,5 +1,5 @@
-//! Five thousand seeds of the simulator, on every core. `florin-sim` runs more of them, or one with
-//! its trace.
+//! Runs five thousand seeds of the simulator on every core. `florin-sim` runs more of them, or one
+//! seed with its trace.
 
 use florin_tests::sim;
 

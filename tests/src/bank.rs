@@ -1,5 +1,5 @@
-//! What most tests do first: open accounts, put money there, look at them. Each asserts that the
-//! server did it.
+//! Helpers for the first steps of most tests: they open accounts, deposit money and read it back.
+//! Each helper asserts that the server succeeded.
 
 use serde_json::{Value, json};
 
@@ -8,15 +8,15 @@ use crate::http::{Client, Request, Response};
 /// The largest amount and balance: 2^53 − 1.
 pub const AMOUNT_MAX: i64 = 9_007_199_254_740_991;
 
-/// A UUID in the right form that no server has given out.
+/// A well-formed UUID that no server has given out.
 pub const UNKNOWN_ID: &str = "0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
 
-/// The same account in every test that doesn't care.
+/// Returns the fields of an account for tests that don't depend on them.
 pub fn opening() -> Value {
     json!({"holder_name": "Ada Lovelace", "country_code": "GB"})
 }
 
-/// `base` with the fields of `more` added or replaced.
+/// Returns `base` with the fields of `more` added or replaced.
 pub fn with(mut base: Value, more: &Value) -> Value {
     let fields = base.as_object_mut().expect("an object");
     for (name, value) in more.as_object().expect("an object") {
@@ -25,10 +25,10 @@ pub fn with(mut base: Value, more: &Value) -> Value {
     base
 }
 
-/// The text of a field.
+/// Returns the text of a field.
 ///
 /// # Panics
-/// When it is none.
+/// Panics if the field isn't a text.
 #[track_caller]
 pub fn text(body: &Value, field: &str) -> String {
     match body[field].as_str() {
@@ -37,7 +37,21 @@ pub fn text(body: &Value, field: &str) -> String {
     }
 }
 
-/// Balance, held, available and version of an answer or of one end of it.
+/// Returns the result of an operation in the form of the command's own answer: without `type`,
+/// which names the form of the result.
+///
+/// # Panics
+/// Panics if the result has no `type`.
+#[track_caller]
+pub fn result_of(operation: &Value) -> Value {
+    let mut result = operation["result"].clone();
+    let fields = result.as_object_mut().expect("a result");
+    assert!(fields.remove("type").is_some(), "no type in {operation}");
+    result
+}
+
+/// Returns the balance, held and available amounts and the version of an answer, or of one end of a
+/// transfer.
 pub fn money(answer: &Value) -> Value {
     json!([
         answer["balance"],
@@ -47,7 +61,7 @@ pub fn money(answer: &Value) -> Value {
     ])
 }
 
-/// Whether a text is a UUID of version 7 in lower case.
+/// Reports whether a text is a UUID of version 7 in lower case.
 pub fn is_id(text: &str) -> bool {
     let digits = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let parts: Vec<&str> = text.split('-').collect();
@@ -58,7 +72,7 @@ pub fn is_id(text: &str) -> bool {
         && parts[3].starts_with(['8', '9', 'a', 'b'])
 }
 
-/// Whether a text is an RFC 3339 time in UTC with microseconds.
+/// Reports whether a text is an RFC 3339 time in UTC with microseconds.
 pub fn is_time(text: &str) -> bool {
     let form = "0000-00-00T00:00:00.000000Z";
     text.len() == form.len()
@@ -69,19 +83,19 @@ pub fn is_time(text: &str) -> bool {
 }
 
 impl Client {
-    /// Opens an account with these fields beside holder and country; the answer.
+    /// Opens an account with these fields besides holder and country, and returns the answer.
     #[track_caller]
     pub fn open(&self, fields: &Value) -> Value {
         self.post("/accounts", &with(opening(), fields)).with(201)
     }
 
-    /// Opens an account; its id.
+    /// Opens an account and returns its id.
     #[track_caller]
     pub fn account(&self) -> String {
         text(&self.open(&json!({})), "id")
     }
 
-    /// Opens an account and puts money there; its id.
+    /// Opens an account, deposits money, and returns its id.
     #[track_caller]
     pub fn account_of(&self, amount: i64) -> String {
         let id = self.account();
@@ -89,7 +103,7 @@ impl Client {
         id
     }
 
-    /// Deposits.
+    /// Deposits money into an account.
     #[track_caller]
     pub fn deposit(&self, id: &str, amount: i64) -> Response {
         self.post(
@@ -98,7 +112,7 @@ impl Client {
         )
     }
 
-    /// Withdraws.
+    /// Withdraws money from an account.
     #[track_caller]
     pub fn withdraw(&self, id: &str, amount: i64) -> Response {
         self.post(
@@ -107,7 +121,7 @@ impl Client {
         )
     }
 
-    /// Transfers.
+    /// Transfers money between two accounts.
     #[track_caller]
     pub fn transfer(&self, from: &str, to: &str, amount: i64) -> Response {
         self.post(
@@ -125,10 +139,10 @@ impl Client {
         )
     }
 
-    /// Makes a pending transfer; its id.
+    /// Makes a pending transfer and returns its id.
     #[track_caller]
     pub fn held(&self, from: &str, to: &str, amount: i64) -> String {
-        text(&self.hold(from, to, amount).ok(), "transfer_id")
+        text(&self.hold(from, to, amount).created(), "transfer_id")
     }
 
     /// Posts, voids or reverses a transfer.
@@ -137,20 +151,21 @@ impl Client {
         self.post(&format!("/transfers/{transfer}/{how}"), body)
     }
 
-    /// A transfer as it is now.
+    /// Returns the current state of a transfer.
     #[track_caller]
     pub fn transfer_of(&self, id: &str) -> Value {
         self.get(&format!("/transfers/{id}")).ok()
     }
 
-    /// Opens a wallet with these fields beside a customer of its own; the answer.
+    /// Opens a wallet with these fields besides a customer id, and returns the answer.
     #[track_caller]
     pub fn open_wallet(&self, fields: &Value) -> Value {
         let customer = json!({"customer_id": UNKNOWN_ID});
         self.post("/wallets", &with(customer, fields)).with(201)
     }
 
-    /// Opens a wallet with these limits and puts money there, if any; its id.
+    /// Opens a wallet with these limits, deposits money if `amount` is positive, and returns its
+    /// id.
     #[track_caller]
     pub fn wallet_of(&self, amount: i64, limits: &Value) -> String {
         let id = text(&self.open_wallet(&json!({"limits": limits})), "id");
@@ -164,7 +179,7 @@ impl Client {
         id
     }
 
-    /// A wallet as it is now.
+    /// Returns the current state of a wallet.
     #[track_caller]
     pub fn read_wallet(&self, id: &str) -> Value {
         self.get(&format!("/wallets/{id}")).ok()
@@ -177,19 +192,19 @@ impl Client {
             .ok();
     }
 
-    /// An account as it is now.
+    /// Returns the current state of an account.
     #[track_caller]
     pub fn read(&self, id: &str) -> Value {
         self.get(&format!("/accounts/{id}")).ok()
     }
 
-    /// An account's balance.
+    /// Returns the balance of an account.
     #[track_caller]
     pub fn balance(&self, id: &str) -> i64 {
         self.read(id)["balance"].as_i64().expect("a balance")
     }
 
-    /// All entries of a list, page by page.
+    /// Returns all entries of a list, read page by page.
     #[track_caller]
     pub fn list(&self, target: &str) -> Vec<Value> {
         let mut entries = Vec::new();
@@ -215,14 +230,14 @@ impl Client {
         }
     }
 
-    /// The last record of the journal: grows with all that is written.
+    /// Returns the sequence of the journal's last record, which grows with every write.
     #[track_caller]
     pub fn sequence(&self) -> u64 {
         let balance = self.get("/ledger/trial-balance").ok();
         balance["as_of_sequence"].as_u64().expect("a sequence")
     }
 
-    /// Sends a request that must be refused and write nothing. Nobody else may write meanwhile.
+    /// Sends a request that must be refused and write nothing. No other client may write meanwhile.
     #[track_caller]
     pub fn refused(&self, request: &Request, status: u16, code: &str) -> Value {
         let before = self.sequence();

@@ -1,5 +1,5 @@
-//! Real Kafka brokers for tests, by `scripts/kafka`: one that the tests of a process share, and
-//! clusters of a test's own. They end with the tests' process.
+//! Real Kafka brokers for tests, started by `scripts/kafka`: one broker that the tests of a process
+//! share, and separate clusters for single tests. They end with the tests' process.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,34 +15,35 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::watchdog;
 
-/// Running brokers, in a folder of their own.
+/// A running cluster of brokers with its own folder.
 #[derive(Debug)]
 pub struct Broker {
     folder: PathBuf,
     brokers: u32,
-    /// What `up` printed: `KAFKA_BROKERS`, and with `--sasl` more.
+    /// The variables that `up` printed: `KAFKA_BROKERS`, and more with `--sasl`.
     told: BTreeMap<String, String>,
-    /// Each broker's process, that the watchdog knows of.
+    /// The process id of each broker that the watchdog watches.
     watched: Mutex<BTreeMap<u32, u32>>,
 }
 
 impl Broker {
-    /// The broker that all tests of this process share: nobody stops it, and each test has topics
-    /// and ids of its own (see [`Names`]).
+    /// Returns the broker that all tests of this process share. No test stops it, and each test has
+    /// its own topics and ids (see [`Names`]).
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Broker> = OnceLock::new();
         SHARED.get_or_init(Self::own)
     }
 
-    /// A broker of the test's own, which it may kill.
+    /// Starts a broker for one test, which may kill it.
     pub fn own() -> Self {
         Self::with(1, &[])
     }
 
-    /// So many brokers of the test's own; `more` are further arguments of `up`, as `--sasl`.
+    /// Starts a cluster of this many brokers for one test. `more` are further arguments of `up`,
+    /// such as `--sasl`.
     ///
     /// # Panics
-    /// When they don't start.
+    /// Panics if they don't start.
     pub fn with(brokers: u32, more: &[&str]) -> Self {
         let folder = watchdog::folder("kafka");
         let mut broker = Self {
@@ -61,31 +62,31 @@ impl Broker {
         broker
     }
 
-    /// Where the brokers are: `host:port`, with commas between.
+    /// Returns the brokers' addresses as `host:port`, separated by commas.
     pub fn address(&self) -> &str {
         self.told("KAFKA_BROKERS")
     }
 
-    /// What `up` printed under that name, as `KAFKA_CA`.
+    /// Returns the variable that `up` printed under this name, such as `KAFKA_CA`.
     ///
     /// # Panics
-    /// When it didn't.
+    /// Panics if `up` didn't print it.
     pub fn told(&self, name: &str) -> &str {
         self.told.get(name).expect("printed by `up`")
     }
 
-    /// The cluster's folder: with `--sasl` the tools' client files are in it.
+    /// Returns the cluster's folder. With `--sasl` it contains the client files of Kafka's tools.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Ends a broker at once, as `kill -9` does.
+    /// Kills a broker, as `kill -9` does.
     pub fn kill(&self, id: u32) {
         self.one("kill", id);
         self.forget(id);
     }
 
-    /// Asks a broker to stop, and waits until it has.
+    /// Asks a broker to stop, and waits until it has stopped.
     pub fn stop(&self, id: u32) {
         self.one("stop", id);
         self.forget(id);
@@ -97,26 +98,27 @@ impl Broker {
         self.watch(id);
     }
 
-    /// Stops a broker in the middle of whatever it does: its connections stay open, in silence.
+    /// Pauses a broker's process: its connections stay open but silent.
     pub fn pause(&self, id: u32) {
         self.one("pause", id);
     }
 
-    /// Lets a paused broker go on.
+    /// Resumes a paused broker.
     pub fn resume(&self, id: u32) {
         self.one("resume", id);
     }
 
-    /// Runs one of Kafka's own tools, as `kafka-console-consumer`, against these brokers.
+    /// Runs one of Kafka's own tools, such as `kafka-console-consumer`, against these brokers.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> Output {
         let mut command = self.command(&["tool", name]);
         command.args(arguments).output().expect("bash runs")
     }
 
-    /// Has the Java console producer write messages, each a key and a value without tabs.
+    /// Writes messages with the Java console producer. Each message is a key and a value without
+    /// tabs.
     ///
     /// # Panics
-    /// When it fails.
+    /// Panics if the producer fails.
     #[track_caller]
     pub fn produce_by_java(&self, topic: &str, messages: &[(&str, &str)]) {
         let arguments = ["--topic", topic, "--reader-property", "parse.key=true"];
@@ -133,10 +135,10 @@ impl Broker {
         assert!(output.status.success(), "{output:?}");
     }
 
-    /// Takes every message away from a topic.
+    /// Deletes every message of a topic.
     ///
     /// # Panics
-    /// When the broker doesn't.
+    /// Panics if the broker doesn't delete them.
     #[track_caller]
     pub fn empty(&self, topic: &str, partitions: i32) {
         let mut all = TopicPartitionList::new();
@@ -153,7 +155,7 @@ impl Broker {
         }
     }
 
-    /// What a client of these brokers starts from.
+    /// Returns the configuration from which every client of these brokers starts.
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address());
@@ -165,7 +167,7 @@ impl Broker {
         self.script(&[what, &id.to_string()]);
     }
 
-    /// What the script prints.
+    /// Runs the script and returns its output.
     #[track_caller]
     fn script(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().expect("bash runs");
@@ -182,19 +184,19 @@ impl Broker {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
         let mut command = Command::new("bash");
         command.arg(script).arg("--dir").arg(&self.folder);
-        // A user's own broker is not the test's.
+        // A user's own broker must not be used by the test.
         command.args(arguments).env_remove("KAFKA_BROKERS");
         command.stdin(Stdio::null());
         command
     }
 
-    /// The process of a broker that runs.
+    /// Returns the process id of a running broker.
     pub fn pid(&self, id: u32) -> Option<u32> {
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         watched.get(&id).copied()
     }
 
-    /// Tells the watchdog of a broker's process.
+    /// Has the watchdog watch a broker's process.
     fn watch(&self, id: u32) {
         let pid = self.folder.join(format!("broker-{id}/pid"));
         let pid = fs::read_to_string(pid).expect("a running broker has a pid");
@@ -215,22 +217,22 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         for id in 1..=self.brokers {
-            // One that doesn't run any more is what it is to be.
+            // The broker may have ended already, so a failure doesn't matter.
             let _ = self.command(&["kill", &id.to_string()]).output();
             self.forget(id);
         }
-        // The watchdog removes what is left.
+        // The watchdog removes the rest.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Names that no other test has, on a broker that others use too.
+/// Names that no other test uses, for a test on a shared broker.
 #[derive(Debug, Clone)]
 pub struct Names {
     prefix: String,
 }
 
-/// The topics that events go to by default, by type: all of them get the test's own names.
+/// The default topics of events, by event type. Each test replaces them by its own names.
 const BINDINGS: &[(&str, &str)] = &[
     ("account.created", "account-events"),
     ("account.status-changed", "account-events"),
@@ -254,7 +256,7 @@ const BINDINGS: &[(&str, &str)] = &[
 ];
 
 impl Names {
-    /// Names that begin with a test's name, and end with what no other call gives.
+    /// Creates names that begin with a test's name and end with a suffix unique to this call.
     pub fn new(test: &str) -> Self {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -262,12 +264,12 @@ impl Names {
         Self { prefix }
     }
 
-    /// The test's own name for a topic, a group or an id.
+    /// Returns the test's own name for a topic, a group or an id.
     pub fn of(&self, name: &str) -> String {
         format!("{}.{name}", self.prefix)
     }
 
-    /// The test's own topics that events go to, each once.
+    /// Returns the test's own topics for events, each once.
     pub fn topics(&self) -> Vec<String> {
         let mut topics: Vec<String> = BINDINGS.iter().map(|(_, topic)| self.of(topic)).collect();
         topics.sort_unstable();
@@ -275,13 +277,13 @@ impl Names {
         topics
     }
 
-    /// The test's own topics that a type of event goes to.
+    /// Returns the test's own topics for a type of event.
     pub fn topics_of(&self, event_type: &str) -> Vec<String> {
         let bound = BINDINGS.iter().filter(|(known, _)| *known == event_type);
         bound.map(|(_, topic)| self.of(topic)).collect()
     }
 
-    /// `kafka.bindings` with the test's own topics.
+    /// Returns `kafka.bindings` with the test's own topics.
     pub fn bindings(&self) -> String {
         let each = BINDINGS.iter().map(|(event_type, topic)| {
             let topic = self.of(topic);
@@ -290,7 +292,7 @@ impl Names {
         each.collect::<Vec<_>>().join("; ")
     }
 
-    /// The variables by which Florin publishes to these brokers under the test's own names.
+    /// Returns the variables that make Florin publish to these brokers under the test's own names.
     pub fn variables(&self, broker: &Broker) -> Vec<(String, String)> {
         vec![
             ("KAFKA_BROKERS".into(), broker.address().into()),

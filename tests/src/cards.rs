@@ -1,5 +1,5 @@
-//! What is asked of accounts and cards, wherever the two services run: in one process, or in two
-//! with Kafka between. Each takes a client of the core and one of the card service.
+//! Checks of accounts and cards that hold wherever the two services run: in one process, or in two
+//! with Kafka between them. Each check takes a client of the core and one of the card service.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,14 @@ use crate::bank::{UNKNOWN_ID, is_id, is_time, text};
 use crate::http::{Client, Request, Response};
 use crate::poll::eventually;
 
-/// Asks for a card.
+/// Requests a card.
 #[track_caller]
 pub fn ask(card: &Client, account: &str) -> Response {
     card.post("/cards", &json!({"account_id": account, "country": "US"}))
 }
 
-/// Asks for a card until the account's event has come: until then there is no such account.
+/// Requests a card until the account's event has arrived: before that, the card service knows no
+/// such account.
 #[track_caller]
 pub fn card_of(card: &Client, account: &str) -> Value {
     eventually("the account's event comes", || {
@@ -29,7 +30,7 @@ pub fn card_of(card: &Client, account: &str) -> Value {
     })
 }
 
-/// Asks for a card until it is refused so.
+/// Requests a card until it is refused with this code and error.
 #[track_caller]
 pub fn refused(card: &Client, account: &str, code: &str, error: &str) {
     eventually(error, || {
@@ -43,10 +44,10 @@ pub fn refused(card: &Client, account: &str, code: &str, error: &str) {
     });
 }
 
-/// The cards of an account, as both routes list them.
+/// Returns the cards of an account, which both routes must list alike.
 #[track_caller]
 pub fn cards_of(card: &Client, account: &str) -> Vec<Value> {
-    // Between the two another instance's card may come.
+    // Another instance's card may arrive between the two reads.
     eventually("both lists are the same", || {
         let listed = card.list(&format!("/cards/by-account?account_id={account}"));
         let again = card.list(&format!("/accounts/{account}/cards?limit=1"));
@@ -54,7 +55,7 @@ pub fn cards_of(card: &Client, account: &str) -> Vec<Value> {
     })
 }
 
-/// Document 003's session, by its own requests.
+/// Runs the session of document 003 with its own requests.
 pub fn session(core: &Client, card: &Client) {
     let opening = json!({"beholder_name": "John Doe", "country_code": "US"});
     let account = core.post("/account", &opening).with(201);
@@ -89,7 +90,7 @@ pub fn session(core: &Client, card: &Client) {
     assert_eq!(deleted["beholder_name"], "John Doe");
     let error = "cannot create card for deleted account";
     refused(card, &id, "account_deleted", error);
-    // What there is stays, and can be deleted; a second time nothing changes.
+    // An existing card stays and can be deleted. A second deletion changes nothing.
     let ended = card.delete(&path).ok();
     assert_eq!(ended["deleted"], true);
     assert_eq!(card.delete(&path).ok(), ended);
@@ -98,7 +99,7 @@ pub fn session(core: &Client, card: &Client) {
     assert!(listed.contains(&ended), "{listed:?}");
 }
 
-/// Accounts that may have no card.
+/// Checks that accounts which may have no card are refused.
 pub fn refusals(core: &Client, card: &Client) {
     let problem = ask(card, UNKNOWN_ID).problem(404, "not_found");
     assert_eq!(problem["error"], "account not found");
@@ -123,7 +124,7 @@ pub fn refusals(core: &Client, card: &Client) {
     refused(card, &account, "account_deleted", deleted);
 }
 
-/// One key, one card, whatever becomes of the account.
+/// Checks that one key makes one card, whatever happens to the account.
 pub fn keys(core: &Client, card: &Client) {
     let account = core.account();
     card_of(card, &account);
@@ -141,7 +142,7 @@ pub fn keys(core: &Client, card: &Client) {
     let other = json!({"account_id": account, "country": "KE"});
     card.send(&Request::post("/cards", &other).key("card"))
         .problem(422, "idempotency_key_reused");
-    // A refusal by the account's state is kept too.
+    // A refusal because of the account's state is stored under its key too.
     let late = Request::post("/cards", &asked).key("late");
     let refusal = card.send(&late).problem(409, "account_deleted");
     let again = card.send(&late);
@@ -156,7 +157,7 @@ pub fn keys(core: &Client, card: &Client) {
     );
 }
 
-/// Many accounts, each with a card and a number of its own.
+/// Checks that many accounts each get a card with its own number.
 pub fn many(core: &Client, card: &Client, accounts: usize) {
     let accounts: Vec<String> = (0..accounts).map(|_| core.account()).collect();
     let mut numbers = BTreeSet::new();

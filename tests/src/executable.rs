@@ -1,5 +1,5 @@
-//! Building `florin` as its users do, once per process, so that the suite runs on a fresh checkout
-//! and never against a stale executable; and running it to its end.
+//! Builds `florin` as its users do, once per process, so that the suite works on a fresh checkout
+//! and never tests a stale executable; and runs it to completion.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,60 +12,61 @@ use serde_json::Value;
 
 use crate::{poll, watchdog};
 
-/// The `florin` executable of this checkout.
+/// Returns the path of the `florin` executable of this checkout.
 ///
 /// # Panics
-/// When it can't be built.
+/// Panics if it can't be built.
 pub fn florin() -> &'static Path {
     static FLORIN: OnceLock<PathBuf> = OnceLock::new();
-    FLORIN.get_or_init(|| build("florin-gateway", "florin"))
+    FLORIN.get_or_init(|| build("florin"))
 }
 
-/// What an executable that has ended left behind.
+/// The result of an executable that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What it wrote to standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub stderr: String,
 }
 
 impl Finished {
-    /// The exit code; `None` when a signal ended it.
+    /// Returns the exit code, or `None` if a signal ended the process.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// Everything it wrote.
+    /// Returns the whole output: standard output, then standard error.
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
-/// Runs `florin` with these arguments and variables to its end, in a folder of its own.
+/// Runs `florin` to completion with these arguments and variables, in a new folder.
 ///
 /// # Panics
-/// When it doesn't end.
+/// Panics if it doesn't end.
 #[track_caller]
 pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     run_in(&watchdog::folder("run"), arguments, variables)
 }
 
-/// Runs `florin` as [`run`] does, in a folder that the caller made.
+/// Runs `florin` like [`run`], in a folder that the caller made.
 ///
 /// # Panics
-/// When it doesn't end.
+/// Panics if it doesn't end.
 #[track_caller]
 pub fn run_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
     run_launched(&[], folder, arguments, variables)
 }
 
-/// Runs `florin` as [`run_in`] does, by way of a command that becomes it, as `prlimit` does.
+/// Runs `florin` like [`run_in`], through a command that replaces itself with it, such as
+/// `prlimit`.
 ///
 /// # Panics
-/// When it doesn't end.
+/// Panics if it doesn't end.
 #[track_caller]
 pub fn run_launched(
     launcher: &[String],
@@ -73,11 +74,32 @@ pub fn run_launched(
     arguments: &[&str],
     variables: &[(&str, &str)],
 ) -> Finished {
-    let mut child = launched(launcher, florin(), folder)
-        .args(arguments)
-        .envs(variables.iter().copied())
-        .spawn()
-        .expect("florin starts");
+    let mut command = launched(launcher, florin(), folder);
+    command.args(arguments).envs(variables.iter().copied());
+    run_to_end(command, arguments)
+}
+
+/// Runs another executable with the interface of `florin` to completion, in a folder that the
+/// caller made.
+///
+/// # Panics
+/// Panics if it doesn't end.
+#[track_caller]
+pub fn run_other(
+    executable: &Path,
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(String, String)],
+) -> Finished {
+    let mut command = command(executable, folder);
+    let variables = variables.iter().map(|(name, value)| (name, value));
+    command.args(arguments).envs(variables);
+    run_to_end(command, arguments)
+}
+
+#[track_caller]
+fn run_to_end(mut command: Command, arguments: &[&str]) -> Finished {
+    let mut child = command.spawn().expect("florin starts");
     watchdog::watch(child.id());
     let stdout = collect(child.stdout.take().expect("piped"));
     let stderr = collect(child.stderr.take().expect("piped"));
@@ -96,7 +118,7 @@ pub fn run_launched(
     }
 }
 
-/// A command for `executable` that reads no settings of whoever runs the tests.
+/// Creates a command for `executable` without the settings in the caller's environment.
 pub(crate) fn command(executable: &Path, folder: &Path) -> Command {
     let mut command = Command::new(executable);
     for (name, _) in std::env::vars_os() {
@@ -113,7 +135,7 @@ pub(crate) fn command(executable: &Path, folder: &Path) -> Command {
     command
 }
 
-/// A command as [`command`] makes it, by way of one that becomes it.
+/// Creates a command like [`command`], through a launcher that replaces itself with the executable.
 pub(crate) fn launched(launcher: &[String], executable: &Path, folder: &Path) -> Command {
     match launcher.split_first() {
         None => command(executable, folder),
@@ -125,7 +147,7 @@ pub(crate) fn launched(launcher: &[String], executable: &Path, folder: &Path) ->
     }
 }
 
-/// Ends a child at once.
+/// Kills a child process and waits for its end.
 pub(crate) fn end(child: &mut Child) {
     // Both fail only for a child that has ended already.
     let _ = child.kill();
@@ -135,19 +157,22 @@ pub(crate) fn end(child: &mut Child) {
 fn collect(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What can't be read any more is not there to be asserted.
+        // Output that can't be read any more can't be asserted either.
         let _ = pipe.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 
-fn build(package: &str, name: &str) -> PathBuf {
-    // Cargo names itself to the tests that it runs; run by hand, they take the one of the path.
+/// Builds an executable. All packages are named, as in `cargo test --workspace`: Cargo then builds
+/// every crate with the features of the tests, so nearly nothing is left to build.
+fn build(name: &str) -> PathBuf {
+    // Cargo sets `CARGO` for the tests that it runs. A test that is started by hand uses `cargo`
+    // from the path.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--package", package, "--bin", name])
+        .args(["build", "--workspace", "--bin", name])
         .args(["--message-format", "json-render-diagnostics"]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
@@ -169,5 +194,5 @@ fn build(package: &str, name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("cargo built no executable {name}"))
 }
 
-/// How long a stop may take: the bound that `server.shutdown_seconds_max` documents.
+/// The longest time of a stop, as documented for `server.shutdown_seconds_max`.
 pub const STOP_BOUND: Duration = Duration::from_secs(30);

@@ -1,5 +1,5 @@
-//! What has to be on the topics, worked out from `florin export` alone by the table of
-//! `docs/concepts/events.md`: it shares no code with what publishes.
+//! The events that must be on the topics, derived from `florin export` alone by the table of
+//! `docs/concepts/events.md`. This module shares no code with the publisher.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,22 +11,22 @@ use crate::broker::Names;
 use crate::executable;
 use crate::topic::Received;
 
-/// An event as a reader tells it from others: its record, its type without prefix and version, and
-/// its key.
+/// An event as a reader identifies it: by its record, its type without prefix and version, and its
+/// key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Told {
-    /// The record, `ce_sequence`.
+    /// The sequence of its record, from `ce_sequence`.
     pub sequence: u64,
-    /// As `wallet.created`.
+    /// Its type without prefix and version, such as `wallet.created`.
     pub event_type: String,
-    /// The entity.
+    /// The id of its entity.
     pub key: String,
 }
 
-/// The lines of `florin export` of a data folder that nobody uses.
+/// Returns the lines of `florin export` for a data folder that no process uses.
 ///
 /// # Panics
-/// When it can't be exported.
+/// Panics if it can't be exported.
 #[track_caller]
 pub fn exported(data_dir: &Path) -> Vec<Value> {
     let data_dir = data_dir.to_str().expect("a path of text");
@@ -38,7 +38,7 @@ pub fn exported(data_dir: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The events that records make, in their order.
+/// Returns the events that these records make, in their order.
 pub fn events_of(lines: &[Value]) -> Vec<Told> {
     lines.iter().flat_map(of_line).collect()
 }
@@ -114,7 +114,8 @@ fn of_line(line: &Value) -> Vec<Told> {
     }
 }
 
-/// A refusal is told where it has a key, or came asynchronously.
+/// Reports whether a refusal makes events: it has an idempotency key, or its command came
+/// asynchronously.
 fn shows_refusals(line: &Value) -> bool {
     ["idempotency_key", "execution", "input"]
         .iter()
@@ -153,7 +154,7 @@ fn changed(line: &Value, event: &str) -> String {
     find_changed(line, event).unwrap_or_else(|| panic!("nothing {event} in {line}"))
 }
 
-/// The account or wallet to which this happened in a record.
+/// Returns the account or wallet in a record to which this event happened.
 fn find_changed(line: &Value, event: &str) -> Option<String> {
     let changes = line["changes"].as_array().expect("changes");
     let change = changes.iter().find(|change| {
@@ -164,11 +165,11 @@ fn find_changed(line: &Value, event: &str) -> Option<String> {
     Some(text(change, "entity_id"))
 }
 
-/// Finds every event once on each topic that its type is bound to, none besides, and each key's in
-/// the order of the records, all in one partition.
+/// Asserts that each topic has exactly the events that are bound to it, each once, and that the
+/// events of a key are in one partition in the order of their records.
 ///
 /// # Panics
-/// When it is otherwise.
+/// Panics if an event is missing, doubled, out of order, elsewhere or unexpected.
 #[track_caller]
 pub fn assert_published(lines: &[Value], names: &Names, received: &[Received]) {
     let mut wanted: BTreeMap<(String, String), Vec<(u64, String)>> = BTreeMap::new();

@@ -1,5 +1,6 @@
-//! The fault run: random traffic, random ends of Florin and of the broker in the middle of it, and
-//! at the end each event once, in order, and the journal sound. It takes as long as it is told to.
+//! The fault run: random traffic with random ends of Florin and of the brokers. At the end each
+//! event must be published once, in order, and the journal must be sound. The caller sets its
+//! duration.
 
 use std::time::{Duration, Instant};
 
@@ -13,38 +14,38 @@ use crate::poll;
 use crate::server::Server;
 use crate::traffic::{Published, Traffic, a_moment, drained, published_once};
 
-/// What a run did.
+/// The counts of faults in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Times that Florin was killed.
+    /// Number of times that Florin was killed.
     pub florin_killed: u32,
-    /// Times that it was stopped for good and started again.
+    /// Number of times that Florin was stopped cleanly and started again.
     pub florin_stopped: u32,
-    /// Times that a broker was killed.
+    /// Number of times that a broker was killed.
     pub broker_killed: u32,
-    /// Times that one fell silent for a while.
+    /// Number of times that a broker was paused for a while.
     pub broker_silent: u32,
 }
 
-/// What a run is to be.
+/// The parameters of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct FaultRun {
-    /// How long it goes on.
+    /// The duration of the run.
     pub time: Duration,
     /// The pause between two requests of a client.
     pub rest: Duration,
-    /// Chooses requests and faults, though not their exact moments.
+    /// The seed that chooses requests and faults, though not their exact moments.
     pub seed: u64,
-    /// Brokers, each with a replica of everything. Of several one at a time is away, and the events
-    /// have to go out without it.
+    /// The number of brokers, each with a replica of everything. If there are several, one at a
+    /// time is down, and the events must be published without it.
     pub brokers: u32,
 }
 
-/// Runs.
+/// Performs the run.
 ///
 /// # Panics
-/// When an event is missing, doubled or out of order, money came from nowhere, or something doesn't
-/// come back.
+/// Panics if an event is missing, doubled or out of order, if money appeared from nowhere, or if
+/// something doesn't come back.
 #[track_caller]
 pub fn run(run: FaultRun) -> (Faults, u64, Published) {
     let FaultRun {
@@ -113,9 +114,9 @@ pub fn run(run: FaultRun) -> (Faults, u64, Published) {
                 faults.broker_silent += 1;
             }
         }
-        // Now and then all is let come to rest: what is wrong shows early.
+        // Sometimes the run waits until everything is published, so that an error shows early.
         if random.random_range(0..4) == 0 {
-            // A broker that was killed takes longer than anything else.
+            // The restart of a killed broker takes longer than anything else.
             poll::eventually("Florin answers", || {
                 server.get("/health").ok().as_object().map(|_| ())
             });

@@ -1,5 +1,5 @@
-//! A disk that a test can hold up or break while the process runs: by files in a folder of
-//! switches, so that the test decides when, and no timing does.
+//! A disk that a test can block or break while the process runs. Files in a folder of switches
+//! control it, so that the test decides when a fault occurs, not the timing.
 
 use std::fs;
 use std::io;
@@ -10,26 +10,28 @@ use std::time::Duration;
 
 use florin_actors::messages::{EntityId, Timestamp};
 use florin_actors::runtime::{Clock, Intercept, SystemClock};
+use florin_actors::upkeep::ThreadFaults;
+use florin_storage::threads::ThreadName;
 use florin_storage::{Disk, DiskFile, OpenHow};
 
-/// The file that says by how many seconds the clock is ahead.
+/// The name of the file with the seconds by which the clock is ahead.
 const AHEAD: &str = "clock";
 
-/// Names the folder of switches to the process.
+/// The variable with the path of the folder of switches.
 pub const SWITCHES: &str = "FAULTY_SWITCHES";
 
-/// What can be switched.
+/// A fault that a test can switch on.
 #[derive(Debug, Clone, Copy)]
 pub enum Switch {
-    /// Syncs of the journal's files wait until it is off again.
+    /// Syncs of the journal's files block until it is switched off.
     HoldJournal,
-    /// Syncs of the journal's files fail, and so does every one after.
+    /// Every sync of the journal's files fails while it is on.
     FailJournal,
-    /// Writes of the views' files wait until it is off again: nothing is projected past them.
+    /// Writes of the views' files block until it is switched off, so the projection stops there.
     HoldViews,
-    /// There is no room on the disk, as far as it says.
+    /// The disk reports no free space.
     NoRoom,
-    /// There is room on the disk, as far as it says.
+    /// The disk reports unlimited free space.
     MuchRoom,
 }
 
@@ -44,24 +46,24 @@ impl Switch {
         }
     }
 
-    /// Switches it on.
+    /// Switches the fault on.
     ///
     /// # Panics
-    /// When the folder can't be written.
+    /// Panics if the folder can't be written.
     pub fn on(self, switches: &Path) {
         fs::write(switches.join(self.name()), "").expect("a folder of switches");
     }
 
-    /// Switches it off.
+    /// Switches the fault off.
     ///
     /// # Panics
-    /// When it isn't on.
+    /// Panics if it isn't on.
     pub fn off(self, switches: &Path) {
         fs::remove_file(switches.join(self.name())).expect("it is on");
     }
 }
 
-/// A disk whose faults are switched.
+/// A disk whose faults can be switched.
 #[derive(Debug)]
 pub struct FaultyDisk {
     inner: Arc<dyn Disk>,
@@ -75,11 +77,13 @@ struct Switches(PathBuf);
 struct FaultyFile {
     inner: Box<dyn DiskFile>,
     of_journal: bool,
+    /// The switch file of this file: its syncs fail while the switch exists.
+    fault: PathBuf,
     switches: Switches,
 }
 
 impl FaultyDisk {
-    /// A disk like `inner`, as long as nothing is switched on in that folder.
+    /// Creates a disk that behaves like `inner` until a fault is switched on in that folder.
     pub fn new(inner: Arc<dyn Disk>, switches: PathBuf) -> Self {
         Self {
             inner,
@@ -108,12 +112,12 @@ impl Switches {
     }
 }
 
-/// Entities that fail while a file named `panic-ID` is among the switches.
+/// Entities that panic while a file named `panic-ID` is among the switches.
 #[derive(Debug)]
 pub struct FaultyEntities(Switches);
 
 impl FaultyEntities {
-    /// Entities that are as they should be, as long as nothing is switched on in that folder.
+    /// Creates entities that work correctly until a fault is switched on in that folder.
     pub fn new(switches: PathBuf) -> Self {
         Self(Switches(switches))
     }
@@ -134,12 +138,12 @@ impl Intercept for FaultyEntities {
     }
 }
 
-/// The machine's clocks, the time of day ahead of it by what [`set_clock`] says.
+/// The machine's clocks, with the time of day ahead by the seconds that [`set_clock`] wrote.
 #[derive(Debug)]
 pub struct FaultyClock(Switches);
 
 impl FaultyClock {
-    /// A clock that is right, as long as it isn't set in that folder.
+    /// Creates a clock that is right until it is set in that folder.
     pub fn new(switches: PathBuf) -> Self {
         Self(Switches(switches))
     }
@@ -157,29 +161,110 @@ impl Clock for FaultyClock {
     }
 }
 
-/// Sets the time of day ahead of the machine's by so many seconds, or behind it.
+/// Threads that panic while a file named `thread-NAME` is among the switches, and that can't be
+/// started while a file named `no-thread-NAME` is.
+#[derive(Debug)]
+pub struct FaultyThreads(Switches);
+
+impl FaultyThreads {
+    /// Creates threads that work correctly until a fault is switched on in that folder.
+    pub fn new(switches: PathBuf) -> Self {
+        Self(Switches(switches))
+    }
+}
+
+impl ThreadFaults for FaultyThreads {
+    fn starting(&self, thread: ThreadName) -> io::Result<()> {
+        if self
+            .0
+            .0
+            .join(format!("no-{}", thread_fault(thread)))
+            .exists()
+        {
+            return Err(io::Error::other("the test gives no thread"));
+        }
+        Ok(())
+    }
+
+    fn pulse(&self, thread: ThreadName) {
+        let switch = self.0.0.join(thread_fault(thread));
+        assert!(!switch.exists(), "the test asked for it");
+    }
+}
+
+fn thread_fault(thread: ThreadName) -> String {
+    format!("thread-{thread}")
+}
+
+/// Makes every thread of that name panic until [`mend_thread`].
 ///
 /// # Panics
-/// When the folder can't be written.
+/// Panics if the folder can't be written.
+pub fn break_thread(switches: &Path, thread: ThreadName) {
+    fs::write(switches.join(thread_fault(thread)), "").expect("a folder of switches");
+}
+
+/// Lets threads of that name work correctly again.
+///
+/// # Panics
+/// Panics if they were not made to panic.
+pub fn mend_thread(switches: &Path, thread: ThreadName) {
+    fs::remove_file(switches.join(thread_fault(thread))).expect("it panics");
+}
+
+/// Makes every start of a thread of that name fail.
+///
+/// # Panics
+/// Panics if the folder can't be written.
+pub fn refuse_thread(switches: &Path, thread: ThreadName) {
+    let name = format!("no-{}", thread_fault(thread));
+    fs::write(switches.join(name), "").expect("a folder of switches");
+}
+
+/// Makes every sync of the file `name` of the data folder fail until [`mend_file`].
+///
+/// # Panics
+/// Panics if the folder can't be written.
+pub fn break_file(switches: &Path, name: &str) {
+    fs::write(switches.join(file_fault(name)), "").expect("a folder of switches");
+}
+
+/// Lets syncs of the file `name` succeed again.
+///
+/// # Panics
+/// Panics if it was not made to fail.
+pub fn mend_file(switches: &Path, name: &str) {
+    fs::remove_file(switches.join(file_fault(name))).expect("it fails");
+}
+
+fn file_fault(name: &str) -> String {
+    format!("fail-{}", name.replace('/', "-"))
+}
+
+/// Sets the time of day ahead of the machine's by this many seconds; a negative number sets it
+/// behind.
+///
+/// # Panics
+/// Panics if the folder can't be written.
 pub fn set_clock(switches: &Path, ahead_seconds: i64) {
     let new = switches.join("clock.new");
     fs::write(&new, ahead_seconds.to_string()).expect("a folder of switches");
-    // The process reads the old one or the new one.
+    // The rename is atomic, so the process reads either the old or the new value.
     fs::rename(new, switches.join(AHEAD)).expect("a folder of switches");
 }
 
 /// Makes the code of the entity `id` panic until [`heal`].
 ///
 /// # Panics
-/// When the folder can't be written.
+/// Panics if the folder can't be written.
 pub fn infect(switches: &Path, id: &str) {
     fs::write(switches.join(fault_of(id)), "").expect("a folder of switches");
 }
 
-/// Lets the entity `id` be as it should again.
+/// Lets the entity `id` work correctly again.
 ///
 /// # Panics
-/// When it isn't infected.
+/// Panics if it isn't infected.
 pub fn heal(switches: &Path, id: &str) {
     fs::remove_file(switches.join(fault_of(id))).expect("it is infected");
 }
@@ -195,6 +280,12 @@ impl Disk for FaultyDisk {
         Ok(Box::new(FaultyFile {
             inner,
             of_journal,
+            // A view is written under a temporary name and renamed, so `.tmp` is no part of the
+            // switch's name.
+            fault: self
+                .switches
+                .0
+                .join(file_fault(name.trim_end_matches(".tmp"))),
             switches: self.switches.clone(),
         }))
     }
@@ -257,6 +348,11 @@ impl DiskFile for FaultyFile {
     fn sync(&self) -> io::Result<()> {
         if self.of_journal {
             self.switches.sync_journal()?;
+        }
+        if self.fault.exists() {
+            return Err(io::Error::other(
+                "the disk is broken here, as the test asked",
+            ));
         }
         self.inner.sync()
     }

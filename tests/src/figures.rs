@@ -1,6 +1,7 @@
-//! Figures of Florin beside a real broker: how fast events go out, how soon a foreign consumer has
-//! them, and what that costs those who ask over HTTP. Each is measured beside what it is compared
-//! with, in the same run; the first broker, the clients and Florin share the machine's cores.
+//! Measurements of Florin with a real broker: the rate at which events are published, the delay
+//! until another consumer has them, and their cost for HTTP clients. Each figure is measured in the
+//! same run as the one that it is compared with. The broker, the clients and Florin share the
+//! machine's cores.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -27,23 +28,23 @@ use crate::server::Server;
 use crate::topic::Received;
 use crate::traffic::drained;
 
-/// Accounts that money moves between.
+/// Number of accounts that money moves between.
 const ACCOUNTS: usize = 300;
-/// Clients that ask at once.
+/// Number of concurrent clients.
 const CLIENTS: usize = 16;
-/// Transfers of a batch of the backlog, and the events that each makes.
+/// Number of transfers in a batch of the backlog, and of events that each transfer makes.
 const ITEMS: usize = 20;
 const EVENTS_EACH: usize = 3;
-/// Transfers whose way to a consumer is timed, and the pause between two.
+/// Number of transfers whose delay to a consumer is measured, and the pause between two.
 const TIMED: usize = 300;
 const TIMED_EVERY: Duration = Duration::from_millis(20);
-/// Partitions that Florin makes by default.
+/// Number of partitions that Florin creates by default.
 const PARTITIONS: i32 = 3;
 
-/// Measures and prints.
+/// Performs all measurements and prints them.
 ///
 /// # Panics
-/// When something fails.
+/// Panics if a step fails.
 pub fn run(events: usize, rounds: usize, window: Duration) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let build = if cfg!(debug_assertions) {
@@ -64,7 +65,7 @@ fn florin(broker: &Broker, names: &Names) -> Server {
     Server::of(executable::florin(), names.variables(broker))
 }
 
-/// Opens accounts, from several clients: each answer waits for the disk.
+/// Opens accounts from several clients at once, because each answer waits for the disk.
 fn accounts(client: &Client) -> Vec<String> {
     let opened = Mutex::new(Vec::new());
     at_once(client, ACCOUNTS, |client, _| {
@@ -74,7 +75,7 @@ fn accounts(client: &Client) -> Vec<String> {
     opened.into_inner().expect("whole")
 }
 
-/// Does something so many times, from several clients; each time has a number of its own.
+/// Calls `ask` this many times from several clients. Each call gets its own number.
 fn at_once(client: &Client, times: usize, ask: impl Fn(&Client, u64) + Sync) {
     let next = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -107,7 +108,8 @@ fn transfer(accounts: &[String], random: &mut SmallRng) -> Value {
     json!({"from": from, "to": to, "amount": 1})
 }
 
-/// A backlog through transactions, and the same messages by a bare producer, in turns.
+/// Measures alternately the publication of a backlog through transactions, and the same messages
+/// sent by a plain producer.
 fn published(broker: &Broker, events: usize, rounds: usize) {
     let mut server = Server::start();
     let accounts = accounts(&server);
@@ -121,12 +123,12 @@ fn published(broker: &Broker, events: usize, rounds: usize) {
     });
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
     let mut ratios = Vec::new();
-    // A broker that just started compiles its code while it is measured: whoever comes first seems
-    // slow. The first round is not counted.
+    // A broker that just started still compiles its code, so the first measurement seems slow. The
+    // first round is not counted.
     for round in 0..=rounds {
         let names = Names::new("figures");
         let mut variables = names.variables(broker);
-        // An identity of its own, by which all is published anew.
+        // A new transactional id makes Florin publish everything again.
         variables.push(("FLORIN__KAFKA__TRANSACTIONAL_ID".into(), names.of("id")));
         let mut florin = Server::copied(&server.data_dir(), variables);
         let seconds = until_drained(&florin);
@@ -152,7 +154,7 @@ fn published(broker: &Broker, events: usize, rounds: usize) {
     );
 }
 
-/// Seconds from the moment that it publishes until all is published.
+/// Returns the seconds from the start of the publication until everything is published.
 fn until_drained(client: &Client) -> f64 {
     let mut began = None;
     eventually("the backlog is published", || {
@@ -165,7 +167,7 @@ fn until_drained(client: &Client) -> f64 {
     began.expect("connected").elapsed().as_secs_f64()
 }
 
-/// Messages a second by a producer without transactions, to topics of its own.
+/// Returns the messages per second of a producer without transactions, to its own topics.
 fn bare(broker: &Broker, mut messages: Vec<Received>) -> f64 {
     let names = Names::new("bare");
     messages.sort_by_key(|message| message.header("ce_sequence").parse::<u64>().ok());
@@ -228,7 +230,8 @@ fn create<'a>(broker: &Broker, topics: impl Iterator<Item = &'a String>) {
     }
 }
 
-/// How long after the answer over HTTP a foreign consumer of committed messages has the event.
+/// Measures the delay from the HTTP answer until another consumer of committed messages has the
+/// event.
 fn delay(broker: &Broker) {
     let names = Names::new("delay");
     let server = florin(broker, &names);
@@ -257,7 +260,7 @@ fn delay(broker: &Broker) {
         for _ in 0..TIMED {
             let made = server
                 .post("/transfers", &transfer(&accounts, &mut random))
-                .ok();
+                .created();
             let id = made["operation_id"].as_str().expect("an id").to_owned();
             answered.push((id, Instant::now()));
             thread::park_timeout(TIMED_EVERY);
@@ -286,7 +289,7 @@ fn delay(broker: &Broker) {
     );
 }
 
-/// A consumer of committed messages that reads what comes from now on.
+/// Creates a consumer of committed messages that starts at the end of the topic.
 fn at_the_end(broker: &Broker, topic: &str) -> BaseConsumer {
     let mut config = broker.client();
     config
@@ -308,14 +311,14 @@ fn at_the_end(broker: &Broker, topic: &str) -> BaseConsumer {
     consumer
 }
 
-/// Transfers a second over HTTP with the bridge to Kafka and without, in turns, and the processor time
-/// of a transfer: Florin's and the broker's, until everything is published.
+/// Measures alternately the transfers per second over HTTP with and without the bridge to Kafka,
+/// and the processor time per transfer: Florin's and the broker's, until everything is published.
 fn cost(broker: &Broker, rounds: usize, window: Duration) {
     let names = Names::new("cost");
     let with = florin(broker, &names);
     let without = Server::start();
     let (with_accounts, without_accounts) = (accounts(&with), accounts(&without));
-    // Both warm.
+    // Both servers are warmed up first.
     loaded(&with, &with_accounts, window / 4);
     loaded(&without, &without_accounts, window / 4);
     let (mut slower, mut dearer) = (Vec::new(), Vec::new());
@@ -357,7 +360,7 @@ fn cost(broker: &Broker, rounds: usize, window: Duration) {
     );
 }
 
-/// The processor time that a server's process has used, in microseconds.
+/// Returns the processor time that a server's process has used, in microseconds.
 fn cpu(server: &Server) -> f64 {
     processor_time(server.pid().as_raw_nonzero().get() as u32)
 }
@@ -366,17 +369,19 @@ fn broker_cpu(broker: &Broker) -> f64 {
     processor_time(broker.pid(1).expect("a running broker"))
 }
 
-/// What `/proc` says of a process, in ticks of 10 ms: user and system time.
+/// Returns the processor time of a process in microseconds: the user and system time in `/proc`,
+/// which counts ticks of 10 ms.
 fn processor_time(pid: u32) -> f64 {
     let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
-    // The name, in brackets, may hold anything.
+    // The process name, in brackets, may contain any character.
     let (_, fields) = line.rsplit_once(')').expect("a name");
     let ticks = fields.split_whitespace().skip(11).take(2);
     let ticks = ticks.map(|ticks| ticks.parse::<f64>().expect("a number"));
     ticks.sum::<f64>() * 10_000.0
 }
 
-/// Transfers for so long from several clients: how many there were, and how many a second.
+/// Makes transfers from several clients for this time. Returns their number and their rate per
+/// second.
 fn loaded(client: &Client, accounts: &[String], window: Duration) -> (f64, f64) {
     let (done, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let began = Instant::now();
@@ -389,7 +394,7 @@ fn loaded(client: &Client, accounts: &[String], window: Duration) -> (f64, f64) 
                 while !over.load(Ordering::Relaxed) {
                     client
                         .post("/transfers", &transfer(accounts, &mut random))
-                        .ok();
+                        .created();
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });

@@ -1,5 +1,5 @@
 //! A small blocking HTTP/1.1 client that hides nothing: tests see every header and the body's
-//! bytes, and may send what no proper client would. It never repeats a request by itself.
+//! bytes, and may send invalid requests. It never retries a request by itself.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a client waits for bytes before it counts a server as hanging.
+use crate::described;
+
+/// The time without bytes after which a client considers the server hung.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// A request about to be sent.
@@ -16,85 +18,104 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub struct Request {
     method: String,
     target: String,
+    host: Option<String>,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
 }
 
 impl Request {
-    /// A request without a body.
+    /// Creates a request without a body.
     pub fn new(method: &str, target: &str) -> Self {
         Self {
             method: method.into(),
             target: target.into(),
+            host: Some("localhost".into()),
             headers: Vec::new(),
             body: None,
         }
     }
 
-    /// `GET`.
+    /// Creates a `GET` request.
     pub fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    /// `POST` of a JSON body.
+    /// Creates a `POST` request with a JSON body.
     pub fn post(target: &str, body: &Value) -> Self {
         Self::new("POST", target).json(body)
     }
 
-    /// `PATCH` with a JSON body.
+    /// Creates a `PATCH` request with a JSON body.
     pub fn patch(target: &str, body: &Value) -> Self {
         Self::new("PATCH", target).json(body)
     }
 
-    /// `DELETE`.
+    /// Creates a `DELETE` request.
     pub fn delete(target: &str) -> Self {
         Self::new("DELETE", target)
     }
 
-    /// With a header more.
+    /// Sets another `Host` header, or removes it.
+    #[must_use]
+    pub fn host(mut self, host: Option<&str>) -> Self {
+        self.host = host.map(str::to_owned);
+        self
+    }
+
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// With an `Idempotency-Key`.
+    /// Adds an `Idempotency-Key` header.
     #[must_use]
     pub fn key(self, key: &str) -> Self {
         self.header("Idempotency-Key", key)
     }
 
-    /// With `If-Match: "version"`.
+    /// Adds the header `If-Match: "version"`.
     #[must_use]
     pub fn if_match(self, version: u64) -> Self {
         self.header("If-Match", &format!("\"{version}\""))
     }
 
-    /// With these bytes as the body, and no `Content-Type`.
+    /// Sets these bytes as the body, without a `Content-Type`.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// With a JSON body.
+    /// Sets a JSON body.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
         self.text(&body.to_string())
     }
 
-    /// With a text that is called JSON, whatever it is.
+    /// Sets a text as the body with the content type of JSON, even if it isn't JSON.
     #[must_use]
     pub fn text(self, body: &str) -> Self {
         self.header("Content-Type", "application/json").body(body)
     }
 
-    /// What goes over the wire.
+    /// Returns the method.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Returns the path, with the query if there is one.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Returns the bytes of the request as they are sent.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: florin\r\n",
-            self.method, self.target
-        );
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        if let Some(host) = &self.host {
+            head.push_str(&format!("Host: {host}\r\n"));
+        }
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -108,19 +129,19 @@ impl Request {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The headers as they came, names in lower case.
+    /// The headers in the received order, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body's bytes.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The first header of that name.
+    /// Returns the first header of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut named = self
             .headers
@@ -129,15 +150,15 @@ impl Response {
         named.next().map(|(_, value)| value.as_str())
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     ///
     /// # Panics
-    /// When it is none, or isn't called so.
+    /// Panics if the content type or the body isn't JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         let kind = self.header("content-type").unwrap_or_default();
@@ -148,29 +169,40 @@ impl Response {
             .unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
     }
 
-    /// The body of an answer with this status.
+    /// Returns the body of an answer that must have this status.
     ///
     /// # Panics
-    /// When it has another.
+    /// Panics if it has another status.
     #[track_caller]
     pub fn with(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         self.json()
     }
 
-    /// The body of a 200.
+    /// Returns the body of a successful answer: a 200, or a 201 if something was created.
     ///
     /// # Panics
-    /// When it is none.
+    /// Panics if it has another status.
     #[track_caller]
     pub fn ok(&self) -> Value {
-        self.with(200)
+        self.with(if self.status == 201 { 201 } else { 200 })
     }
 
-    /// The problem of a refusal, once its form is found right.
+    /// Returns the body of a 201, which must have a `Location` header.
     ///
     /// # Panics
-    /// When status, code or form differ.
+    /// Panics if the answer isn't a 201, or has no `Location`.
+    #[track_caller]
+    pub fn created(&self) -> Value {
+        let body = self.with(201);
+        assert!(self.header("location").is_some(), "{self:?}");
+        body
+    }
+
+    /// Returns the problem of a refusal after a check of its form.
+    ///
+    /// # Panics
+    /// Panics if status, code or form differ.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let text = self.text();
@@ -199,23 +231,23 @@ impl Response {
         body
     }
 
-    /// Whether it was given before, under the same key.
+    /// Reports whether the answer is a stored one that the server gave again under the same key.
     pub fn replayed(&self) -> bool {
         self.header("idempotent-replayed") == Some("true")
     }
 }
 
-/// One connection, kept alive between requests.
+/// A connection that is kept alive between requests.
 #[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to a server.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the I/O error of the connection.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
         stream.set_nodelay(true)?;
@@ -226,42 +258,52 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads its answer, which must match the server's OpenAPI document.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` when the server closes before the answer is whole.
+    /// Returns the I/O error of the connection: `UnexpectedEof` if the server closes it before the
+    /// answer is complete.
+    ///
+    /// # Panics
+    /// Panics if the document doesn't describe the answer.
+    #[track_caller]
     pub fn send(&mut self, request: &Request) -> io::Result<Response> {
         self.write(&request.bytes())?;
-        self.read()
+        let response = match request.method.as_str() {
+            "HEAD" => self.read_head()?,
+            _ => self.read()?,
+        };
+        described::check(request, &response);
+        Ok(response)
     }
 
-    /// Sends any bytes.
+    /// Sends arbitrary bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the I/O error of the connection.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side of the connection.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the I/O error of the connection.
     pub fn finish(&mut self) -> io::Result<()> {
         self.stream.get_mut().shutdown(Shutdown::Write)
     }
 
-    /// Reads that many bytes.
+    /// Reads exactly this many bytes.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` when the server closes before.
+    /// Returns the I/O error of the connection: `UnexpectedEof` if the server closes it before.
     pub fn read_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Whether the server has closed this connection, or sent something unasked.
+    /// Reports whether the server has closed this connection or has sent unread bytes.
     pub fn is_stale(&mut self) -> bool {
         let stream = self.stream.get_mut();
         let peeked = stream
@@ -275,9 +317,19 @@ impl Connection {
     /// Reads one answer.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` when the server closes before it is whole,
-    /// `InvalidData` when it isn't HTTP.
+    /// Returns the I/O error of the connection: `UnexpectedEof` if the server closes it before the
+    /// answer is complete. Returns `InvalidData` if the answer isn't HTTP.
     pub fn read(&mut self) -> io::Result<Response> {
+        let mut response = self.read_head()?;
+        response.body = self.read_body(&response)?;
+        Ok(response)
+    }
+
+    /// Reads an answer's head, which is the whole answer if the request was HEAD.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`Self::read`].
+    pub fn read_head(&mut self) -> io::Result<Response> {
         let line = self.line()?;
         let mut words = line.splitn(3, ' ');
         let status = match (words.next(), words.next().map(str::parse)) {
@@ -293,13 +345,11 @@ impl Connection {
             let (name, value) = line.split_once(':').ok_or_else(|| invalid(&line))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut response = Response {
+        Ok(Response {
             status,
             headers,
             body: Vec::new(),
-        };
-        response.body = self.read_body(&response)?;
-        Ok(response)
+        })
     }
 
     fn read_body(&mut self, response: &Response) -> io::Result<Vec<u8>> {
@@ -347,7 +397,7 @@ fn invalid(line: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("not HTTP: {line:?}"))
 }
 
-/// A client of one server; its clones share their connections.
+/// A client of one server. Its clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
@@ -355,7 +405,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `address`.
+    /// Creates a client of the server at `address`.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -363,24 +413,25 @@ impl Client {
         }
     }
 
-    /// Where the server listens.
+    /// Returns the server's address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A new connection of its own.
+    /// Opens a new connection that isn't shared.
     ///
     /// # Panics
-    /// When the server takes none.
+    /// Panics if the server accepts none.
     #[track_caller]
     pub fn connect(&self) -> Connection {
         Connection::open(self.address).expect("the server takes connections")
     }
 
-    /// Sends a request, over a connection that idles if there is one.
+    /// Sends a request over an idle connection, or over a new one if none is idle.
     ///
     /// # Errors
-    /// What the system says. The request may have been executed.
+    /// Returns the I/O error of the connection. The request may have been executed.
+    #[track_caller]
     pub fn try_send(&self, request: &Request) -> io::Result<Response> {
         let mut connection = self.connection()?;
         let response = connection.send(request)?;
@@ -394,10 +445,10 @@ impl Client {
         Ok(response)
     }
 
-    /// Sends a request that must be answered, with what every answer carries.
+    /// Sends a request that must be answered with an `X-Request-Id`.
     ///
     /// # Panics
-    /// When it is not answered, or the answer has no request id.
+    /// Panics if the request isn't answered, or if the answer has no request id.
     #[track_caller]
     pub fn send(&self, request: &Request) -> Response {
         let response = match self.try_send(request) {
@@ -409,25 +460,25 @@ impl Client {
         response
     }
 
-    /// Sends `GET`.
+    /// Sends a `GET` request.
     #[track_caller]
     pub fn get(&self, target: &str) -> Response {
         self.send(&Request::get(target))
     }
 
-    /// Sends `POST` of a JSON body.
+    /// Sends a `POST` request with a JSON body.
     #[track_caller]
     pub fn post(&self, target: &str, body: &Value) -> Response {
         self.send(&Request::post(target, body))
     }
 
-    /// Sends `PATCH` with a JSON body.
+    /// Sends a `PATCH` request with a JSON body.
     #[track_caller]
     pub fn patch(&self, target: &str, body: &Value) -> Response {
         self.send(&Request::patch(target, body))
     }
 
-    /// Sends `DELETE`.
+    /// Sends a `DELETE` request.
     #[track_caller]
     pub fn delete(&self, target: &str) -> Response {
         self.send(&Request::delete(target))

@@ -1,38 +1,38 @@
-//! The journal of a stopped server, read and written anew through the storage crate: for damage
-//! that no server would do. What is not changed keeps every link of the chain.
+//! Reads and rewrites the journal of a stopped server through the storage crate, for damage that no
+//! server would cause. Unchanged frames keep every link of the chain.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use florin_storage::{Chunk, FileDisk, Journal, Opened, Options};
+use florin_storage::{Chunk, FileDisk, Journal, Opened, Options, PersonalBytes};
 
-/// A record's bytes with its sequence and the personal row beside it.
+/// A record's bytes with its sequence and its personal row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in the journal.
+    /// The record's sequence in the journal.
     pub sequence: u64,
-    /// Its bytes.
+    /// The record's bytes.
     pub record: Vec<u8>,
-    /// The personal row's bytes.
+    /// The bytes of the personal row, if there is one.
     pub personal: Option<Vec<u8>>,
 }
 
-/// The records that share one link of the chain.
+/// A frame: the records that share one link of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Time of the last record, microseconds since 1970.
+    /// The time of the last record, in microseconds since 1970.
     pub time: i64,
     /// The link, in hexadecimal.
     pub link: String,
-    /// The records.
+    /// The frame's records.
     pub entries: Vec<Entry>,
 }
 
-/// A whole journal.
+/// A copy of a whole journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
     id: [u8; 16],
-    /// All its frames.
+    /// All frames of the journal.
     pub frames: Vec<Frame>,
 }
 
@@ -40,7 +40,7 @@ impl Copy {
     /// Reads the journal of a data folder that no server has open.
     ///
     /// # Panics
-    /// When it can't be read.
+    /// Panics if it can't be read.
     pub fn read(data_dir: &Path) -> Self {
         let Opened {
             committer,
@@ -53,11 +53,14 @@ impl Copy {
             let entries = frame.iter().map(|(sequence, record)| Entry {
                 sequence,
                 record: record.to_vec(),
-                personal: reader.personal(sequence).expect("readable"),
+                personal: reader
+                    .personal(sequence)
+                    .expect("readable")
+                    .and_then(PersonalBytes::kept),
             });
             Frame {
                 time: frame.last_time,
-                link: hex(&frame.link),
+                link: const_hex::encode(frame.link),
                 entries: entries.collect(),
             }
         });
@@ -69,10 +72,11 @@ impl Copy {
         copy
     }
 
-    /// Writes it to a data folder without a journal, with the links that its bytes now have.
+    /// Writes the journal to a data folder without one. The links are computed from the current
+    /// bytes.
     ///
     /// # Panics
-    /// When it can't be written.
+    /// Panics if it can't be written.
     pub fn write(&self, data_dir: &Path) {
         let Opened {
             mut committer,
@@ -96,14 +100,14 @@ impl Copy {
         committer.finish().expect("ends well");
     }
 
-    /// All records, in order.
+    /// Returns all records, in order.
     pub fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
         self.frames
             .iter_mut()
             .flat_map(|frame| frame.entries.iter_mut())
     }
 
-    /// Where the chain ends, in hexadecimal.
+    /// Returns the last link of the chain, in hexadecimal.
     pub fn head(&self) -> String {
         self.frames
             .last()
@@ -115,8 +119,4 @@ impl Copy {
 fn open(data_dir: &Path, id: [u8; 16]) -> Opened {
     let disk = FileDisk::open(data_dir).expect("a data folder");
     Journal::open(Arc::new(disk), Options::new(id), 0).expect("a journal")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

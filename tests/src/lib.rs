@@ -1,6 +1,6 @@
-//! What Florin's tests share. `server`, `http` and `bank` drive the real executable from outside,
-//! over its sockets and its exit codes; the suite in `suite/` holds the tests, one file a
-//! behaviour.
+//! The shared code of Florin's tests. `server`, `http` and `bank` drive the real executable from
+//! outside, through its sockets and exit codes. The tests are in `suite/`: a folder per area, a file
+//! per behaviour.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,12 +11,15 @@
 pub mod bank;
 pub mod broker;
 pub mod cards;
+pub mod described;
 pub mod executable;
 pub mod expected;
 pub mod fault_run;
 pub mod faulty;
 pub mod figures;
+pub mod health;
 pub mod http;
+pub mod imports;
 pub mod journal;
 pub mod poll;
 pub mod requests;
@@ -24,6 +27,7 @@ pub mod schema;
 pub mod server;
 pub mod sim;
 pub mod small_disk;
+pub mod sockets;
 pub mod topic;
 pub mod traffic;
 mod watchdog;

@@ -1,22 +1,22 @@
-//! Waiting for a condition. Tests never sleep for a time and hope: they ask until it holds, and
-//! fail when it still doesn't long after it should.
+//! Waiting for a condition. Tests never sleep for a fixed time: they poll until a condition holds,
+//! and fail if it still doesn't hold after a generous limit.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What anything on a busy machine may take.
+/// The longest time that any step may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks until there is an answer.
+/// Polls until `ask` returns a value.
 ///
 /// # Panics
-/// When there is none within [`PATIENCE`].
+/// Panics if there is none within [`PATIENCE`].
 #[track_caller]
 pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, ask).unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}"))
 }
 
-/// Asks until there is an answer or the time is over.
+/// Polls until `ask` returns a value or the time limit is reached.
 pub fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
@@ -26,7 +26,7 @@ pub fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<
         if Instant::now() >= end {
             return None;
         }
-        // A pause between two questions, not a wait for something to have happened.
+        // This is a pause between two polls, not a wait for an event.
         thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,4 @@
-//! Requests from producers that know nothing of Florin, and their answers.
+//! Requests from producers that know nothing of Florin, and Florin's answers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::poll::eventually;
 use crate::server::Server;
 use crate::topic::Received;
 
-/// Messages that the brokers did not take.
+/// The number of messages that the brokers refused.
 #[derive(Default)]
 struct Refused(AtomicUsize);
 
@@ -30,7 +30,7 @@ impl ProducerContext for Refused {
     }
 }
 
-/// A bare producer of requests.
+/// A plain producer of requests.
 #[allow(missing_debug_implementations, reason = "the client has none")]
 pub struct Producer {
     inner: BaseProducer<Refused>,
@@ -38,10 +38,10 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// One that writes to the test's own topics.
+    /// Creates a producer that writes to the test's own topics.
     ///
     /// # Panics
-    /// When it can't be made.
+    /// Panics if it can't be created.
     pub fn new(broker: &Broker, names: &Names) -> Self {
         let mut config = broker.client();
         config.set("acks", "all");
@@ -55,10 +55,10 @@ impl Producer {
         }
     }
 
-    /// Puts a message into the test's own topic of that name.
+    /// Queues a message for the test's own topic of that name.
     ///
     /// # Panics
-    /// When it is refused.
+    /// Panics if the producer refuses it.
     pub fn put(&self, topic: &str, key: &str, value: Option<&[u8]>, headers: &[(&str, &str)]) {
         let topic = self.names.of(topic);
         let mut all = OwnedHeaders::new();
@@ -77,7 +77,7 @@ impl Producer {
         self.inner.poll(Duration::ZERO);
     }
 
-    /// Puts a request, under its entity's id as its key.
+    /// Queues a request with the id of its entity as the message key.
     pub fn request(&self, topic: &str, request: &Value) {
         let key = request["account_id"].as_str();
         let key = key
@@ -86,31 +86,32 @@ impl Producer {
         self.put(topic, key, Some(request.to_string().as_bytes()), &[]);
     }
 
-    /// Waits until all was taken by the brokers.
+    /// Waits until the brokers have accepted all messages.
     ///
     /// # Panics
-    /// When it was not.
+    /// Panics if a message was refused.
     #[track_caller]
     pub fn flush(&self) {
         assert_eq!(self.refused(), 0, "messages were refused");
     }
 
-    /// Waits until all was taken or refused; how many were refused.
+    /// Waits until the brokers have accepted or refused all messages, and returns the number of
+    /// refused ones.
     ///
     /// # Panics
-    /// When it lasts too long.
+    /// Panics if that takes longer than 60 seconds.
     pub fn refused(&self) -> usize {
         self.inner.flush(Duration::from_secs(60)).unwrap();
         self.inner.context().0.swap(0, Ordering::AcqRel)
     }
 }
 
-/// A foreign operation's id.
+/// Returns an operation id that a foreign producer would choose.
 pub fn foreign_id(number: u64) -> String {
     format!("{number:08x}-aaaa-4aaa-8aaa-{:012x}", std::process::id())
 }
 
-/// A deposit or withdrawal as the documents ask for it.
+/// Returns a deposit or withdrawal request in the form of the documents.
 pub fn movement(account: &str, amount: i64, number: u64) -> Value {
     json!({
         "operation_id": foreign_id(number), "account_id": account, "amount": amount,
@@ -118,7 +119,7 @@ pub fn movement(account: &str, amount: i64, number: u64) -> Value {
     })
 }
 
-/// A transfer as the documents ask for it.
+/// Returns a transfer request in the form of the documents.
 pub fn transfer(from: &str, to: &str, amount: i64, number: u64) -> Value {
     json!({
         "operation_id": foreign_id(number), "from_account_id": from, "to_account_id": to,
@@ -127,10 +128,10 @@ pub fn transfer(from: &str, to: &str, amount: i64, number: u64) -> Value {
     })
 }
 
-/// Waits for so many messages of some of the test's own topics, and gives them by operation.
+/// Waits for this many messages on some of the test's own topics, and returns them by operation.
 ///
 /// # Panics
-/// When there are others.
+/// Panics if other messages arrive.
 #[track_caller]
 pub fn answers(
     broker: &Broker,
@@ -155,7 +156,7 @@ pub fn answers(
 /// Waits until an account has that balance.
 ///
 /// # Panics
-/// When it doesn't come to it.
+/// Panics if the account doesn't reach it.
 #[track_caller]
 pub fn has(server: &Server, account: &str, balance: i64) {
     eventually(&format!("a balance of {balance}"), || {
@@ -163,10 +164,10 @@ pub fn has(server: &Server, account: &str, balance: i64) {
     });
 }
 
-/// Waits until all of the group's messages are handled, and their offsets committed.
+/// Waits until all of the group's messages are handled and their offsets are committed.
 ///
 /// # Panics
-/// When they aren't.
+/// Panics if they aren't.
 #[track_caller]
 pub fn caught_up(broker: &Broker, names: &Names, topic: &str) {
     let (topic, group) = (names.of(topic), names.of("ledger-service"));
@@ -191,11 +192,11 @@ pub fn caught_up(broker: &Broker, names: &Names, topic: &str) {
     });
 }
 
-/// How fast commands come in: so many deposits to a thousand accounts, waiting in their topic before
-/// Florin starts; printed.
+/// Measures and prints how fast commands are consumed: this many deposits to a thousand accounts
+/// wait in their topic before Florin starts.
 ///
 /// # Panics
-/// When something fails.
+/// Panics if a step fails.
 pub fn figure(count: u64) {
     let (broker, names) = (Broker::own(), Names::new("figure"));
     let variables = |commands: &str| {

@@ -1,5 +1,5 @@
-//! One running `florin`, with a data folder of its own. It ends with its value, by its own process
-//! id; what it wrote is shown when the test fails.
+//! A running `florin` process with its own data folder. It is killed when its value is dropped, by
+//! its process id, and its output is shown if the test fails.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,19 +14,20 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::described;
 use crate::executable;
 use crate::http::{Client, Request};
 use crate::poll;
 use crate::watchdog;
 
-/// How many of the last lines are shown when a test fails.
+/// The number of last log lines that are shown when a test fails.
 const LINES_SHOWN: usize = 100;
 
-/// A `florin` process; a [`Client`] of it besides.
+/// A `florin` process, and a [`Client`] of it.
 #[derive(Debug)]
 pub struct Server {
     executable: PathBuf,
-    /// What starts the executable, and becomes it: a command and its arguments.
+    /// The command with its arguments that starts the executable and replaces itself with it.
     launcher: Vec<String>,
     folder: PathBuf,
     variables: Vec<(String, String)>,
@@ -45,7 +46,7 @@ impl Server {
     /// Starts `florin` with its defaults on a free port, and waits until it is ready.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn start() -> Self {
         Self::with(&[])
@@ -54,13 +55,13 @@ impl Server {
     /// Starts `florin` with these settings, named `section.key`.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::of(executable::florin(), Self::variables(settings))
     }
 
-    /// The variables that set these settings, named `section.key`.
+    /// Returns the variables that set these settings, named `section.key`.
     pub fn variables(settings: &[(&str, &str)]) -> Vec<(String, String)> {
         let variable = |name: &str| format!("FLORIN__{}", name.replace('.', "__").to_uppercase());
         let set = |(name, value): &(&str, &str)| (variable(name), (*value).to_owned());
@@ -70,10 +71,10 @@ impl Server {
     /// Starts `florin` on a copy of this data folder.
     ///
     /// # Errors
-    /// What it wrote when it ended before it was ready.
+    /// Returns the log if `florin` ended before it was ready.
     ///
     /// # Panics
-    /// When it does neither.
+    /// Panics if it neither ends nor gets ready.
     #[track_caller]
     pub fn on(data_dir: &Path) -> Result<Self, String> {
         let folder = watchdog::folder("server");
@@ -94,7 +95,7 @@ impl Server {
     /// Starts `florin` with these variables on a copy of this data folder.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn copied(data_dir: &Path, variables: Vec<(String, String)>) -> Self {
         let folder = watchdog::folder("server");
@@ -102,20 +103,20 @@ impl Server {
         Self::launched(executable::florin(), &[], folder, variables)
     }
 
-    /// Starts an executable that is used like `florin`, with these variables.
+    /// Starts another executable with the interface of `florin`, with these variables.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn of(executable: &Path, variables: Vec<(String, String)>) -> Self {
         Self::launched(executable, &[], watchdog::folder("server"), variables)
     }
 
-    /// Starts an executable that is used like `florin` by way of a command that becomes it, as
-    /// `prlimit` does, in a folder that the caller made.
+    /// Starts an executable with the interface of `florin` through a command that replaces itself
+    /// with it, such as `prlimit`, in a folder that the caller made.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn launched(
         executable: &Path,
@@ -135,20 +136,20 @@ impl Server {
         }
     }
 
-    /// Starts it anew on the same data, after it has ended.
+    /// Starts the server again on the same data after its end, and waits until it is ready.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn start_again(&mut self) {
         self.begin();
         self.client = self.process.ready();
     }
 
-    /// Starts it anew on the same data, after it has ended, without waiting for anything.
+    /// Starts the server again on the same data after its end, without waiting.
     ///
     /// # Panics
-    /// When it still runs.
+    /// Panics if it still runs.
     #[track_caller]
     pub fn begin(&mut self) {
         assert!(self.process.ended().is_some(), "it still runs");
@@ -160,10 +161,10 @@ impl Server {
         );
     }
 
-    /// Starts it and ends it at once, so many looks later: somewhere in its start.
+    /// Starts the server and kills it after this many thread yields: somewhere during its start.
     ///
     /// # Panics
-    /// When it still ran.
+    /// Panics if it was still running.
     #[track_caller]
     pub fn false_start(&mut self, looks: u32) {
         self.begin();
@@ -173,41 +174,41 @@ impl Server {
         self.kill();
     }
 
-    /// Starts it anew with further variables, for this and every later start.
+    /// Sets a variable for this and every later start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Ends it at once, as `kill -9` does.
+    /// Kills the server, as `kill -9` does.
     #[track_caller]
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.ended();
     }
 
-    /// Ends it at once and starts it on the same data.
+    /// Kills the server and starts it again on the same data.
     #[track_caller]
     pub fn crash(&mut self) {
         self.kill();
         self.start_again();
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Asks the server to stop, and waits until it has stopped.
     #[track_caller]
     pub fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.ended()
     }
 
-    /// Stops it and starts it on the same data.
+    /// Stops the server cleanly and starts it again on the same data.
     #[track_caller]
     pub fn restart(&mut self) {
         assert_eq!(self.stop().code(), Some(0), "{}", self.log());
         self.start_again();
     }
 
-    /// Stops it, and has `florin verify` find nothing wrong with what it leaves.
+    /// Stops the server, and checks with `florin verify` that its data is sound.
     #[track_caller]
     pub fn verified(&mut self) {
         assert_eq!(self.stop().code(), Some(0), "{}", self.log());
@@ -217,53 +218,53 @@ impl Server {
         assert_eq!(verified.code(), Some(0), "{}", verified.output());
     }
 
-    /// Sends a signal.
+    /// Sends a signal to the process.
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         kill_process(self.process.pid(), signal).expect("its own child");
     }
 
-    /// What sends a signal from another thread.
+    /// Returns a function that sends a signal from another thread.
     pub fn signaller(&self) -> impl Fn(Signal) + Send + use<> {
         let pid = self.process.pid();
         move |signal| kill_process(pid, signal).expect("its own child")
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended.
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
         poll::eventually("the server ends", || self.process.ended())
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status if the process has ended.
     pub fn exit(&mut self) -> Option<ExitStatus> {
         self.process.ended()
     }
 
-    /// Waits so long for its end.
+    /// Waits at most this long for the end of the process.
     pub fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         poll::within(limit, || self.process.ended())
     }
 
-    /// The client of the present process.
+    /// Returns the client of the current process.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The folder it was started in.
+    /// Returns the folder in which the process was started.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Its data folder.
+    /// Returns its data folder.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.join("data")
     }
 
-    /// The bytes of memory that the process has.
+    /// Returns the resident memory of the process, in bytes.
     ///
     /// # Panics
-    /// When it has ended.
+    /// Panics if it has ended.
     #[track_caller]
     pub fn memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.pid().as_raw_nonzero());
@@ -276,17 +277,17 @@ impl Server {
         kilobytes.parse::<u64>().expect("a number") << 10
     }
 
-    /// The id of the present process.
+    /// Returns the id of the current process.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
 
-    /// All it has written since it was last started.
+    /// Returns the output since the last start.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// Waits until the log has this: what is written beside requests comes when it comes.
+    /// Waits until the log contains this text. Background work writes its lines at its own pace.
     pub fn logs(&self, text: &str) {
         poll::eventually(text, || self.log().contains(text).then_some(()));
     }
@@ -326,7 +327,7 @@ impl Process {
         }
     }
 
-    /// Waits until it is ready.
+    /// Waits until the server is ready.
     #[track_caller]
     fn ready(&mut self) -> Client {
         match self.try_ready() {
@@ -335,7 +336,7 @@ impl Process {
         }
     }
 
-    /// Waits until it says where it listens and that it is ready; or what it wrote until its end.
+    /// Waits until the server has logged its address and is ready, or returns the log if it ended.
     #[track_caller]
     fn try_ready(&mut self) -> Result<Client, String> {
         let ready = poll::within(poll::PATIENCE, || {
@@ -346,7 +347,11 @@ impl Process {
             let answer = client.try_send(&Request::get("/health/ready")).ok()?;
             (answer.status == 200).then_some(Ok(client))
         });
-        ready.unwrap_or_else(|| panic!("it never got ready:\n{}", self.log()))
+        let ready = ready.unwrap_or_else(|| panic!("it never got ready:\n{}", self.log()));
+        if let Ok(client) = &ready {
+            described::learn(&mut client.connect());
+        }
+        ready
     }
 
     fn pid(&self) -> Pid {
@@ -357,7 +362,7 @@ impl Process {
         let status = self.child.try_wait().expect("its own child")?;
         watchdog::forget(self.child.id());
         for reader in self.readers.drain(..) {
-            // A reader that panicked has nothing more to say.
+            // A reader that panicked has no more lines.
             let _ = reader.join();
         }
         Some(status)
@@ -393,10 +398,10 @@ fn follow(pipe: impl Read + Send + 'static, log: &Arc<Mutex<Vec<String>>>) -> Jo
     })
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder with everything in it.
 ///
 /// # Panics
-/// When it can't.
+/// Panics if it can't be copied.
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a new folder");
     for entry in fs::read_dir(from).expect("a folder") {
@@ -410,7 +415,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// The first loopback address with a port that a log names.
+/// Returns the first loopback address with a port in a log.
 fn address(log: &str) -> Option<SocketAddr> {
     log.match_indices("127.0.0.1:").find_map(|(at, host)| {
         let rest = &log[at + host.len()..];
@@ -439,12 +444,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// One that starts when it is first used.
+    /// Creates a shared server that starts at its first use.
     pub const fn new() -> Self {
         Self::with(&[])
     }
 
-    /// One with these settings, named `section.key`.
+    /// Creates a shared server with these settings, named `section.key`.
     pub const fn with(settings: &'static [(&'static str, &'static str)]) -> Self {
         Self {
             settings,
@@ -453,7 +458,7 @@ impl Shared {
         }
     }
 
-    /// The server, together with others.
+    /// Returns the server for use at the same time as other tests.
     #[track_caller]
     pub fn server(&self) -> Lease<'_> {
         let turn = self.turns.read().unwrap_or_else(PoisonError::into_inner);
@@ -463,7 +468,7 @@ impl Shared {
         }
     }
 
-    /// The server while nobody else uses it.
+    /// Returns the server for exclusive use.
     #[track_caller]
     pub fn alone(&self) -> Lease<'_> {
         let turn = self.turns.write().unwrap_or_else(PoisonError::into_inner);
@@ -474,7 +479,7 @@ impl Shared {
     }
 }
 
-/// A shared server in use by one test.
+/// A shared server while a test uses it.
 #[derive(Debug)]
 pub struct Lease<'a> {
     server: &'a Server,

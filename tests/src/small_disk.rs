@@ -1,5 +1,5 @@
-//! A small disk of its own for a server: a tmpfs in a mount namespace that a shell holds. Nothing
-//! is left of it when the tests end, however they do: the shell ends with the pipe it reads.
+//! A small disk for one server: a tmpfs in a mount namespace that a shell holds. It disappears when
+//! the tests end, however they end, because the shell ends with the pipe that it reads.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use crate::server::Server;
 use crate::{executable, watchdog};
 
-/// Mounts, says so, and holds the mount until its input ends.
+/// The script that mounts the disk, reports it, and holds the mount until its input ends.
 const HOLD: &str = r#"mount -t tmpfs -o "size=$2" florin-tests "$1" && echo mounted && read -r _"#;
 
-/// A mounted disk.
+/// A mounted small disk.
 #[derive(Debug)]
 pub struct SmallDisk {
     holder: Child,
@@ -20,7 +20,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// A disk of so many bytes; `None` where this process may not mount, with the reason printed.
+    /// Mounts a disk of this many bytes. Returns `None` and prints the reason if this process may
+    /// not mount.
     pub fn mount(bytes: u64) -> Option<Self> {
         let folder = watchdog::folder("disk");
         let data = folder.join("data");
@@ -42,7 +43,7 @@ impl SmallDisk {
         };
         let mut said = String::new();
         let output = holder.stdout.take().expect("piped");
-        // What can't be read was not said.
+        // If the pipe can't be read, the mount counts as failed.
         let _ = BufReader::new(output).read_line(&mut said);
         if said != "mounted\n" {
             executable::end(&mut holder);
@@ -52,26 +53,26 @@ impl SmallDisk {
         Some(Self { holder, folder })
     }
 
-    /// Starts an executable that is used like `florin` with its data on this disk.
+    /// Starts an executable with the interface of `florin` with its data on this disk.
     ///
     /// # Panics
-    /// When it doesn't get ready.
+    /// Panics if it doesn't get ready.
     #[track_caller]
     pub fn server(&self, executable: &Path, variables: Vec<(String, String)>) -> Server {
         Server::launched(executable, &self.launcher(), self.folder.clone(), variables)
     }
 
-    /// The data folder on it, as this process sees it.
+    /// Returns the data folder on the disk, as this process sees it.
     pub fn data_dir(&self) -> PathBuf {
         let inside = self.folder.join("data");
         let inside = inside.strip_prefix("/").expect("an absolute folder");
         PathBuf::from(format!("/proc/{}/root", self.holder.id())).join(inside)
     }
 
-    /// Takes all the room but for so many bytes.
+    /// Fills the disk, except for this many bytes.
     ///
     /// # Panics
-    /// When the disk can't be written for another reason than that it is full.
+    /// Panics if the filler file can't be created, or the free space can't be read.
     pub fn fill(&self, leave: u64) {
         let mut filler = File::create(self.filler()).expect("a file on the disk");
         let block = [7; 4_096];
@@ -82,10 +83,10 @@ impl SmallDisk {
         }
     }
 
-    /// Gives back what was taken.
+    /// Frees the space that [`Self::fill`] took.
     ///
     /// # Panics
-    /// When nothing was.
+    /// Panics if the disk wasn't filled.
     pub fn free(&self) {
         fs::remove_file(self.filler()).expect("it was filled");
     }

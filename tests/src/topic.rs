@@ -1,5 +1,5 @@
-//! A small reader of topics that knows nothing of Florin: all messages from the beginning to the
-//! end, as a consumer of committed messages, or of all, sees them.
+//! A small reader of topics that knows nothing of Florin. It reads all messages from the beginning
+//! to the end, either as a consumer of committed messages or as one of all messages.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,28 +13,28 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::broker::Broker;
 use crate::poll;
 
-/// What one request may take.
+/// The longest time of one request to a broker.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// What a reader sees of transactions.
+/// The isolation level of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// Only what was committed.
+    /// Only messages of committed transactions are read.
     Committed,
-    /// What was begun and given up, too.
+    /// Messages of open and aborted transactions are read too.
     Uncommitted,
 }
 
-/// A message that was read.
+/// A message that was read from a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// Its topic.
     pub topic: String,
     /// Its partition.
     pub partition: i32,
-    /// Its place in the partition.
+    /// Its offset in the partition.
     pub offset: i64,
-    /// When it was written, in milliseconds since 1970.
+    /// Its timestamp, in milliseconds since 1970.
     pub timestamp_millis: Option<i64>,
     /// Its key.
     pub key: Option<Vec<u8>>,
@@ -45,10 +45,10 @@ pub struct Received {
 }
 
 impl Received {
-    /// A header's text.
+    /// Returns the text of a header.
     ///
     /// # Panics
-    /// When there isn't exactly one, or it is no text.
+    /// Panics if there isn't exactly one, or if it isn't a text.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         let mut all = self.headers.iter().filter(|(known, _)| known == name);
@@ -57,19 +57,19 @@ impl Received {
         std::str::from_utf8(value).expect("a text")
     }
 
-    /// The key's text.
+    /// Returns the text of the key.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is no key, or if it isn't a text.
     #[track_caller]
     pub fn key(&self) -> &str {
         std::str::from_utf8(self.key.as_deref().expect("a key")).expect("a text")
     }
 
-    /// The value's JSON.
+    /// Returns the value as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// Panics if it isn't JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(self.value.as_deref().expect("a value")).expect("JSON")
@@ -77,19 +77,19 @@ impl Received {
 }
 
 impl Broker {
-    /// Everything in a topic, by partition and offset; a topic that isn't there is empty.
+    /// Returns everything in a topic, by partition and offset. A topic that doesn't exist is empty.
     ///
     /// # Panics
-    /// When its end can't be reached, as while a transaction is open.
+    /// Panics if the end can't be reached, for example while a transaction is open.
     #[track_caller]
     pub fn read(&self, topic: &str, isolation: Isolation) -> Vec<Received> {
         read(&self.client(), topic, isolation)
     }
 
-    /// Everything that was committed to some topics.
+    /// Returns everything that was committed to these topics.
     ///
     /// # Panics
-    /// When an end can't be reached.
+    /// Panics if an end can't be reached.
     #[track_caller]
     pub fn read_all(&self, topics: &[String]) -> Vec<Received> {
         let all = topics.iter();
@@ -98,10 +98,10 @@ impl Broker {
     }
 }
 
-/// Everything in a topic, by a client made from `client`.
+/// Returns everything in a topic, read by a client made from `client`.
 ///
 /// # Panics
-/// When its end can't be reached.
+/// Panics if the end can't be reached.
 #[track_caller]
 pub fn read(client: &ClientConfig, topic: &str, isolation: Isolation) -> Vec<Received> {
     let consumer = |isolation: Isolation| -> BaseConsumer {
@@ -116,7 +116,8 @@ pub fn read(client: &ClientConfig, topic: &str, isolation: Isolation) -> Vec<Rec
         config.set("isolation.level", level);
         config.create().expect("a consumer")
     };
-    // A reader of committed messages is told the last stable offset instead of the end.
+    // A reader of committed messages gets the last stable offset instead of the end, so the ends
+    // are asked for without isolation.
     let ahead = consumer(Isolation::Uncommitted);
     let metadata = ahead.fetch_metadata(Some(topic), REQUEST).expect("brokers");
     let known = metadata.topics().iter().find(|known| known.name() == topic);
@@ -124,9 +125,8 @@ pub fn read(client: &ClientConfig, topic: &str, isolation: Isolation) -> Vec<Rec
     let mut ends = BTreeMap::new();
     let mut from = TopicPartitionList::new();
     for partition in 0..i32::try_from(partitions).expect("few") {
-        let (low, high) = ahead
-            .fetch_watermarks(topic, partition, REQUEST)
-            .expect("a leader");
+        let ends_of = || ahead.fetch_watermarks(topic, partition, REQUEST).ok();
+        let (low, high) = poll::eventually("a leader", ends_of);
         if low < high {
             ends.insert(partition, high);
             from.add_partition_offset(topic, partition, Offset::Offset(low))
@@ -144,7 +144,7 @@ pub fn read(client: &ClientConfig, topic: &str, isolation: Isolation) -> Vec<Rec
         );
         match reader.poll(Duration::from_millis(100)) {
             None => {}
-            // What ends a transaction takes offsets too: the position knows of them.
+            // The markers that end transactions take offsets too. Only the position counts them.
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 let now = reader.position().expect("a position");
                 let now = now.find_partition(topic, partition);
@@ -152,7 +152,7 @@ pub fn read(client: &ClientConfig, topic: &str, isolation: Isolation) -> Vec<Rec
                     ends.retain(|known, end| *known != partition || now < *end);
                 }
             }
-            // Brokers come and go; the deadline bounds it.
+            // Errors occur while brokers come and go. The deadline bounds the wait.
             Some(Err(_)) => {}
             Some(Ok(message)) => {
                 let headers = message.headers().into_iter().flat_map(|all| all.iter());

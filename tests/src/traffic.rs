@@ -1,5 +1,4 @@
-//! Random money traffic over HTTP, whose requests may fail, and what has to be true of the topics
-//! after it.
+//! Random money traffic over HTTP whose requests may fail, and the checks of the topics after it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -16,7 +15,7 @@ use crate::poll::{eventually, within};
 use crate::server::Server;
 use crate::topic::Isolation;
 
-/// How many clients there are at once.
+/// Number of concurrent clients.
 const CLIENTS: usize = 3;
 
 /// Accounts and wallets with money, and random traffic between them.
@@ -29,7 +28,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Opens some accounts and wallets.
+    /// Opens some accounts and wallets with money.
     pub fn new(client: &Client, seed: u64) -> Self {
         let accounts = (0..6).map(|_| client.account_of(10_000));
         let wallets = (0..2).map(|_| client.wallet_of(10_000, &json!({})));
@@ -41,14 +40,14 @@ impl Traffic {
         }
     }
 
-    /// Each client rests so long between two requests.
+    /// Makes each client pause this long between two requests.
     #[must_use]
     pub fn resting(mut self, rest: Duration) -> Self {
         self.rest = rest;
         self
     }
 
-    /// Requests that were answered so far.
+    /// Returns the number of requests that were answered so far.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
@@ -69,7 +68,7 @@ impl Traffic {
                                 self.answered.fetch_add(1, Ordering::Relaxed);
                                 thread::park_timeout(self.rest);
                             }
-                            // Nobody is there: not to be asked without a rest.
+                            // The server is down, so the client pauses before the next request.
                             Err(_) => thread::park_timeout(Duration::from_millis(5)),
                         }
                     }
@@ -92,7 +91,8 @@ impl Traffic {
             1 => Request::post(&format!("/wallets/{one}/deposit"), &money),
             2 => Request::post(&format!("/accounts/{one}/withdraw"), &money),
             3 => Request::post(&format!("/accounts/{one}/async-deposit"), &money),
-            // Refused where it is poor, and told.
+            // This withdrawal is refused if the balance is too low, and its key makes the refusal
+            // an event.
             4 => {
                 let much = json!({"amount": 9_000});
                 let key = format!("poor-{}", random.random::<u64>());
@@ -108,14 +108,14 @@ impl Traffic {
     }
 }
 
-/// Lets a random time pass, at least and at most so many milliseconds: a moment for a fault, which
-/// decides nothing.
+/// Waits a random time of `least` to `most` milliseconds. It only varies the moment of a fault; no
+/// result depends on it.
 pub fn a_moment(random: &mut SmallRng, least: u64, most: u64) {
     let moment = Duration::from_millis(random.random_range(least..=most));
     within(moment, || None::<()>);
 }
 
-/// Waits until every durable record was published.
+/// Waits until every durable record is published.
 #[track_caller]
 pub fn drained(client: &Client) {
     eventually("the outbox is empty", || {
@@ -124,20 +124,20 @@ pub fn drained(client: &Client) {
     });
 }
 
-/// What was found on the topics.
+/// The counts of what was found in the journal and on the topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
-    /// Records of the journal.
+    /// Number of records in the journal.
     pub records: usize,
-    /// Messages on the topics.
+    /// Number of messages on the topics.
     pub messages: usize,
 }
 
-/// Waits until all is published, stops Florin, and finds its journal sound and on the topics each
-/// event once, in order.
+/// Waits until everything is published, stops Florin, and asserts that its journal is sound and
+/// that the topics have each event once, in order.
 ///
 /// # Panics
-/// When it is otherwise.
+/// Panics if one of these doesn't hold.
 #[track_caller]
 pub fn published_once(server: &mut Server, broker: &Broker, names: &Names) -> Published {
     drained(server);
@@ -147,7 +147,7 @@ pub fn published_once(server: &mut Server, broker: &Broker, names: &Names) -> Pu
     for topic in names.topics() {
         let messages = broker.read(&topic, Isolation::Committed).into_iter();
         received.extend(messages.map(|mut message| {
-            // A long run's values and other headers would fill the memory.
+            // The values and other headers of a long run would fill the memory.
             message.value = None;
             let kept = ["ce_id", "ce_type", "ce_sequence"];
             message

@@ -1,6 +1,6 @@
-//! Nothing outlives the tests. A shell waits for the end of a pipe that only this process holds:
-//! however the tests end, it then ends the servers that are left, by their ids, and removes their
-//! data.
+//! Ensures that nothing outlives the tests. A shell waits for the end of a pipe that only this
+//! process holds. However the tests end, the shell then kills the remaining servers by their
+//! process ids and removes their data.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -62,17 +62,17 @@ fn tell(what: &str, pid: u32) {
     writeln!(pipe, "{what} {pid}").expect("the watchdog listens");
 }
 
-/// Has a process ended at the latest when the tests are.
+/// Has a process killed when the tests end, if it still runs.
 pub(crate) fn watch(pid: u32) {
     tell("watch", pid);
 }
 
-/// No longer: it has ended.
+/// Removes a process that has ended from the watchdog's list.
 pub(crate) fn forget(pid: u32) {
     tell("forget", pid);
 }
 
-/// A new folder, removed at the latest when the tests end.
+/// Creates a folder that is removed when the tests end, or earlier.
 pub(crate) fn folder(name: &str) -> PathBuf {
     tempfile::Builder::new()
         .prefix(name)

@@ -1,5 +1,5 @@
-//! A small WebSocket client that hides nothing: a test sees every frame, and may send what no
-//! proper client would.
+//! A small WebSocket client that hides nothing: a test sees every frame, and may send invalid
+//! frames.
 
 use std::io;
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use crate::http::{Client, Connection, Request};
 
-/// What a frame is.
+/// The opcode of a text frame.
 pub const TEXT: u8 = 1;
-/// A frame that closes.
+/// The opcode of a close frame.
 pub const CLOSE: u8 = 8;
-/// A frame that asks whether the other end is there.
+/// The opcode of a ping frame.
 pub const PING: u8 = 9;
-/// Its answer.
+/// The opcode of a pong frame.
 pub const PONG: u8 = 10;
 
-/// The key of every request, the standard's own example, and what answers it.
+/// The key of every request, which is the standard's own example, and the matching accept value.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// What the client's frames are masked with.
+/// The mask of the client's frames.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// The request that opens the WebSocket of an operation.
+/// Returns the request that opens the WebSocket of an operation.
 pub fn request(id: &str) -> Request {
     Request::get(&format!("/operations/{id}/ws"))
         .header("Connection", "keep-alive, Upgrade")
@@ -31,16 +31,16 @@ pub fn request(id: &str) -> Request {
         .header("Sec-WebSocket-Key", KEY)
 }
 
-/// A connection that became a WebSocket.
+/// A connection that was upgraded to a WebSocket.
 #[derive(Debug)]
 pub struct Socket(Connection);
 
-/// A frame of the server's.
+/// A frame from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is.
+    /// Its opcode.
     pub kind: u8,
-    /// What it carries.
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl Socket {
     /// Opens the WebSocket of an operation.
     ///
     /// # Panics
-    /// When it is refused, or opened in another way than the standard's.
+    /// Panics if it is refused, or if the handshake differs from the standard's.
     #[track_caller]
     pub fn open(client: &Client, id: &str) -> Self {
         let mut connection = client.connect();
@@ -64,7 +64,7 @@ impl Socket {
     /// Sends a frame.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the I/O error of the connection.
     pub fn send(&mut self, kind: u8, payload: &[u8]) -> io::Result<()> {
         self.begin(kind, payload.len() as u64)?;
         let masked = payload.iter().zip(MASK.iter().cycle());
@@ -72,10 +72,10 @@ impl Socket {
         self.0.write(&masked)
     }
 
-    /// Sends the head of a frame, whatever follows.
+    /// Sends the head of a frame with any length, whatever follows.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the I/O error of the connection.
     pub fn begin(&mut self, kind: u8, length: u64) -> io::Result<()> {
         let mut head = vec![0x80 | kind, 0x80 | 127];
         match u8::try_from(length) {
@@ -86,21 +86,21 @@ impl Socket {
         self.0.write(&head)
     }
 
-    /// Sends any bytes.
+    /// Sends arbitrary bytes.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the I/O error of the connection.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write(bytes)
     }
 
-    /// The next frame.
+    /// Reads the next frame.
     ///
     /// # Errors
-    /// What the system says; `UnexpectedEof` when the server has closed.
+    /// Returns the I/O error of the connection: `UnexpectedEof` if the server has closed it.
     ///
     /// # Panics
-    /// When it is in parts, masked, or longer than 65,535 bytes.
+    /// Panics if the frame is fragmented, masked, or longer than 65,535 bytes.
     #[track_caller]
     pub fn frame(&mut self) -> io::Result<Frame> {
         let head = self.0.read_bytes(2)?;
@@ -119,10 +119,10 @@ impl Socket {
         })
     }
 
-    /// The next frame, which must be a text of JSON.
+    /// Reads the next frame, which must be a text of JSON.
     ///
     /// # Panics
-    /// When it is anything else.
+    /// Panics if it is anything else.
     #[track_caller]
     pub fn json(&mut self) -> Value {
         let frame = self.frame().expect("a frame");
@@ -130,21 +130,22 @@ impl Socket {
         serde_json::from_slice(&frame.payload).expect("JSON")
     }
 
-    /// Reads the close that must come next, answers it, and sees the connection end; its code.
+    /// Reads the close frame that must come next, answers it, checks that the connection ends, and
+    /// returns the close code.
     ///
     /// # Panics
-    /// When anything else comes.
+    /// Panics if anything else comes.
     #[track_caller]
     pub fn closed(&mut self) -> u16 {
         let frame = self.frame().expect("a frame");
         assert_eq!(frame.kind, CLOSE, "{frame:?}");
-        // It may be gone already.
+        // The server may have closed the connection already.
         let _ = self.send(CLOSE, &frame.payload[..2]);
         assert!(self.frame().is_err(), "something follows the close");
         u16::from_be_bytes([frame.payload[0], frame.payload[1]])
     }
 
-    /// Whether nothing has come that was not read.
+    /// Reports whether no unread bytes have arrived and the connection is still open.
     pub fn is_silent(&mut self) -> bool {
         !self.0.is_stale()
     }

@@ -1,5 +1,5 @@
-//! The suite: Florin as its users run it. One file a behaviour, one executable for all, each file
-//! with a server of its own.
+//! The suite: tests of Florin as its users run it. There is a folder per area, a file per
+//! behaviour, and one executable for all. Each file has its own server.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -8,48 +8,9 @@
     reason = "a test fails by panicking, and waits by the machine's own clock"
 )]
 
-mod accounts;
-mod assets;
-mod asynchronous;
-mod backup;
-mod batches;
-mod cards;
-mod clock;
-mod confirmation;
-mod crash;
-mod cut_starts;
-mod erasure;
+mod api;
 mod events;
-mod export;
-mod file_descriptors;
-mod full_disk;
-mod history;
-mod hold_expiry;
-mod hold_requests;
-mod holds;
-mod hostile_connections;
-mod http;
-mod idempotency;
-mod input;
-mod metrics;
+mod faults;
+mod imports;
 mod money;
-mod newcomer;
-mod openapi;
-mod operations;
-mod overload;
-mod past;
-mod paused;
-mod read_only;
-mod replays;
-mod reversals;
-mod services;
-mod settings;
-mod shutdown;
-mod supervision;
-mod switched;
-mod transfer_lists;
-mod transfers;
-mod verify;
-mod views;
-mod wallets;
-mod websockets;
+mod operating;

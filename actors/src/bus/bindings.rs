@@ -1,8 +1,9 @@
-//! Which topics an event type goes to: the table's, or the settings'.
+//! The topics to which each event type is bound: the defaults of the event type table, or those of
+//! the settings.
 
 use std::collections::BTreeMap;
 
-use super::event_type::EventType;
+use crate::events::EventType;
 
 /// The topics of every event type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,19 +11,19 @@ pub struct Bindings {
     topics: BTreeMap<EventType, Vec<String>>,
 }
 
-/// What is wrong with a text of bindings.
+/// The reason why a text of bindings is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindingsError {
-    /// An entry without `=`.
+    /// An entry has no `=`.
     #[error("`{0}` is no `type = topic`")]
     Form(String),
-    /// An unknown type.
+    /// An entry names an unknown event type.
     #[error("there is no event type `{0}`")]
     Type(String),
-    /// A type named twice.
+    /// An event type is named twice.
     #[error("the event type `{0}` is bound twice")]
     Twice(String),
-    /// A name that Kafka takes for no topic.
+    /// A topic name is not valid in Kafka.
     #[error("`{0}` is no topic: 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`, not `.` or `..`")]
     Topic(String),
 }
@@ -44,11 +45,12 @@ impl Default for Bindings {
 }
 
 impl Bindings {
-    /// The table's topics, but for the types that `text` binds: `type = topic topic; type = topic`.
-    /// A type bound to nothing (`type =`) isn't published.
+    /// Parses bindings of the form `type = topic topic; type = topic`. Types that `text` doesn't
+    /// name keep their default topics. Events of a type that is bound to nothing (`type =`) are not
+    /// published.
     ///
     /// # Errors
-    /// What is wrong with the first entry that is.
+    /// Returns the fault of the first invalid entry.
     pub fn parse(text: &str) -> Result<Self, BindingsError> {
         let mut bindings = Self::default();
         let mut bound = Vec::new();
@@ -74,12 +76,15 @@ impl Bindings {
         Ok(bindings)
     }
 
-    /// The topics that events of a type go to; may be none.
+    /// Returns the topics to which events of a type are published; may be empty.
     pub fn topics(&self, event_type: EventType) -> &[String] {
         self.topics.get(&event_type).map_or(&[], Vec::as_slice)
     }
 
-    /// Sends the events that go to `from` by default to `to` instead, where they still do.
+    /// Replaces the topic `from` by `to` in all bindings.
+    ///
+    /// # Errors
+    /// Returns an error if `to` is not a valid topic name.
     pub fn rename(&mut self, from: &str, to: &str) -> Result<(), BindingsError> {
         let to = topic(to)?;
         for topics in self.topics.values_mut() {
@@ -90,7 +95,7 @@ impl Bindings {
         Ok(())
     }
 
-    /// Every topic that something goes to, sorted, each once.
+    /// Returns every topic to which some event type is bound, sorted and without duplicates.
     pub fn all_topics(&self) -> Vec<&str> {
         let mut all: Vec<&str> = self.topics.values().flatten().map(String::as_str).collect();
         all.sort_unstable();

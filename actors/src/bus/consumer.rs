@@ -1,44 +1,27 @@
-//! What takes messages, whichever bus brings them.
+//! The interface of message consumers, for both the Kafka and the embedded bus.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::continuity::Continuity;
+use super::delivery::Failure;
 use super::message::Message;
+use crate::words::InputPositions;
 
-/// How handling a message ends, once its effect is durable.
+/// The future of handling a message. It completes when the message's effect is durable.
 pub type Handling = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
-/// Why a message was not handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// It may go well later: it is tried again, after a pause that grows, before any later message
-    /// of its partition.
-    Transient {
-        /// A stable word for metrics, as `overloaded`.
-        reason: &'static str,
-        /// A sentence for people.
-        detail: String,
-    },
-    /// It never will: it becomes a dead letter at once.
-    Poison {
-        /// A stable word for metrics, as `malformed`.
-        reason: &'static str,
-        /// A sentence for people.
-        detail: String,
-    },
-}
-
-/// Which messages of its topics a consumer gets.
+/// The partitions of its topics that a consumer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
-    /// The members of its group share the partitions.
+    /// The members of the consumer's group share the partitions.
     Share,
-    /// Every instance gets every partition, whatever the group: for read models.
+    /// Every instance reads every partition, independently of the group. Read models use this.
     Everything,
 }
 
-/// The consumer of a group that takes the messages of a topic: a group may have several.
+/// Returns the group's consumer that reads a topic. A group may have several consumers.
 pub(crate) fn consumer_of<'a>(
     consumers: &'a [Arc<dyn Consumer>],
     group: &str,
@@ -49,23 +32,39 @@ pub(crate) fn consumer_of<'a>(
     })
 }
 
-/// Takes the messages of some topics, in order within a partition.
+/// A consumer of topics. It gets the messages of a partition in order.
 pub trait Consumer: Send + Sync {
-    /// Its group, by which lag is told and dead letters are named.
+    /// Returns the consumer's group. Lag and dead letters are reported under this name.
     fn group(&self) -> &str;
 
-    /// Its topics.
+    /// Returns the consumer's topics.
     fn topics(&self) -> &[String];
 
-    /// Which of their messages it gets.
+    /// Returns which partitions of its topics the consumer reads.
     fn reads(&self) -> Reads;
 
-    /// The offset to go on from in a partition, where the consumer itself keeps how far it is;
-    /// `None`: from the group's own, or the beginning.
+    /// Returns the offset at which to resume a partition, if the consumer keeps its own positions.
+    /// `None` means that the group's committed offset applies, or else the beginning of the
+    /// partition.
     fn position(&self, topic: &str, partition: i32) -> Option<i64>;
 
-    /// Handles a message. What has to be in order happens before this returns: the next message of
-    /// the partition may be handed over before the future ends. A message may come again, with the
-    /// same place or another, and has no second effect.
+    /// Returns how far each partition was read according to the records of this consumer's journal.
+    ///
+    /// # Errors
+    /// Returns an error if the positions can't be determined now.
+    fn inputs(&self) -> Result<InputPositions, Failure> {
+        Ok(InputPositions::new())
+    }
+
+    /// Returns the interface that proves reading without a gap, if the consumer keeps its own
+    /// positions.
+    fn continuity(&self) -> Option<&dyn Continuity> {
+        None
+    }
+
+    /// Handles a message. Everything that must happen in order happens before this function
+    /// returns, because the next message of the partition may be handed over before the future
+    /// completes. The same message may be delivered again, at the same offset or at another one; it
+    /// must not have a second effect.
     fn handle(&self, message: Arc<Message>) -> Handling;
 }

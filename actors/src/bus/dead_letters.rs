@@ -1,31 +1,31 @@
-//! Dead letters: messages that a consumer could not handle, kept until they were handled after all.
+//! Dead letters: messages that a consumer could not handle. They are kept until a redrive succeeds.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
 
-use super::consumer::Failure;
+use super::delivery::Failure;
 use super::message::Message;
-use crate::messages::Timestamp;
+use crate::words::Timestamp;
 
-/// What a topic's dead letters are in: the topic with this behind it.
+/// The suffix of a topic's name that gives the name of its dead-letter topic.
 pub const DEAD_LETTERS_SUFFIX: &str = ".dlq";
 
-/// Names a dead letter: where it lies. Outside it is `topic:partition:offset`, which needs no escape
-/// in a URL, as a topic's name has no colon.
+/// The id of a dead letter: its place. The external form is `topic:partition:offset`, which needs
+/// no escaping in a URL because a topic's name has no colon.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeadLetterId {
-    /// The topic of dead letters, as `deposit-requests.dlq`.
+    /// The dead-letter topic, for example `deposit-requests.dlq`.
     pub topic: String,
-    /// Its partition; 0 on the embedded bus.
+    /// The partition of the topic; 0 on the embedded bus.
     pub partition: i32,
-    /// Its offset there.
+    /// The offset in the partition.
     pub offset: i64,
 }
 
 impl DeadLetterId {
-    /// The topic that the message came from.
+    /// Returns the topic of the original message.
     pub fn source_topic(&self) -> &str {
         let source = self.topic.strip_suffix(DEAD_LETTERS_SUFFIX);
         source.unwrap_or(&self.topic)
@@ -38,7 +38,7 @@ impl fmt::Display for DeadLetterId {
     }
 }
 
-/// A text that names no dead letter.
+/// The error for a text that is not a dead letter's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is not `topic.dlq:partition:offset`")]
 pub struct DeadLetterIdError;
@@ -64,7 +64,7 @@ impl FromStr for DeadLetterId {
     }
 }
 
-/// A number without a sign, and in its one form: an id has one text.
+/// Parses a number without sign and leading zeros, so that an id has exactly one text form.
 fn number<T: FromStr>(text: Option<&str>) -> Result<T, DeadLetterIdError> {
     let text = text.ok_or(DeadLetterIdError)?;
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
@@ -77,62 +77,62 @@ fn number<T: FromStr>(text: Option<&str>) -> Result<T, DeadLetterIdError> {
 /// A message that its consumer could not handle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
-    /// Its name.
+    /// The id of the dead letter.
     pub id: DeadLetterId,
-    /// The message as it came: topic, partition, offset and time are the original ones.
+    /// The original message, with its original topic, partition, offset and time.
     pub message: Message,
-    /// The group whose consumer failed.
+    /// The group of the consumer that failed.
     pub group: String,
-    /// Why, as a stable word: `malformed`.
+    /// The reason, as a stable word such as `malformed`.
     pub reason: String,
-    /// Why, in a sentence.
+    /// The reason, as a sentence.
     pub error: String,
-    /// How often it was tried before it became a dead letter.
+    /// The number of attempts before the message became a dead letter.
     pub attempts: u32,
-    /// When it did.
+    /// The time at which the message became a dead letter.
     pub failed_at: Timestamp,
-    /// How often it was handed to its consumer again.
+    /// The number of redrives.
     pub redrives: u32,
-    /// When it was last.
+    /// The time of the last redrive.
     pub redriven_at: Option<Timestamp>,
 }
 
-/// How a redrive ended.
+/// The result of a redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redriven {
-    /// Its consumer handled it: it waits no longer.
+    /// The consumer handled the message, so the dead letter no longer waits.
     Handled,
-    /// Its consumer failed again: it still waits.
+    /// The consumer failed again, so the dead letter still waits.
     Failed(Failure),
 }
 
-/// Why dead letters can't be had, or one not be redriven.
+/// The reason why dead letters can't be read, or why one can't be redriven.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeadLettersError {
-    /// No such letter waits.
+    /// No waiting dead letter has the id.
     #[error("there is no dead letter of that id that waits")]
     NotFound,
-    /// It was redriven as often as the settings allow.
+    /// The dead letter was redriven as often as the settings allow.
     #[error("it was redriven {0} times already, which is the most (`kafka.redrives_max`)")]
     TooOften(u32),
-    /// Its consumer doesn't run in this process.
+    /// The dead letter's consumer doesn't run in this process.
     #[error("the group {0} has no consumer in this process")]
     NoConsumer(String),
-    /// It is under way already.
+    /// A redrive of the dead letter is already in progress.
     #[error("it is being redriven")]
     Busy,
-    /// The brokers, or the disk, can't be asked.
+    /// The brokers or the disk are not available.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// What is asked of dead letters, once it is known.
+/// The future result of a query or redrive.
 pub type Asked<T> = Pin<Box<dyn Future<Output = Result<T, DeadLettersError>> + Send>>;
 
 /// The dead letters of a bus.
 pub trait DeadLetters: Send + Sync {
-    /// Those that wait, in the order of their ids, up to `limit`: of one source topic where
-    /// given, behind the letter `after` where given.
+    /// Returns up to `limit` waiting dead letters in the order of their ids. They are restricted to
+    /// one source topic and to ids after `after`, if given.
     fn list(
         &self,
         source_topic: Option<&str>,
@@ -140,14 +140,14 @@ pub trait DeadLetters: Send + Sync {
         limit: usize,
     ) -> Asked<Vec<DeadLetter>>;
 
-    /// The one of that id.
+    /// Returns the dead letter with the id.
     ///
     /// # Errors
-    /// `NotFound`, also where it was handled by a redrive.
+    /// Returns `NotFound` if there is no such dead letter, or if a redrive has handled it.
     fn get(&self, id: &DeadLetterId) -> Asked<DeadLetter>;
 
-    /// Hands it to its consumer once more, beside the messages of its topic and not through it,
-    /// and tells how that ended once the effect is durable.
+    /// Hands the message to its consumer once more, directly and not through its topic. Returns the
+    /// result when the effect is durable.
     fn redrive(&self, id: &DeadLetterId) -> Asked<Redriven>;
 }
 

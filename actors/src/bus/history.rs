@@ -1,39 +1,40 @@
-//! The journal's events as they lie there: some of them, in order, a part at a time.
+//! Reading of events from the journal: selected events, in order, in bounded parts.
 
 use florin_storage::Reader;
 
-use super::event::BusEvent;
-use super::event_type::EventType;
-use super::mapping::events_of;
-use crate::messages::{EntityId, Timestamp};
+use crate::events::BusEvent;
+use crate::events::EventType;
+use crate::events::events_of;
 use crate::record_codec::{RecordError, decode_record};
+use crate::words::{EntityId, Timestamp};
 
-/// How much of the journal is read at a time.
+/// The number of bytes of the journal that are read at a time.
 const SCAN_BYTES: usize = 1 << 18;
-/// Records that one part looks at, at most; the last frame is looked at to its end.
+/// The maximum number of records that one part examines. The last frame is always examined to its
+/// end.
 pub const RECORDS_LOOKED_MAX: u64 = 10_000;
 
-/// Which events are meant; what isn't given doesn't matter.
+/// The criteria for events. A criterion that is not given matches every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Selection {
-    /// The first record; 0 as 1.
+    /// The sequence of the first record; 0 means the same as 1.
     pub from: u64,
-    /// The last record.
+    /// The sequence of the last record.
     pub to: Option<u64>,
-    /// Records made then or later.
+    /// The earliest record time, inclusive.
     pub from_time: Option<Timestamp>,
-    /// Records made before.
+    /// The latest record time, exclusive.
     pub to_time: Option<Timestamp>,
-    /// Events of these types; empty: of all.
+    /// The event types; empty for all types.
     pub types: Vec<EventType>,
-    /// Events of this key.
+    /// The key of the events.
     pub key: Option<EntityId>,
-    /// Events of what belongs to this.
+    /// The correlation id of the events.
     pub correlation: Option<String>,
 }
 
 impl Selection {
-    /// Whether an event is meant, by what it is itself.
+    /// Returns whether an event matches the criteria, apart from its sequence.
     pub fn takes(&self, event: &BusEvent) -> bool {
         (self.types.is_empty() || self.types.contains(&event.event_type))
             && self.key.is_none_or(|key| key == event.key)
@@ -45,10 +46,10 @@ impl Selection {
                 .is_none_or(|wanted| event.correlation.to_string() == *wanted)
     }
 
-    /// Where the events that are meant begin at the earliest.
+    /// Returns the place before which no event can match.
     ///
     /// # Errors
-    /// The disk refuses, or the journal is damaged.
+    /// Returns an error if the disk fails or the journal is damaged.
     pub fn start(&self, reader: &Reader) -> Result<Place, HistoryError> {
         let by_time = match self.from_time {
             Some(time) => first_at(reader, time)?,
@@ -59,49 +60,49 @@ impl Selection {
     }
 }
 
-/// A place among all events: the next one to be looked at.
+/// A place in the sequence of all events: the next event to examine.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 pub struct Place {
-    /// Its record.
+    /// The sequence of the event's record.
     pub sequence: u64,
-    /// Its place among that record's events.
+    /// The event's index among the record's events.
     pub index: u32,
 }
 
-/// The events that one look found.
+/// A part of the selected events.
 #[derive(Debug)]
 pub struct Part {
     /// The events, in the journal's order.
     pub events: Vec<BusEvent>,
-    /// Where the next look goes on.
+    /// The place at which the next part begins.
     pub next: Place,
-    /// Whether there is nothing to be found from there on, as far as the journal is durable.
+    /// True if no selected event follows in the durable part of the journal.
     pub is_end: bool,
 }
 
-/// Why events can't be read.
+/// The reason why events can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// The journal.
+    /// The journal can't be read.
     #[error(transparent)]
     Journal(#[from] florin_storage::Error),
-    /// A record that can't be read.
+    /// A record can't be decoded.
     #[error("record {sequence}: {fault}")]
     Record {
-        /// The record.
+        /// The sequence of the record.
         sequence: u64,
-        /// What is wrong with it.
+        /// The decoding error.
         fault: RecordError,
     },
 }
 
-/// Looks for up to `events_max` events that are meant, from `place` on and through no more than
-/// [`RECORDS_LOOKED_MAX`] records. Reads the disk.
+/// Finds up to `events_max` selected events from `place` on, in at most [`RECORDS_LOOKED_MAX`]
+/// records. Reads the disk.
 ///
 /// # Errors
-/// The disk refuses, or the journal is damaged.
+/// Returns an error if the disk fails or the journal is damaged.
 pub fn look(
     reader: &Reader,
     selection: &Selection,
@@ -134,7 +135,7 @@ pub fn look(
                 let record = decode_record(bytes)
                     .map_err(|fault| HistoryError::Record { sequence, fault })?;
                 if selection.to_time.is_some_and(|to| record.time >= to) {
-                    // Times never go back.
+                    // Record times never decrease.
                     part.is_end = true;
                     return Ok(part);
                 }
@@ -164,10 +165,11 @@ pub fn look(
     Ok(part)
 }
 
-/// The first record that may have been made at `time` or later; past the journal's end if none was.
+/// Returns the first record that may have been created at `time` or later; one past the journal's
+/// end if there is none.
 fn first_at(reader: &Reader, time: Timestamp) -> Result<u64, HistoryError> {
     let (mut low, mut high) = (1, reader.durable() + 1);
-    // Everything below `low` was made earlier, everything from `high` on was not.
+    // Every record below `low` is older than `time`; no record from `high` on is.
     while low < high {
         let middle = low + (high - low) / 2;
         let frames = reader.scan(middle, 1)?;
@@ -179,7 +181,7 @@ fn first_at(reader: &Reader, time: Timestamp) -> Result<u64, HistoryError> {
         } else {
             high = frame.first_sequence.min(middle);
             if frame.first_sequence <= low {
-                // The frame that holds it.
+                // This frame contains the record.
                 return Ok(low);
             }
         }

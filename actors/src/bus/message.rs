@@ -1,35 +1,41 @@
-//! A message on a topic, as both buses carry it.
+//! A message on a topic, as used by both the Kafka and the embedded bus.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::event::BusEvent;
-use crate::messages::TraceParent;
+use crate::events::BusEvent;
+use crate::words::{Incarnation, TraceParent};
 
-/// A message's headers, in order; a name may come more than once.
+/// The headers of a message, in order. A name may occur more than once.
 pub type Headers = Vec<(String, Vec<u8>)>;
 
-/// A message that came from a topic.
+/// A message that was read from a topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     /// The topic.
     pub topic: Arc<str>,
-    /// Its partition there; 0 on the embedded bus.
+    /// The partition of the topic; 0 on the embedded bus.
     pub partition: i32,
-    /// Its place in the partition.
+    /// The offset in the partition.
     pub offset: i64,
-    /// When it was written, in milliseconds since 1970, where known.
+    /// The incarnation of the topic to which the offset belongs; always the default one on the
+    /// embedded bus.
+    pub incarnation: Incarnation,
+    /// When this message was taken, every message of the partition before this offset was settled.
+    /// 0 if that is not known.
+    pub settled_before: i64,
+    /// The time at which the message was written, in milliseconds since 1970, if known.
     pub timestamp_millis: Option<i64>,
-    /// What keeps its order.
+    /// The key. Messages with the same key stay in order.
     pub key: Option<Vec<u8>>,
-    /// Its headers.
+    /// The headers.
     pub headers: Headers,
-    /// Its value; none for a tombstone.
+    /// The value; `None` for a tombstone.
     pub value: Option<Vec<u8>>,
 }
 
 impl Message {
-    /// The first header of that name, where it is text.
+    /// Returns the first header with the name, if it is valid UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut all = self.headers.iter();
         let (_, value) = all.find(|(known, _)| known == name)?;
@@ -38,11 +44,11 @@ impl Message {
 }
 
 impl BusEvent {
-    /// The event's headers: CloudEvents 1.0 in Kafka's binary mode, the trace, and the document's
-    /// own two.
+    /// Returns the event's headers: CloudEvents 1.0 in Kafka's binary mode, the trace, and the two
+    /// headers of the source documents.
     pub fn headers(&self) -> [(&'static str, Cow<'static, str>); 12] {
         let time = self.time.to_string();
-        // Without a trace of its own an event starts one.
+        // An event without a trace starts a new one.
         let trace = self.trace.unwrap_or_else(|| {
             let id = self.id.as_u128();
             TraceParent {

@@ -1,27 +1,27 @@
-//! What the bus tells those who watch it: how far it is, what came and went, and how it is.
+//! The measurements of a bus: its state, its progress, and counts of messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use dashmap::DashMap;
 
-/// How the bus is.
+/// The state of a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BusState {
-    /// Inside this process: there is nothing to be away.
+    /// The bus runs in this process, so it is always reachable.
     Embedded,
-    /// Not reached yet.
+    /// The brokers were not reached yet.
     Connecting,
-    /// The brokers take events.
+    /// The brokers accept events.
     Connected,
-    /// The brokers can't be reached, or refuse: events wait in the journal.
+    /// The brokers can't be reached, or refuse events. Events wait in the journal.
     Away(String),
-    /// It stopped for good: an operator has to decide.
+    /// Publishing has stopped permanently, and an operator must intervene.
     Halted(String),
 }
 
 impl BusState {
-    /// The state's name outside, as `connected`.
+    /// Returns the state's external name, for example `connected`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
@@ -32,40 +32,47 @@ impl BusState {
         }
     }
 
-    /// Why it is so, where something is wrong.
+    /// Returns the reason of a state in which something is wrong.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Away(reason) | Self::Halted(reason) => Some(reason),
-            _ => None,
+            Self::Embedded | Self::Connecting | Self::Connected => None,
         }
     }
 }
 
-/// What is counted, with its labels.
+/// A counter, with its labels.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Counted {
-    /// Events that went to a topic.
+    /// Events that were published to a topic.
     Published {
         /// The topic.
         topic: String,
     },
-    /// Messages of a topic whose processing by a group ended, well or not.
+    /// Messages of a topic that a group has finished, successfully or not.
     Consumed {
         /// The topic.
         topic: String,
         /// The group.
         group: String,
     },
-    /// Those of them that became dead letters.
+    /// Messages that became dead letters.
     Failed {
         /// The topic.
         topic: String,
         /// The group.
         group: String,
-        /// A stable word, as `malformed`.
+        /// A stable word, for example `malformed`.
         reason: &'static str,
     },
-    /// Further attempts at messages.
+    /// Offsets of a topic that were removed before a group read them.
+    Lost {
+        /// The topic.
+        topic: String,
+        /// The group.
+        group: String,
+    },
+    /// Retries of messages.
     Retried {
         /// The topic.
         topic: String,
@@ -74,13 +81,13 @@ pub enum Counted {
     },
 }
 
-/// The upper bounds, in seconds, of how long an event took from its record to the end of its
-/// processing.
+/// The upper bounds, in seconds, of the histogram of the time from an event's record to the end of
+/// the event's processing.
 pub const LATENCY_BOUNDS: [f64; 14] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
-/// A bus's measurements.
+/// The measurements of a bus.
 #[derive(Debug)]
 pub struct Telemetry {
     state: Mutex<BusState>,
@@ -88,13 +95,13 @@ pub struct Telemetry {
     counts: DashMap<Counted, u64>,
     lags: DashMap<(String, i32, String), u64>,
     dead_letters: DashMap<String, u64>,
-    /// Events by the bound that they are below; the last is for those above all.
+    /// The number of events in each bucket. The last bucket is for events above all bounds.
     latencies: [AtomicU64; LATENCY_BOUNDS.len() + 1],
     latency_micros: AtomicU64,
 }
 
 impl Telemetry {
-    /// All at zero.
+    /// Creates measurements with all counts at zero.
     pub fn new(state: BusState) -> Self {
         Self {
             state: Mutex::new(state),
@@ -107,33 +114,34 @@ impl Telemetry {
         }
     }
 
-    /// The last record whose events were published.
+    /// Returns the sequence of the last record whose events were published.
     pub fn published(&self) -> u64 {
         self.published.load(Ordering::Acquire)
     }
 
-    /// Notes how far it has published.
+    /// Sets the sequence of the last record whose events were published.
     pub fn set_published(&self, sequence: u64) {
         self.published.store(sequence, Ordering::Release);
     }
 
-    /// How it is.
+    /// Returns the state of the bus.
     pub fn state(&self) -> BusState {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clone()
     }
 
-    /// Notes how it is.
+    /// Sets the state of the bus.
     pub fn set_state(&self, state: BusState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// Counts; 0 makes the count known before there is anything to count.
+    /// Adds to a counter. Adding 0 creates the counter, so that it is exported before its first
+    /// event.
     pub fn count(&self, what: Counted, more: u64) {
         *self.counts.entry(what).or_default() += more;
     }
 
-    /// All counts since the start, sorted.
+    /// Returns all counters since the start, sorted.
     pub fn counts(&self) -> Vec<(Counted, u64)> {
         let counts = self.counts.iter();
         let mut all: Vec<_> = counts
@@ -143,13 +151,13 @@ impl Telemetry {
         all
     }
 
-    /// Notes how many messages of a partition a group has still to handle.
+    /// Sets the number of messages of a partition that a group has not handled yet.
     pub fn set_lag(&self, topic: &str, partition: i32, group: &str, messages: u64) {
         let place = (topic.to_owned(), partition, group.to_owned());
         self.lags.insert(place, messages);
     }
 
-    /// Every partition's lag: topic, partition, group, messages; sorted.
+    /// Returns the lag of every partition, sorted: topic, partition, group and number of messages.
     pub fn lags(&self) -> Vec<((String, i32, String), u64)> {
         let lags = self.lags.iter();
         let mut all: Vec<_> = lags
@@ -159,23 +167,23 @@ impl Telemetry {
         all
     }
 
-    /// Notes how many dead letters of a topic wait for somebody.
+    /// Sets the number of waiting dead letters of a topic.
     pub fn set_dead_letters(&self, topic: &str, messages: u64) {
         self.dead_letters.insert(topic.to_owned(), messages);
     }
 
-    /// Notes that more dead letters of a topic wait.
+    /// Increases the number of waiting dead letters of a topic.
     pub fn more_dead_letters(&self, topic: &str, messages: u64) {
         *self.dead_letters.entry(topic.to_owned()).or_default() += messages;
     }
 
-    /// Notes that fewer dead letters of a topic wait.
+    /// Decreases the number of waiting dead letters of a topic.
     pub fn fewer_dead_letters(&self, topic: &str, messages: u64) {
         let mut waiting = self.dead_letters.entry(topic.to_owned()).or_default();
         *waiting = waiting.saturating_sub(messages);
     }
 
-    /// Dead letters that wait, by topic, sorted.
+    /// Returns the number of waiting dead letters by topic, sorted.
     pub fn dead_letters(&self) -> Vec<(String, u64)> {
         let letters = self.dead_letters.iter();
         let mut all: Vec<_> = letters
@@ -185,7 +193,7 @@ impl Telemetry {
         all
     }
 
-    /// Notes how long an event took from its record to the end of its processing.
+    /// Records the time from an event's record to the end of the event's processing.
     pub fn took(&self, seconds: f64) {
         let bound = LATENCY_BOUNDS.iter().position(|bound| seconds <= *bound);
         let bucket = bound.unwrap_or(LATENCY_BOUNDS.len());
@@ -194,7 +202,7 @@ impl Telemetry {
         self.latency_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// Events below each of the bounds and above all, and the sum of their seconds.
+    /// Returns the number of events in each bucket, and the sum of their times in seconds.
     pub fn latencies(&self) -> ([u64; LATENCY_BOUNDS.len() + 1], f64) {
         let counts = std::array::from_fn(|place| self.latencies[place].load(Ordering::Relaxed));
         let sum = self.latency_micros.load(Ordering::Relaxed) as f64 / 1e6;

@@ -1,17 +1,113 @@
-//! An account: money of a client, in one currency, from its opening to its deletion.
+//! Accounts. An account holds money of a client in one currency, from its opening to its deletion.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::balance::{Terms, no_such};
-use super::{Balance, Entity, Stamp, Step};
-use crate::messages::{
-    AccountEvent, AccountStatus, AccountView, Currency, EntityId, OpenAccount, Opened, Overdraft,
-    Rejection, Timestamp,
+use super::balance::{Balance, Terms};
+use super::entity::{Entity, Fact, Stamp};
+use super::money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
+use crate::words::{
+    Country, Currency, EntityId, Metadata, Overdraft, Personal, Rejection, Timestamp,
 };
 
-/// An account's state; what never changes is shared between its copies.
+/// The facts recorded when an account is opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The account's number: the shard's counter × 256 + shard.
+    pub number: u64,
+    /// The holder's name, sealed.
+    pub holder: Personal,
+    /// The holder's country.
+    pub country: Country,
+    /// The account's only currency.
+    pub currency: Currency,
+    /// The overdraft limit.
+    pub overdraft: Overdraft,
+    /// The caller's reference.
+    pub reference: Option<String>,
+    /// The caller's metadata.
+    pub metadata: Metadata,
+}
+
+/// An event of an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum AccountEvent {
+    /// The account was opened.
+    Opened(Box<Opened>),
+    /// The account was frozen, unfrozen or deleted.
+    StatusChanged(AccountStatus),
+    /// The overdraft limit was changed.
+    OverdraftChanged(Overdraft),
+    /// The money changed.
+    Money(MoneyEvent),
+    /// The account's personal values were erased. They were stored beside the record with this
+    /// sequence, which opened the account.
+    PersonalErased(u64),
+}
+
+impl Fact for AccountEvent {
+    fn money(&self) -> Option<&MoneyEvent> {
+        match self {
+            Self::Money(money) => Some(money),
+            Self::Opened(_)
+            | Self::StatusChanged(_)
+            | Self::OverdraftChanged(_)
+            | Self::PersonalErased(_) => None,
+        }
+    }
+
+    fn erased(&self) -> Option<u64> {
+        match self {
+            Self::PersonalErased(beside) => Some(*beside),
+            Self::Opened(_)
+            | Self::StatusChanged(_)
+            | Self::OverdraftChanged(_)
+            | Self::Money(_) => None,
+        }
+    }
+}
+
+/// A step that only an account takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AccountStep {
+    /// Open the account.
+    Open(Box<Opened>),
+    /// Change the given values.
+    Update(Option<AccountStatus>, Option<Overdraft>),
+    /// Delete the account.
+    Delete,
+    /// Erase the account's personal values.
+    Erase,
+}
+
+/// An account as its owner sees it. The holder's name is in the personal row of the record that
+/// opened the account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// The account.
+    pub id: EntityId,
+    /// The account's number: the shard's counter × 256 + shard.
+    pub number: u64,
+    /// The sequence of the record that opened the account.
+    pub opened: u64,
+    /// The holder's country.
+    pub country: Country,
+    /// The only currency of its money.
+    pub currency: Currency,
+    /// The status, which says whether it may move money.
+    pub status: AccountStatus,
+    /// The balances.
+    pub balances: Balances,
+    /// The caller's reference.
+    pub reference: Option<String>,
+    /// The caller's metadata.
+    pub metadata: Metadata,
+    /// The time at which it was opened.
+    pub created_at: Timestamp,
+}
+
+/// An account's state. Its copies share the immutable part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     origin: Arc<Origin>,
@@ -20,7 +116,8 @@ pub struct Account {
     erased: bool,
 }
 
-/// What an account is from its first day, and the record that says so.
+/// The immutable part of an account: the facts recorded at its opening, and the sequence and time
+/// of that record.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Origin {
     opened: Opened,
@@ -29,7 +126,7 @@ struct Origin {
 }
 
 impl Account {
-    /// The account as its owner sees it.
+    /// Returns the account as its owner sees it.
     pub fn view(&self, id: EntityId, version: u64) -> AccountView {
         let opened = &self.origin.opened;
         AccountView {
@@ -46,17 +143,12 @@ impl Account {
         }
     }
 
-    /// May it move money?
+    /// Returns the status, which says whether the account may move money.
     pub const fn status(&self) -> AccountStatus {
         self.status
     }
 
-    /// Whether its personal values were erased: they are not to be read any more.
-    pub const fn is_erased(&self) -> bool {
-        self.erased
-    }
-
-    /// The caller's own name for it.
+    /// Returns the caller's reference.
     pub fn reference(&self) -> Option<&str> {
         self.origin.opened.reference.as_deref()
     }
@@ -68,18 +160,6 @@ impl Account {
             currency: self.origin.opened.currency,
             spending: None,
         }
-    }
-
-    fn open(command: &OpenAccount, number: u64) -> AccountEvent {
-        AccountEvent::Opened(Box::new(Opened {
-            number,
-            holder: command.holder.clone(),
-            country: command.country,
-            currency: command.currency,
-            overdraft: command.overdraft,
-            reference: command.reference.clone(),
-            metadata: command.metadata.clone(),
-        }))
     }
 
     fn update(
@@ -103,7 +183,7 @@ impl Account {
         Ok(AccountEvent::StatusChanged(AccountStatus::Deleted))
     }
 
-    /// Whatever its status; once is enough.
+    /// Erases the personal values of an account of any status. A second erasure changes nothing.
     fn erase(&self) -> Vec<AccountEvent> {
         if self.erased {
             return Vec::new();
@@ -114,24 +194,38 @@ impl Account {
 
 impl Entity for Account {
     type Event = AccountEvent;
+    type Step = AccountStep;
+
+    const NAME: &'static str = "account";
+    const NOT_FOUND: &'static str = "Account not found";
 
     fn decide(
         state: Option<&Self>,
-        step: &Step,
-        now: Timestamp,
+        step: &AccountStep,
+        _: Timestamp,
     ) -> Result<Vec<AccountEvent>, Rejection> {
         match (state, step) {
-            (None, Step::Open(command, number)) => Ok(vec![Self::open(command, *number)]),
-            (Some(account), Step::Update(status, overdraft)) => account.update(*status, *overdraft),
-            (Some(account), Step::Delete) => account.delete().map(|event| vec![event]),
-            (Some(account), Step::Erase) => Ok(account.erase()),
-            (Some(account), step) => {
-                let terms = account.terms();
-                let events = account.balance.decide(terms, step, now)?;
-                Ok(events.into_iter().map(AccountEvent::Money).collect())
+            (None, AccountStep::Open(opened)) => Ok(vec![AccountEvent::Opened(opened.clone())]),
+            (Some(account), AccountStep::Update(status, overdraft)) => {
+                account.update(*status, *overdraft)
             }
-            (None, _) => Err(no_such("account")),
+            (Some(account), AccountStep::Delete) => account.delete().map(|event| vec![event]),
+            (Some(account), AccountStep::Erase) => Ok(account.erase()),
+            (Some(_), AccountStep::Open(_))
+            | (None, AccountStep::Update(..) | AccountStep::Delete | AccountStep::Erase) => {
+                Err(Self::not_found())
+            }
         }
+    }
+
+    fn decide_money(
+        state: Option<&Self>,
+        step: &MoneyStep,
+        now: Timestamp,
+    ) -> Result<Vec<AccountEvent>, Rejection> {
+        let account = state.ok_or_else(Self::not_found)?;
+        let events = account.balance.decide(account.terms(), step, now)?;
+        Ok(events.into_iter().map(AccountEvent::Money).collect())
     }
 
     fn evolve(state: Option<Self>, event: &AccountEvent, stamp: Stamp) -> Option<Self> {
@@ -164,19 +258,19 @@ impl Entity for Account {
         Some(account)
     }
 
-    fn copies(&self) -> usize {
-        Arc::strong_count(&self.origin)
-    }
-
     fn money(&self) -> Option<(Currency, Balance)> {
         Some((self.origin.opened.currency, self.balance))
+    }
+
+    fn personal(&self) -> Option<u64> {
+        (!self.erased).then_some(self.origin.sequence)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::{Code, Metadata, Personal};
+    use crate::words::Code;
 
     const NOW: Timestamp = Timestamp::from_micros(1);
 
@@ -204,18 +298,18 @@ mod tests {
         for status in AccountStatus::ALL {
             let changed = AccountEvent::StatusChanged(status);
             let account = Account::evolve(Some(opened_by(7)), &changed, stamp(8)).unwrap();
-            assert!(!account.is_erased());
-            let events = Account::decide(Some(&account), &Step::Erase, NOW).unwrap();
+            assert_eq!(account.personal(), Some(7));
+            let events = Account::decide(Some(&account), &AccountStep::Erase, NOW).unwrap();
             assert_eq!(events, [AccountEvent::PersonalErased(7)]);
             let erased = Account::evolve(Some(account), &events[0], stamp(9)).unwrap();
-            assert!(erased.is_erased());
+            assert_eq!(erased.personal(), None);
             assert_eq!(erased.status(), status);
             assert_eq!(
-                Account::decide(Some(&erased), &Step::Erase, NOW),
+                Account::decide(Some(&erased), &AccountStep::Erase, NOW),
                 Ok(vec![])
             );
         }
-        let nobody = Account::decide(None, &Step::Erase, NOW).unwrap_err();
+        let nobody = Account::decide(None, &AccountStep::Erase, NOW).unwrap_err();
         assert_eq!(nobody.code, Code::NotFound);
     }
 

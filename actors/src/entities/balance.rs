@@ -1,54 +1,43 @@
-//! What all balances share: postings, holds and limits. Accounts and wallets are decided here
-//! alike, whatever else they are.
+//! The rules that all balances share: postings, holds and limits. They are the same for accounts
+//! and wallets.
 
 use serde::{Deserialize, Serialize};
 
-use super::Step;
-use crate::messages::{
-    AMOUNT_MAX, AccountStatus, Amount, Balances, Code, Currency, MoneyEvent, Overdraft, Rejection,
-    Timestamp, WalletLimits,
+use super::limits::Spending;
+use super::money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
+use crate::words::{
+    AMOUNT_MAX, Amount, Code, Currency, LimitName, Overdraft, Rejection, Timestamp,
 };
 
-/// The bound of every balance on either side of zero.
+/// The greatest absolute value of a balance.
 const BALANCE_MAX: i64 = AMOUNT_MAX as i64;
 
 /// An entity's money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// What is posted, in minor units.
+    /// The posted balance, in minor units.
     pub posted: i64,
-    /// What pending transfers hold of it.
+    /// The amount of the balance that pending transfers hold.
     pub held: i64,
-    /// How far below zero debits may take it.
+    /// The overdraft limit.
     pub overdraft: Overdraft,
 }
 
-/// What was taken on the day of the last debit, under limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Spending {
-    /// The limits.
-    pub limits: WalletLimits,
-    /// The UTC day, counted from 1970-01-01.
-    day: i64,
-    /// What debits and holds took on it.
-    spent: u64,
-}
-
-/// What an entity is to its money: who may move it, in which currency, under which limits.
+/// The properties of an entity that decide whether its money may move: status, currency and limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'e> {
-    /// What the entity is called, as `account`.
+    /// The entity's name in refusals, e.g. `account`.
     pub name: &'static str,
-    /// May it move money?
+    /// The status, which says whether the entity may move money.
     pub status: AccountStatus,
-    /// Its one currency.
+    /// The entity's only currency.
     pub currency: Currency,
-    /// Its limits, if it has any.
+    /// The limits and the day's total, if the entity has limits.
     pub spending: Option<&'e Spending>,
 }
 
 impl Balance {
-    /// Nothing yet.
+    /// Creates a balance of zero without holds.
     pub const fn new(overdraft: Overdraft) -> Self {
         Self {
             posted: 0,
@@ -57,7 +46,7 @@ impl Balance {
         }
     }
 
-    /// The balances as a caller sees them at a version of the entity.
+    /// Returns the balances as a caller sees them, with the entity's version.
     pub const fn at_version(self, version: u64) -> Balances {
         Balances {
             balance: self.posted,
@@ -67,24 +56,25 @@ impl Balance {
         }
     }
 
-    /// What a step would do to the money, or the first rule that forbids it: deleted, frozen,
-    /// currency, limits, funds, the bound of every balance.
+    /// Returns the event that a step would cause, or the refusal of the first rule that forbids it.
+    /// The rules are checked in this order: deleted, frozen, currency, limits, funds, range of the
+    /// balance. For a credit, the limit on the balance comes last.
     pub fn decide(
         &self,
         terms: Terms<'_>,
-        step: &Step,
+        step: &MoneyStep,
         now: Timestamp,
     ) -> Result<Vec<MoneyEvent>, Rejection> {
         let event = match *step {
-            Step::Debit(amount, currency) => {
+            MoneyStep::Debit(amount, currency) => {
                 self.may_take(terms, amount, currency, now)?;
                 MoneyEvent::Debited(amount)
             }
-            Step::Hold(amount, currency) => {
+            MoneyStep::Hold(amount, currency) => {
                 self.may_take(terms, amount, currency, now)?;
                 MoneyEvent::Held(amount)
             }
-            Step::Credit(amount, currency) => {
+            MoneyStep::Credit(amount, currency) => {
                 terms.not_deleted()?;
                 terms.in_currency(currency)?;
                 self.may_credit(amount)?;
@@ -93,21 +83,22 @@ impl Balance {
                 }
                 MoneyEvent::Credited(amount)
             }
-            Step::Expect(currency) => {
+            MoneyStep::Expect(currency) => {
                 terms.not_deleted()?;
                 terms.in_currency(currency)?;
                 return Ok(Vec::new());
             }
-            Step::PostHold {
+            MoneyStep::PostHold {
                 amount,
                 freed,
                 held_at,
             } => {
                 terms.not_deleted()?;
                 terms.not_frozen()?;
-                // The money was set aside; only the bound of every balance may have come nearer.
+                // The money was set aside, so funds and limits aren't checked again. Only the bound
+                // of the balance may have come too near since then.
                 if self.posted - amount.signed() < -BALANCE_MAX {
-                    return Err(limit());
+                    return Err(out_of_range(self.posted, -amount.signed()));
                 }
                 MoneyEvent::HoldPosted {
                     amount,
@@ -115,13 +106,14 @@ impl Balance {
                     held_at,
                 }
             }
-            Step::ReleaseHold { amount, held_at } => MoneyEvent::HoldReleased { amount, held_at },
-            _ => return Err(no_such(terms.name)),
+            MoneyStep::ReleaseHold { amount, held_at } => {
+                MoneyEvent::HoldReleased { amount, held_at }
+            }
         };
         Ok(vec![event])
     }
 
-    /// After one of its events.
+    /// Returns the balance after one of its events.
     pub const fn evolve(mut self, event: &MoneyEvent) -> Self {
         match event {
             MoneyEvent::Debited(amount) => self.posted -= amount.signed(),
@@ -136,21 +128,21 @@ impl Balance {
         self
     }
 
-    /// Whether it may be deleted.
+    /// Checks that the entity may be deleted: it has no holds, and its balance is zero.
     pub fn may_end(&self, name: &str) -> Result<(), Rejection> {
         if self.held != 0 {
-            let detail = format!("the {name} has open holds");
+            let detail = format!("the {name} still has open holds: {} is held", self.held);
             return Err(Rejection::new(Code::HoldsOpen, detail));
         }
         if self.posted != 0 {
-            let detail = format!("the {name}'s balance is {}", self.posted);
+            let detail = format!("the {name}'s balance is {}, not 0", self.posted);
             return Err(Rejection::new(Code::BalanceNotZero, detail));
         }
         Ok(())
     }
 
-    /// A debit and a hold need the same: an entity neither deleted nor frozen, its currency, room
-    /// in its limits, and funds.
+    /// Checks that a debit or a hold may take `amount`. Both need the same: an entity that is
+    /// neither deleted nor frozen, its currency, room within its limits, and funds.
     fn may_take(
         &self,
         terms: Terms<'_>,
@@ -167,7 +159,7 @@ impl Balance {
         self.may_debit(amount)
     }
 
-    /// Whether a debit may take `amount`: first the funds, then the bound of every balance.
+    /// Checks that a debit may take `amount`: first the funds, then the range of the balance.
     fn may_debit(&self, amount: Amount) -> Result<(), Rejection> {
         if let Some(available) = self.at_version(0).available()
             && available < amount.signed()
@@ -180,26 +172,27 @@ impl Balance {
                 ),
             ));
         }
-        if self.posted - self.held - amount.signed() < -BALANCE_MAX {
-            return Err(limit());
+        let unheld = self.posted - self.held;
+        if unheld - amount.signed() < -BALANCE_MAX {
+            return Err(out_of_range(unheld, -amount.signed()));
         }
         Ok(())
     }
 
-    /// Whether a credit may bring `amount`.
+    /// Checks that a credit of `amount` keeps the balance in its range.
     fn may_credit(&self, amount: Amount) -> Result<(), Rejection> {
         if self.posted + amount.signed() > BALANCE_MAX {
-            return Err(limit());
+            return Err(out_of_range(self.posted, amount.signed()));
         }
         Ok(())
     }
 }
 
 impl Terms<'_> {
-    /// Deleted, it takes part in nothing any more.
+    /// Checks that the entity is not deleted. A deleted entity takes part in no movement.
     pub fn not_deleted(&self) -> Result<(), Rejection> {
         if self.status == AccountStatus::Deleted {
-            let detail = format!("{} is deleted", self.name);
+            let detail = format!("the {} is deleted", self.name);
             return Err(Rejection::new(Code::AccountDeleted, detail));
         }
         Ok(())
@@ -207,7 +200,7 @@ impl Terms<'_> {
 
     fn not_frozen(&self) -> Result<(), Rejection> {
         if self.status == AccountStatus::Frozen {
-            let detail = format!("{} is frozen", self.name);
+            let detail = format!("the {} is frozen and takes no debits", self.name);
             return Err(Rejection::new(Code::AccountFrozen, detail));
         }
         Ok(())
@@ -216,118 +209,42 @@ impl Terms<'_> {
     fn in_currency(&self, currency: Currency) -> Result<(), Rejection> {
         let own = self.currency;
         if own != currency {
-            let detail = format!("the {} is in {own}, the movement in {currency}", self.name);
+            let detail = format!(
+                "the {} is in {own}, the movement is in {currency}",
+                self.name
+            );
             return Err(Rejection::new(Code::CurrencyMismatch, detail));
         }
         Ok(())
     }
 }
 
-impl Spending {
-    /// Nothing was taken yet.
-    pub const fn new(limits: WalletLimits) -> Self {
-        Self {
-            limits,
-            day: 0,
-            spent: 0,
-        }
-    }
-
-    /// What debits and holds took on the UTC day of `now`.
-    pub const fn spent_on(&self, now: Timestamp) -> u64 {
-        if self.day == now.day() { self.spent } else { 0 }
-    }
-
-    /// After one of the money's events, recorded at `now`. What a hold gives back goes to the day
-    /// of the hold: once that is over, it no longer matters.
-    pub fn evolve(mut self, event: &MoneyEvent, now: Timestamp) -> Self {
-        match event {
-            MoneyEvent::Debited(amount) | MoneyEvent::Held(amount) => {
-                self.spent = self.spent_on(now).saturating_add(amount.get());
-                self.day = now.day();
-            }
-            MoneyEvent::HoldPosted {
-                amount,
-                freed,
-                held_at,
-            } => self.give_back(freed.get() - amount.get(), *held_at),
-            MoneyEvent::HoldReleased { amount, held_at } => self.give_back(amount.get(), *held_at),
-            MoneyEvent::Credited(_) => {}
-        }
-        self
-    }
-
-    fn give_back(&mut self, amount: u64, held_at: Timestamp) {
-        if self.day == held_at.day() {
-            self.spent = self.spent.saturating_sub(amount);
-        }
-    }
-
-    fn may_take(&self, amount: Amount, now: Timestamp) -> Result<(), Rejection> {
-        if let Some(most) = self.limits.per_transaction
-            && amount > most
-        {
-            let (most, amount) = (most.get(), amount.get());
-            let detail = format!("the limit a transaction is {most}, requested {amount}");
-            return Err(Rejection::new(Code::LimitExceeded, detail));
-        }
-        let spent = self.spent_on(now);
-        if let Some(most) = self.limits.per_day
-            && spent.saturating_add(amount.get()) > most.get()
-        {
-            let (most, amount) = (most.get(), amount.get());
-            let detail =
-                format!("the limit a day is {most}, {spent} of it is used, requested {amount}");
-            return Err(Rejection::new(Code::LimitExceeded, detail));
-        }
-        Ok(())
-    }
-
-    fn may_gather(&self, posted: i64, amount: Amount) -> Result<(), Rejection> {
-        if let Some(most) = self.limits.max_balance
-            && posted + amount.signed() > most.signed()
-        {
-            let detail = format!(
-                "the balance may reach {}, and is {posted}, credited {}",
-                most.get(),
-                amount.get()
-            );
-            return Err(Rejection::new(Code::LimitExceeded, detail));
-        }
-        Ok(())
-    }
-}
-
-/// Nobody has this id, or what has it takes no such part.
-pub fn no_such(name: &str) -> Rejection {
-    let detail = match name {
-        "wallet" => "Wallet not found",
-        "transfer" => "Transfer not found",
-        "card" => "Card not found",
-        _ => "Account not found",
+/// Returns the refusal of a movement that would take a balance out of its range. For a debit or a
+/// hold, `before` is the balance less the held amount.
+fn out_of_range(before: i64, by: i64) -> Rejection {
+    // Both are within ±(2^53 − 1), so their sum fits in an i64.
+    let after = before + by;
+    let detail = if by < 0 {
+        let amount = by.unsigned_abs();
+        format!(
+            "debiting {amount} would lower the balance from {before} to {after}, below the least \
+             balance -{BALANCE_MAX}"
+        )
+    } else {
+        format!(
+            "crediting {by} would raise the balance from {before} to {after}, above the greatest \
+             balance {BALANCE_MAX}"
+        )
     };
-    Rejection::new(Code::NotFound, detail)
-}
-
-fn limit() -> Rejection {
-    Rejection::new(
-        Code::BalanceLimitExceeded,
-        "the balance would leave ±9007199254740991",
-    )
+    Rejection::new(Code::BalanceLimitExceeded, detail).past(LimitName::BalanceRange)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const DAY: i64 = 86_400_000_000;
-
     fn amount(value: u64) -> Amount {
         Amount::new(value).unwrap()
-    }
-
-    fn at(micros: i64) -> Timestamp {
-        Timestamp::from_micros(micros)
     }
 
     #[test]
@@ -366,35 +283,5 @@ mod tests {
             deep.may_debit(amount(2)).unwrap_err().code,
             Code::BalanceLimitExceeded
         );
-    }
-
-    #[test]
-    fn a_day_s_limit_counts_holds_and_gives_back_to_their_day() {
-        let limits = WalletLimits {
-            per_day: Some(amount(100)),
-            ..WalletLimits::default()
-        };
-        let spending = Spending::new(limits).evolve(&MoneyEvent::Held(amount(60)), at(5));
-        assert_eq!(spending.may_take(amount(40), at(DAY - 1)), Ok(()));
-        let refused = spending.may_take(amount(41), at(6)).unwrap_err();
-        assert_eq!(refused.code, Code::LimitExceeded);
-        // Another day, another hundred.
-        assert_eq!(spending.may_take(amount(100), at(DAY)), Ok(()));
-
-        let released = |held_at| MoneyEvent::HoldReleased {
-            amount: amount(60),
-            held_at: at(held_at),
-        };
-        assert_eq!(spending.evolve(&released(5), at(7)).spent_on(at(7)), 0);
-        // The hold was yesterday's: today's use stays.
-        let today = spending.evolve(&MoneyEvent::Debited(amount(30)), at(DAY));
-        let after = today.evolve(&released(5), at(DAY + 1));
-        assert_eq!(after.spent_on(at(DAY + 1)), 30);
-        let partly = MoneyEvent::HoldPosted {
-            amount: amount(10),
-            freed: amount(60),
-            held_at: at(5),
-        };
-        assert_eq!(spending.evolve(&partly, at(8)).spent_on(at(8)), 10);
     }
 }

@@ -1,13 +1,81 @@
-//! A card of an account. Whether the account may have one, its events tell: the command carries what
-//! they told when it came.
+//! Cards. Whether an account may have a card is decided by the account's status, which the command
+//! carries. It is the status that the account's events had reported when the command arrived.
 
 use serde::{Deserialize, Serialize};
 
-use super::balance::no_such;
-use super::{Entity, Stamp, Step};
-use crate::messages::{
-    AccountStatus, CardEvent, CardOpened, CardView, Code, EntityId, OpenCard, Rejection, Timestamp,
-};
+use super::entity::{Entity, Fact, Stamp};
+use super::money::AccountStatus;
+use crate::words::{Code, Country, EntityId, Rejection, Timestamp};
+
+/// The facts recorded when a card is made. They never change.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardOpened {
+    /// The account that the card belongs to.
+    pub account: EntityId,
+    /// The country that the card is for.
+    pub country: Country,
+    /// The card's number without the country. It is shown as eight hexadecimal digits.
+    pub number: u32,
+}
+
+impl CardOpened {
+    /// Returns the card's number in its public form, e.g. `US-7c9e6679`.
+    pub fn card_number(&self) -> String {
+        format!("{}-{:08x}", self.country.code(), self.number)
+    }
+}
+
+/// A card that another instance of the card service made, according to the card's events.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardCopy {
+    /// The facts recorded when the card was made.
+    pub opened: CardOpened,
+    /// The time at which the card was made.
+    pub created_at: Timestamp,
+}
+
+/// An event of a card.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum CardEvent {
+    /// The card was made.
+    Opened(CardOpened),
+    /// The card was made by another instance and was changed here for the first time.
+    Adopted(CardCopy),
+    /// The card was deleted.
+    Deleted,
+}
+
+impl Fact for CardEvent {}
+
+/// A step that only a card takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CardStep {
+    /// Open the card. `told` is the status that the account's events had reported when the command
+    /// arrived; `None` if none had arrived.
+    Open {
+        /// The facts recorded with the card.
+        opened: CardOpened,
+        /// The account's reported status.
+        told: Option<AccountStatus>,
+    },
+    /// Delete the card. The copy describes a card that another instance of the service made.
+    Delete(Option<Box<CardCopy>>),
+}
+
+/// A card as its owner sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CardView {
+    /// The card.
+    pub id: EntityId,
+    /// The facts recorded when the card was made.
+    pub opened: CardOpened,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// The card's version.
+    pub version: u64,
+    /// The time at which it was made.
+    pub created_at: Timestamp,
+}
 
 /// A card's state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +86,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// The card as its owner sees it.
+    /// Returns the card as its owner sees it.
     pub const fn view(&self, id: EntityId, version: u64) -> CardView {
         CardView {
             id,
@@ -29,22 +97,14 @@ impl Card {
         }
     }
 
-    /// Whose it is.
+    /// Returns the account that the card belongs to.
     pub const fn account(&self) -> EntityId {
         self.opened.account
     }
-
-    fn open(command: &OpenCard, number: u32) -> Result<Vec<CardEvent>, Rejection> {
-        may_have_one(command.told)?;
-        Ok(vec![CardEvent::Opened(CardOpened {
-            account: command.account,
-            country: command.country,
-            number,
-        })])
-    }
 }
 
-/// Whether an account of which this is told may have a further card.
+/// Checks that an account with the reported status may have another card. `None` means that no
+/// event of the account was received.
 pub fn may_have_one(told: Option<AccountStatus>) -> Result<(), Rejection> {
     let (code, detail) = match told {
         Some(AccountStatus::Active) => return Ok(()),
@@ -62,20 +122,29 @@ pub fn may_have_one(told: Option<AccountStatus>) -> Result<(), Rejection> {
 
 impl Entity for Card {
     type Event = CardEvent;
+    type Step = CardStep;
+
+    const NAME: &'static str = "card";
+    const NOT_FOUND: &'static str = "Card not found";
 
     fn decide(
         state: Option<&Self>,
-        step: &Step,
+        step: &CardStep,
         _: Timestamp,
     ) -> Result<Vec<CardEvent>, Rejection> {
         match (state, step) {
-            (None, Step::OpenCard(command, number)) => Self::open(command, *number),
-            (Some(card), Step::DeleteCard(_)) if card.deleted => Ok(Vec::new()),
-            (Some(_), Step::DeleteCard(_)) => Ok(vec![CardEvent::Deleted]),
-            (None, Step::DeleteCard(Some(copy))) => {
+            (None, CardStep::Open { opened, told }) => {
+                may_have_one(*told)?;
+                Ok(vec![CardEvent::Opened(*opened)])
+            }
+            (Some(card), CardStep::Delete(_)) if card.deleted => Ok(Vec::new()),
+            (Some(_), CardStep::Delete(_)) => Ok(vec![CardEvent::Deleted]),
+            (None, CardStep::Delete(Some(copy))) => {
                 Ok(vec![CardEvent::Adopted(**copy), CardEvent::Deleted])
             }
-            _ => Err(no_such("card")),
+            (None, CardStep::Delete(None)) | (Some(_), CardStep::Open { .. }) => {
+                Err(Self::not_found())
+            }
         }
     }
 
@@ -103,7 +172,6 @@ impl Entity for Card {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::CardCopy;
 
     const NOW: Timestamp = Timestamp::from_micros(7);
 
@@ -114,14 +182,13 @@ mod tests {
         }
     }
 
-    fn opening(told: Option<AccountStatus>) -> Step {
-        let open = OpenCard {
+    fn opening(told: Option<AccountStatus>) -> CardStep {
+        let opened = CardOpened {
             account: EntityId::from_parts(1, 2, 3),
             country: "US".parse().unwrap(),
-            draw: 9,
-            told,
+            number: 0x7c9e_6679,
         };
-        Step::OpenCard(open, 0x7c9e_6679)
+        CardStep::Open { opened, told }
     }
 
     fn made() -> Card {
@@ -161,7 +228,7 @@ mod tests {
     #[test]
     fn a_card_is_deleted_once_and_then_nothing_changes() {
         let card = made();
-        let delete = Step::DeleteCard(None);
+        let delete = CardStep::Delete(None);
         let events = Card::decide(Some(&card), &delete, NOW).unwrap();
         assert_eq!(events, [CardEvent::Deleted]);
         let deleted = Card::evolve(Some(card), &events[0], stamp()).unwrap();
@@ -180,7 +247,7 @@ mod tests {
             opened: made().opened,
             created_at: Timestamp::from_micros(1),
         };
-        let delete = Step::DeleteCard(Some(Box::new(copy)));
+        let delete = CardStep::Delete(Some(Box::new(copy)));
         let events = Card::decide(None, &delete, NOW).unwrap();
         let card = Card::evolve(None, &events[0], stamp()).unwrap();
         let card = Card::evolve(Some(card), &events[1], stamp()).unwrap();

@@ -1,25 +1,42 @@
-//! A card's number that is taken: so no two cards of a journal have the same one.
+//! Card numbers. A number that is taken is an entity, so that no two cards of a journal have the
+//! same number.
 //!
-//! Numbers are drawn at random. Their last two digits are the card's shard, so that a shard gives out
-//! its own 2^24 numbers without asking others.
+//! Numbers are drawn at random. Their last two digits are the card's shard, so that a shard assigns
+//! its own 2^24 numbers without asking other shards.
 
 use serde::{Deserialize, Serialize};
 
-use super::balance::no_such;
-use super::{Entity, Stamp, Step};
-use crate::messages::{CardNumberEvent, EntityId, Rejection, Timestamp};
+use super::entity::{Entity, Fact, Stamp};
+use crate::words::{EntityId, Rejection, Timestamp};
 
-/// How often a number is drawn for a card at most. With half of a shard's numbers taken, all of them
-/// are with a probability of 2^-64.
+/// An event of a card number.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum CardNumberEvent {
+    /// The number was given to this card.
+    Taken(EntityId),
+}
+
+impl Fact for CardNumberEvent {}
+
+/// A step that only a card number takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CardNumberStep {
+    /// Give the number to this card.
+    Take(EntityId),
+}
+
+/// The greatest number of draws for a card. If half of a shard's numbers are taken, all draws hit
+/// taken numbers with a probability of 2^-64.
 pub const DRAWS_MAX: u32 = 64;
 
-/// A number that a card has.
+/// The state of a number that is taken: the card that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardNumber {
     card: EntityId,
 }
 
-/// The numbers to try for a card of that shard, in order: the draw itself, then others made from it.
+/// Returns the numbers to try for a card of this shard, in order: first the draw itself, then
+/// numbers derived from it.
 pub fn draws(draw: u32, shard: u8) -> impl Iterator<Item = u32> {
     (0..DRAWS_MAX).map(move |attempt| {
         let drawn = match attempt {
@@ -38,7 +55,7 @@ pub fn draws(draw: u32, shard: u8) -> impl Iterator<Item = u32> {
     })
 }
 
-/// The entity that a number is once it is taken.
+/// Returns the id of the entity that stands for a number once it is taken.
 pub fn entity(number: u32) -> EntityId {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"florin system entity");
@@ -51,22 +68,26 @@ pub fn entity(number: u32) -> EntityId {
 
 impl Entity for CardNumber {
     type Event = CardNumberEvent;
+    type Step = CardNumberStep;
+
+    const NAME: &'static str = "card_number";
+    const NOT_FOUND: &'static str = "Account not found";
 
     fn decide(
         state: Option<&Self>,
-        step: &Step,
+        step: &CardNumberStep,
         _: Timestamp,
     ) -> Result<Vec<CardNumberEvent>, Rejection> {
         match (state, step) {
-            (None, Step::Take(card)) => Ok(vec![CardNumberEvent::Taken(*card)]),
-            _ => Err(no_such("card number")),
+            (None, CardNumberStep::Take(card)) => Ok(vec![CardNumberEvent::Taken(*card)]),
+            (Some(_), CardNumberStep::Take(_)) => Err(Self::not_found()),
         }
     }
 
     fn evolve(state: Option<Self>, event: &CardNumberEvent, _: Stamp) -> Option<Self> {
         match (state, event) {
             (None, CardNumberEvent::Taken(card)) => Some(Self { card: *card }),
-            // A number is given once.
+            // A number is given to one card only.
             (Some(_), _) => None,
         }
     }
@@ -100,9 +121,9 @@ mod tests {
             time: Timestamp::default(),
         };
         let now = Timestamp::default();
-        let taken = CardNumber::decide(None, &Step::Take(card), now).unwrap();
+        let taken = CardNumber::decide(None, &CardNumberStep::Take(card), now).unwrap();
         let number = CardNumber::evolve(None, &taken[0], stamp).unwrap();
-        assert!(CardNumber::decide(Some(&number), &Step::Take(card), now).is_err());
+        assert!(CardNumber::decide(Some(&number), &CardNumberStep::Take(card), now).is_err());
         assert_eq!(CardNumber::evolve(Some(number), &taken[0], stamp), None);
     }
 }

@@ -1,12 +1,37 @@
-//! An external account: the world outside, one a currency and shard, the other end of every
-//! deposit and withdrawal. It has no floor and no bound; its totals are running sums.
+//! External accounts. An external account stands for the outside world and is the other end of
+//! deposits and withdrawals. There is one per currency and shard. It has no floor and no bound; its
+//! totals are running sums.
+
+use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entity, Stamp, Step};
-use crate::messages::{Code, Currency, ExternalEvent, Overdraft, Rejection, Timestamp};
+use super::entity::{Entity, Fact, Stamp};
+use super::money::MoneyStep;
+use crate::words::{Amount, Currency, Overdraft, Rejection, Timestamp};
 
-/// What came in and went out, in one currency.
+/// An event of an external account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ExternalEvent {
+    /// The external account was created by its first posting.
+    Opened(Currency),
+    /// Money came in from outside.
+    Debited(Amount),
+    /// Money went out.
+    Credited(Amount),
+}
+
+impl Fact for ExternalEvent {
+    fn moved(&self) -> i64 {
+        match self {
+            Self::Credited(amount) => amount.signed(),
+            Self::Debited(amount) => -amount.signed(),
+            Self::Opened(_) => 0,
+        }
+    }
+}
+
+/// The totals of one currency: debits are money that came in, credits are money that went out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct External {
     currency: Currency,
@@ -15,17 +40,17 @@ pub struct External {
 }
 
 impl External {
-    /// What went out less what came in.
+    /// Returns the balance: the money that went out less the money that came in.
     pub const fn balance(&self) -> i128 {
         self.credits as i128 - self.debits as i128
     }
 
-    /// Its currency.
+    /// Returns the account's currency.
     pub const fn currency(&self) -> Currency {
         self.currency
     }
 
-    /// All debits and all credits.
+    /// Returns the total debits and the total credits.
     pub const fn totals(&self) -> (u128, u128) {
         (self.debits, self.credits)
     }
@@ -33,16 +58,31 @@ impl External {
 
 impl Entity for External {
     type Event = ExternalEvent;
+    type Step = Infallible;
+
+    const NAME: &'static str = "external";
+    const NOT_FOUND: &'static str = "Account not found";
 
     fn decide(
+        _: Option<&Self>,
+        step: &Infallible,
+        _: Timestamp,
+    ) -> Result<Vec<ExternalEvent>, Rejection> {
+        match *step {}
+    }
+
+    fn decide_money(
         state: Option<&Self>,
-        step: &Step,
+        step: &MoneyStep,
         _: Timestamp,
     ) -> Result<Vec<ExternalEvent>, Rejection> {
         let (event, currency) = match step {
-            Step::Debit(amount, currency) => (ExternalEvent::Debited(*amount), *currency),
-            Step::Credit(amount, currency) => (ExternalEvent::Credited(*amount), *currency),
-            _ => return Err(Rejection::new(Code::NotFound, "Account not found")),
+            MoneyStep::Debit(amount, currency) => (ExternalEvent::Debited(*amount), *currency),
+            MoneyStep::Credit(amount, currency) => (ExternalEvent::Credited(*amount), *currency),
+            MoneyStep::Hold(..)
+            | MoneyStep::Expect(_)
+            | MoneyStep::PostHold { .. }
+            | MoneyStep::ReleaseHold { .. } => return Err(Self::not_found()),
         };
         Ok(match state {
             None => vec![ExternalEvent::Opened(currency), event],

@@ -1,220 +1,201 @@
-//! The rules: every entity is a pure state machine. No clock, no randomness, no input or output.
+//! The rules: every entity is a pure state machine. It knows no clock, no randomness, no input or
+//! output, and imports `words` only.
 //!
-//! A new entity is one file here and one line in `entities!` below.
+//! A kind of entity is a file here: its state, its events, its steps, `decide` and `evolve`, its view
+//! and its public name. It is registered by one line of `entities!` below. An enum that follows from
+//! the registration is matched without a `_` arm elsewhere, so that a kind that was forgotten does
+//! not compile.
 
 pub mod account;
 pub mod balance;
 pub mod card;
 pub mod card_number;
+mod entity;
 pub mod external;
+mod limits;
+pub mod money;
 pub mod numbering;
-mod plan;
 pub mod transfer;
 pub mod wallet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::messages::{
-    AccountStatus, Amount, CardCopy, Currency, EntityId, Event, Kind, OpenAccount, OpenCard,
-    OpenWallet, Overdraft, Rejection, Timestamp, TransferMade, WalletLimitsChange,
-};
+use crate::words::{Currency, EntityId, Overdraft, Rejection, Timestamp};
+
+pub use account::{Account, AccountEvent, AccountStep, AccountView, Opened};
 pub use balance::Balance;
-pub use transfer::Taken;
-
-/// The refusal of a command about an entity of that kind that there isn't.
-pub fn no_such(kind: Kind) -> Rejection {
-    balance::no_such(kind.name())
-}
-pub use plan::{Asked, Lookup, Original, Part, States, Stop, decide, plan};
-
-/// What one entity is asked to do as its part of a command.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// A numbering: give out the next number.
-    Issue,
-    /// An account: come into being.
-    Open(Box<OpenAccount>, u64),
-    /// An account: change what is given.
-    Update(Option<AccountStatus>, Option<Overdraft>),
-    /// An account: end.
-    Delete,
-    /// An account: lose its personal values.
-    Erase,
-    /// Give this much of this currency.
-    Debit(Amount, Currency),
-    /// Take this much of this currency.
-    Credit(Amount, Currency),
-    /// Hold this much of this currency.
-    Hold(Amount, Currency),
-    /// Be ready to take this currency later; changes nothing.
-    Expect(Currency),
-    /// Give `amount` out of what was held since `held_at`; `freed` is no longer held.
-    PostHold {
-        /// What moves.
-        amount: Amount,
-        /// That, and what is released.
-        freed: Amount,
-        /// When the hold was made.
-        held_at: Timestamp,
-    },
-    /// No longer hold this.
-    ReleaseHold {
-        /// How much.
-        amount: Amount,
-        /// When the hold was made.
-        held_at: Timestamp,
-    },
-    /// A wallet: come into being.
-    OpenWallet(Box<OpenWallet>),
-    /// A wallet: change what is given.
-    UpdateWallet(Option<AccountStatus>, Option<Overdraft>, WalletLimitsChange),
-    /// A transfer: come into being, pending.
-    BeginTransfer(Box<TransferMade>),
-    /// A transfer made at once: come into being as an entity, and be reversed.
-    NoteTransfer(Box<TransferMade>),
-    /// A transfer: be posted so far.
-    Post(Taken),
-    /// A transfer: be voided.
-    Void,
-    /// A transfer: end if its time is over.
-    Expire,
-    /// A transfer: be reversed.
-    Reverse,
-    /// A card: come into being, with this number.
-    OpenCard(OpenCard, u32),
-    /// A card: end; of one made elsewhere what is known of it.
-    DeleteCard(Option<Box<CardCopy>>),
-    /// A card's number: be given to this card.
-    Take(EntityId),
-}
-
-impl Step {
-    /// The currency that it names, where it moves money or will.
-    const fn currency(&self) -> Option<Currency> {
-        match self {
-            Self::Debit(_, currency)
-            | Self::Credit(_, currency)
-            | Self::Hold(_, currency)
-            | Self::Expect(currency) => Some(*currency),
-            _ => None,
-        }
-    }
-}
-
-/// Where and when a record is made: what `evolve` may know of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// The record's sequence.
-    pub sequence: u64,
-    /// The record's time.
-    pub time: Timestamp,
-}
-
-/// One kind of entity.
-pub trait Entity: Sized {
-    /// Its facts.
-    type Event;
-
-    /// What `step` would do to it, or the first rule that forbids it. `None` is an entity that
-    /// doesn't exist yet; `now` is the time of the record that would be made. Changes nothing.
-    fn decide(
-        state: Option<&Self>,
-        step: &Step,
-        now: Timestamp,
-    ) -> Result<Vec<Self::Event>, Rejection>;
-
-    /// The entity after one of its facts. `None` only where the fact can't follow the state: the
-    /// record is damaged.
-    fn evolve(state: Option<Self>, event: &Self::Event, stamp: Stamp) -> Option<Self>;
-
-    /// Its money, if it has any that commands may name, and the currency.
-    fn money(&self) -> Option<(Currency, Balance)> {
-        None
-    }
-
-    /// How many copies of it share what never changes.
-    fn copies(&self) -> usize {
-        1
-    }
-
-    /// What a posting of this entity shows: its currency, balance, holds and overdraft.
-    fn posted(&self) -> Option<(Currency, i128, i64, Overdraft)> {
-        let (currency, balance) = self.money()?;
-        Some((
-            currency,
-            i128::from(balance.posted),
-            balance.held,
-            balance.overdraft,
-        ))
-    }
-}
+pub use card::{Card, CardCopy, CardEvent, CardOpened, CardStep, CardView};
+pub use card_number::{CardNumber, CardNumberEvent, CardNumberStep};
+pub use entity::{Entity, Fact, Stamp};
+pub use external::{External, ExternalEvent};
+pub use limits::Spending;
+pub use money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
+pub use numbering::{Numbering, NumberingEvent, NumberingStep};
+pub use transfer::{
+    Taken, Transfer, TransferEvent, TransferMade, TransferStatus, TransferStep, TransferView,
+};
+pub use wallet::{Wallet, WalletEvent, WalletOpened, WalletStep, WalletView};
 
 macro_rules! entities {
-    ($($kind:ident($entity:ty)),* $(,)?) => {
+    ($( $(#[doc = $doc:literal])+ $kind:ident; )+) => {
+        /// A kind of entity. Kinds are appended, never reordered: records and views contain their
+        /// positions.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Kind {
+            $( $(#[doc = $doc])+ $kind, )+
+        }
+
+        impl Kind {
+            /// All kinds, in the order of their registration.
+            pub const ALL: [Self; [$( Self::$kind, )+].len()] = [$( Self::$kind, )+];
+
+            /// Returns the kind's public name, e.g. `account`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $( Self::$kind => <$kind as Entity>::NAME, )+
+                }
+            }
+
+            /// Returns the refusal for an entity that doesn't exist or has another kind.
+            pub fn not_found(self) -> Rejection {
+                match self {
+                    $( Self::$kind => <$kind as Entity>::not_found(), )+
+                }
+            }
+        }
+
+        /// An event of any entity.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum Event {
+            $( $(#[doc = $doc])+ $kind(<$kind as Entity>::Event), )+
+        }
+
+        impl Event {
+            /// Returns the kind of the entity.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $( Self::$kind(_) => Kind::$kind, )+
+                }
+            }
+
+            /// Returns what happened to the money of an entity that callers may name.
+            pub fn money(&self) -> Option<&MoneyEvent> {
+                match self {
+                    $( Self::$kind(event) => event.money(), )+
+                }
+            }
+
+            /// Returns the amount that the event moved, in minor units, negative for a debit.
+            pub fn moved(&self) -> i64 {
+                match self {
+                    $( Self::$kind(event) => event.moved(), )+
+                }
+            }
+
+            /// Returns the sequence of the record whose personal values the event erases.
+            pub fn erased(&self) -> Option<u64> {
+                match self {
+                    $( Self::$kind(event) => event.erased(), )+
+                }
+            }
+        }
+
+        /// A step that one entity takes as its part of a command.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Step {
+            /// An entity of this kind moves or holds money.
+            Money(Kind, MoneyStep),
+            $( $(#[doc = $doc])+ $kind(<$kind as Entity>::Step), )+
+        }
+
+        impl Step {
+            /// Returns the kind of the entity that takes the step.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    Self::Money(kind, _) => *kind,
+                    $( Self::$kind(_) => Kind::$kind, )+
+                }
+            }
+        }
+
         /// The state of any entity.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         pub enum State {
-            $(#[allow(missing_docs)] $kind($entity),)*
+            $( $(#[doc = $doc])+ $kind($kind), )+
         }
 
         impl State {
-            /// Its kind.
+            /// Returns the entity's kind.
             pub const fn kind(&self) -> Kind {
                 match self {
-                    $(Self::$kind(_) => Kind::$kind,)*
+                    $( Self::$kind(_) => Kind::$kind, )+
                 }
             }
 
-            /// Its money, if it has any that commands may name, and the currency.
+            /// Returns the currency and the balance, if the entity has money that callers may name.
             pub fn money(&self) -> Option<(Currency, Balance)> {
                 match self {
-                    $(Self::$kind(entity) => entity.money(),)*
+                    $( Self::$kind(entity) => entity.money(), )+
                 }
             }
 
-            /// How many copies of it share what never changes.
-            pub fn copies(&self) -> usize {
-                match self {
-                    $(Self::$kind(entity) => entity.copies(),)*
-                }
-            }
-
-            /// What a posting of this entity shows: its currency, balance, holds and overdraft.
+            /// Returns the currency, balance, held amount and overdraft for a posting.
             pub fn posted(&self) -> Option<(Currency, i128, i64, Overdraft)> {
                 match self {
-                    $(Self::$kind(entity) => entity.posted(),)*
+                    $( Self::$kind(entity) => entity.posted(), )+
                 }
             }
 
-            /// What `step` would do to an entity of `kind`. An entity of another kind under the
-            /// same id is as good as none.
+            /// Returns the sequence of the record beside which the entity's personal values are
+            /// stored; `None` if there are none.
+            pub fn personal(&self) -> Option<u64> {
+                match self {
+                    $( Self::$kind(entity) => entity.personal(), )+
+                }
+            }
+
+            /// Returns the events that `step` causes. An entity of another kind under the same id
+            /// counts as none.
+            ///
+            /// # Errors
+            /// The first rule that forbids the step.
             pub fn decide(
-                kind: Kind,
                 state: Option<&Self>,
                 step: &Step,
                 now: Timestamp,
             ) -> Result<Vec<Event>, Rejection> {
-                match kind {
-                    $(Kind::$kind => {
-                        let state = match state {
+                match step {
+                    Step::Money(kind, step) => match kind {
+                        $( Kind::$kind => {
+                            let entity = match state {
+                                Some(Self::$kind(entity)) => Some(entity),
+                                _ => None,
+                            };
+                            let events = $kind::decide_money(entity, step, now)?;
+                            Ok(events.into_iter().map(Event::$kind).collect())
+                        } )+
+                    },
+                    $( Step::$kind(step) => {
+                        let entity = match state {
                             Some(Self::$kind(entity)) => Some(entity),
                             _ => None,
                         };
-                        let events = <$entity>::decide(state, step, now)?;
+                        let events = $kind::decide(entity, step, now)?;
                         Ok(events.into_iter().map(Event::$kind).collect())
-                    })*
+                    } )+
                 }
             }
 
-            /// The entity after one of its facts; `None` where the fact can't follow the state.
+            /// Returns the entity after one of its events; `None` if the event can't follow the
+            /// state.
             pub fn evolve(state: Option<Self>, event: &Event, stamp: Stamp) -> Option<Self> {
                 match (event, state) {
-                    $((Event::$kind(event), None) => {
-                        <$entity>::evolve(None, event, stamp).map(Self::$kind)
+                    $( (Event::$kind(event), None) => {
+                        $kind::evolve(None, event, stamp).map(Self::$kind)
                     }
                     (Event::$kind(event), Some(Self::$kind(entity))) => {
-                        <$entity>::evolve(Some(entity), event, stamp).map(Self::$kind)
-                    })*
+                        $kind::evolve(Some(entity), event, stamp).map(Self::$kind)
+                    } )+
                     _ => None,
                 }
             }
@@ -223,14 +204,34 @@ macro_rules! entities {
 }
 
 entities! {
-    Account(account::Account),
-    External(external::External),
-    Numbering(numbering::Numbering),
-    Wallet(wallet::Wallet),
-    Transfer(transfer::Transfer),
-    Card(card::Card),
-    CardNumber(card_number::CardNumber),
+    /// An account: money of a client.
+    Account;
+    /// An external account: the other end of deposits and withdrawals, one per currency and shard.
+    External;
+    /// The counter of account numbers, one per shard.
+    Numbering;
+    /// A wallet: money of a customer, with limits.
+    Wallet;
+    /// A transfer that was pending, or was reversed.
+    Transfer;
+    /// A card of an account.
+    Card;
+    /// A card number that is taken.
+    CardNumber;
 }
 
-#[cfg(test)]
-mod laws;
+impl Kind {
+    /// Returns the id of the only entity of this kind for a currency (or without one) in a shard.
+    /// The id is derived from these alone, so that no look-up is needed.
+    pub fn system_id(self, currency: Option<Currency>, shard: u8) -> EntityId {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"florin system entity");
+        hasher.update(self.name().as_bytes());
+        if let Some(currency) = currency {
+            hasher.update(currency.recorded().to_string().as_bytes());
+        }
+        let mut random = [0; 16];
+        random.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        EntityId::from_parts(0, u128::from_be_bytes(random), shard)
+    }
+}

@@ -1,17 +1,90 @@
-//! A wallet: money of a customer, in one currency, under limits.
+//! Wallets. A wallet holds money of a customer in one currency, under limits.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::balance::{Spending, Terms, no_such};
-use super::{Balance, Entity, Stamp, Step};
-use crate::messages::{
-    AccountStatus, Currency, EntityId, OpenWallet, Overdraft, Rejection, Timestamp, WalletEvent,
-    WalletLimitsChange, WalletOpened, WalletView,
+use super::balance::{Balance, Terms};
+use super::entity::{Entity, Fact, Stamp};
+use super::limits::Spending;
+use super::money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
+use crate::words::{
+    Currency, EntityId, Overdraft, Rejection, Timestamp, WalletLimits, WalletLimitsChange,
 };
 
-/// A wallet's state; what never changes is shared between its copies.
+/// The facts recorded when a wallet is opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WalletOpened {
+    /// The customer who owns the wallet.
+    pub customer: EntityId,
+    /// A label.
+    pub name: Option<String>,
+    /// The wallet's only currency.
+    pub currency: Currency,
+    /// The overdraft limit.
+    pub overdraft: Overdraft,
+    /// The wallet's limits: per transaction, per UTC day, and on its balance.
+    pub limits: WalletLimits,
+}
+
+/// An event of a wallet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum WalletEvent {
+    /// The wallet was opened.
+    Opened(Box<WalletOpened>),
+    /// The wallet was frozen or unfrozen.
+    StatusChanged(AccountStatus),
+    /// The overdraft limit was changed.
+    OverdraftChanged(Overdraft),
+    /// The wallet's limits were changed.
+    LimitsChanged(WalletLimits),
+    /// The money changed.
+    Money(MoneyEvent),
+}
+
+impl Fact for WalletEvent {
+    fn money(&self) -> Option<&MoneyEvent> {
+        match self {
+            Self::Money(money) => Some(money),
+            Self::Opened(_)
+            | Self::StatusChanged(_)
+            | Self::OverdraftChanged(_)
+            | Self::LimitsChanged(_) => None,
+        }
+    }
+}
+
+/// A step that only a wallet takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WalletStep {
+    /// Open the wallet.
+    Open(Box<WalletOpened>),
+    /// Change the given values.
+    Update(Option<AccountStatus>, Option<Overdraft>, WalletLimitsChange),
+}
+
+/// A wallet as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WalletView {
+    /// The wallet.
+    pub id: EntityId,
+    /// The customer who owns the wallet.
+    pub customer: EntityId,
+    /// A label.
+    pub name: Option<String>,
+    /// The only currency of its money.
+    pub currency: Currency,
+    /// The status, which says whether it may move money.
+    pub status: AccountStatus,
+    /// The balances.
+    pub balances: Balances,
+    /// The wallet's limits: per transaction, per UTC day, and on its balance.
+    pub limits: WalletLimits,
+    /// The time at which it was opened.
+    pub created_at: Timestamp,
+}
+
+/// A wallet's state. Its copies share the immutable part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wallet {
     origin: Arc<Origin>,
@@ -20,7 +93,7 @@ pub struct Wallet {
     spending: Spending,
 }
 
-/// What a wallet is from its first day.
+/// The immutable part of a wallet: the facts recorded at its opening, and the time of that record.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Origin {
     opened: WalletOpened,
@@ -28,7 +101,7 @@ struct Origin {
 }
 
 impl Wallet {
-    /// The wallet as its owner sees it.
+    /// Returns the wallet as its owner sees it.
     pub fn view(&self, id: EntityId, version: u64) -> WalletView {
         let opened = &self.origin.opened;
         WalletView {
@@ -43,7 +116,7 @@ impl Wallet {
         }
     }
 
-    /// Whose it is.
+    /// Returns the customer who owns the wallet.
     pub fn customer(&self) -> EntityId {
         self.origin.opened.customer
     }
@@ -55,16 +128,6 @@ impl Wallet {
             currency: self.origin.opened.currency,
             spending: Some(&self.spending),
         }
-    }
-
-    fn open(command: &OpenWallet) -> WalletEvent {
-        WalletEvent::Opened(Box::new(WalletOpened {
-            customer: command.customer,
-            name: command.name.clone(),
-            currency: command.currency,
-            overdraft: command.overdraft,
-            limits: command.limits,
-        }))
     }
 
     fn update(
@@ -87,23 +150,35 @@ impl Wallet {
 
 impl Entity for Wallet {
     type Event = WalletEvent;
+    type Step = WalletStep;
+
+    const NAME: &'static str = "wallet";
+    const NOT_FOUND: &'static str = "Wallet not found";
 
     fn decide(
         state: Option<&Self>,
-        step: &Step,
-        now: Timestamp,
+        step: &WalletStep,
+        _: Timestamp,
     ) -> Result<Vec<WalletEvent>, Rejection> {
         match (state, step) {
-            (None, Step::OpenWallet(command)) => Ok(vec![Self::open(command)]),
-            (Some(wallet), Step::UpdateWallet(status, overdraft, limits)) => {
+            (None, WalletStep::Open(opened)) => Ok(vec![WalletEvent::Opened(opened.clone())]),
+            (Some(wallet), WalletStep::Update(status, overdraft, limits)) => {
                 Ok(wallet.update(*status, *overdraft, limits))
             }
-            (Some(wallet), step) => {
-                let events = wallet.balance.decide(wallet.terms(), step, now)?;
-                Ok(events.into_iter().map(WalletEvent::Money).collect())
+            (Some(_), WalletStep::Open(_)) | (None, WalletStep::Update(..)) => {
+                Err(Self::not_found())
             }
-            (None, _) => Err(no_such("wallet")),
         }
+    }
+
+    fn decide_money(
+        state: Option<&Self>,
+        step: &MoneyStep,
+        now: Timestamp,
+    ) -> Result<Vec<WalletEvent>, Rejection> {
+        let wallet = state.ok_or_else(Self::not_found)?;
+        let events = wallet.balance.decide(wallet.terms(), step, now)?;
+        Ok(events.into_iter().map(WalletEvent::Money).collect())
     }
 
     fn evolve(state: Option<Self>, event: &WalletEvent, stamp: Stamp) -> Option<Self> {
@@ -133,10 +208,6 @@ impl Entity for Wallet {
             }
         }
         Some(wallet)
-    }
-
-    fn copies(&self) -> usize {
-        Arc::strong_count(&self.origin)
     }
 
     fn money(&self) -> Option<(Currency, Balance)> {

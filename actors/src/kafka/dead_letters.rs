@@ -1,4 +1,5 @@
-//! Dead letters in Kafka: read from their topics when somebody asks, handed to their consumers again.
+//! Dead letters in Kafka: they are read from their topics on request, and redriven to their
+//! consumers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,23 +15,24 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::consumer::{now, taken};
-use super::dead_topics::{REDRIVES, letter};
+use super::dead_letter_topics::{REDRIVES, letter};
 use super::fault::Fault;
+use super::message::message_from;
 use super::options::KafkaOptions;
+use crate::base::{Clock as _, SystemClock};
 use crate::bus::{
     Asked, Consumer, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetters, DeadLettersError,
-    Failure, Redriven, Telemetry, consumer_of,
+    DeliveryPolicy, Failure, Reason, Redriven, Telemetry, consumer_of,
 };
-use crate::messages::Timestamp;
+use crate::words::Timestamp;
 
-/// How long reading may take.
+/// The time limit for reading a partition.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long one request may take.
+/// The timeout of one request.
 const REQUEST: Duration = Duration::from_secs(5);
-/// How long between two looks at a partition without a leader.
+/// The pause between two requests for a partition without a leader.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a redriven message's consumer may take.
+/// The time limit for handling a redriven message.
 const HANDLING: Duration = Duration::from_secs(30);
 
 /// The dead letters of this process's consumers.
@@ -39,15 +41,15 @@ pub struct KafkaDeadLetters(Arc<Inner>);
 
 struct Inner {
     options: KafkaOptions,
-    redrives_max: u32,
+    policy: DeliveryPolicy,
     telemetry: Arc<Telemetry>,
     consumers: Vec<Arc<dyn Consumer>>,
     runtime: Handle,
-    /// Those that are being redriven.
+    /// The dead letters that are being redriven.
     busy: Mutex<BTreeSet<DeadLetterId>>,
 }
 
-/// What is known of a dead letter's redrives.
+/// The redrives of a dead letter so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Redrives {
     redrives: u32,
@@ -74,18 +76,18 @@ impl From<KafkaError> for DeadLettersError {
 }
 
 impl KafkaDeadLetters {
-    /// The dead letters of those consumers; each may be redriven so often. Blocking work is done on
-    /// the runtime's own threads for it.
+    /// Creates the dead letters of the consumers. Blocking work runs on the runtime's blocking
+    /// threads.
     pub fn new(
         options: KafkaOptions,
-        redrives_max: u32,
+        policy: DeliveryPolicy,
         telemetry: Arc<Telemetry>,
         consumers: Vec<Arc<dyn Consumer>>,
         runtime: Handle,
     ) -> Self {
         Self(Arc::new(Inner {
             options,
-            redrives_max,
+            policy,
             telemetry,
             consumers,
             runtime,
@@ -93,7 +95,7 @@ impl KafkaDeadLetters {
         }))
     }
 
-    /// Counts those that wait, for the metric.
+    /// Counts the waiting dead letters, for the metric.
     pub(super) fn count(&self) -> Result<(), DeadLettersError> {
         let inner = &self.0;
         let redrives = inner.redrives()?;
@@ -206,7 +208,7 @@ impl Inner {
 
     fn redrive(&self, id: &DeadLetterId) -> Result<Redriven, DeadLettersError> {
         let letter = self.get(id)?;
-        if letter.redrives >= self.redrives_max {
+        if !self.policy.allows_redrive(letter.redrives) {
             return Err(DeadLettersError::TooOften(letter.redrives));
         }
         let consumer = consumer_of(&self.consumers, &letter.group, id.source_topic())
@@ -217,20 +219,16 @@ impl Inner {
             let bounded = async { tokio::time::timeout(HANDLING, handling).await };
             self.runtime.block_on(bounded)
         }));
-        let transient = |reason, detail: &str| {
-            let detail = detail.to_owned();
-            Err(Failure::Transient { reason, detail })
-        };
+        let late = || Failure::new(Reason::TimedOut, "its consumer takes too long");
         let handled = match handled {
-            Ok(Ok(handled)) => handled,
-            Ok(Err(_)) => transient("timed_out", "its consumer takes too long"),
-            Err(_) => transient("panicked", "its consumer panicked"),
+            Ok(handled) => handled.unwrap_or_else(|_| Err(late())),
+            Err(_) => Err(Failure::panicked()),
         };
         self.note(
             id,
             &Redrives {
                 redrives: letter.redrives + 1,
-                redriven_at: Some(now()),
+                redriven_at: Some(SystemClock.now()),
                 handled: handled.is_ok(),
             },
         )?;
@@ -244,10 +242,10 @@ impl Inner {
         }
     }
 
-    /// Keeps what became of a redrive.
+    /// Stores the result of a redrive.
     fn note(&self, id: &DeadLetterId, redrives: &Redrives) -> Result<(), DeadLettersError> {
         let producer: FutureProducer = self.options.plain_producer().create()?;
-        // Numbers and a time: it can't fail.
+        // The value consists of numbers and a time, so serialization can't fail.
         let value = serde_json::to_vec(redrives).unwrap_or_default();
         let key = id.to_string();
         let record = FutureRecord::to(REDRIVES).key(&key).payload(&value);
@@ -255,7 +253,7 @@ impl Inner {
         sent.map(|_| ()).map_err(|(error, _)| error.into())
     }
 
-    /// What is known of redrives.
+    /// Returns the redrives of all dead letters.
     fn redrives(&self) -> Result<BTreeMap<String, Redrives>, DeadLettersError> {
         let reader: BaseConsumer = self.options.reader(true).create()?;
         let mut all = BTreeMap::new();
@@ -270,7 +268,8 @@ impl Inner {
         Ok(all)
     }
 
-    /// Calls `each` with the dead letters of topics, in order, behind `after`, until it says no.
+    /// Calls `each` with the dead letters of the topics in order, beginning after `after`, until
+    /// `each` returns false.
     fn scan(
         &self,
         topics: &[String],
@@ -307,7 +306,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Calls `each` with a partition's messages from an offset to its present end, until it says no.
+    /// Calls `each` with a partition's messages from an offset to its present end, until `each`
+    /// returns false.
     fn read(
         &self,
         reader: &BaseConsumer,
@@ -335,7 +335,7 @@ impl Inner {
                 None => {}
                 Some(Ok(message)) => {
                     let is_last = message.offset() + 1 >= high;
-                    if !each(taken(&message)) || is_last {
+                    if !each(message_from(&message)) || is_last {
                         return Ok(());
                     }
                 }
@@ -348,7 +348,8 @@ impl Inner {
     }
 }
 
-/// Asks again, within a bound, where a partition has no leader yet, as right after its topic was made.
+/// Retries a request, with a time limit, while a partition has no leader, for example right after
+/// its topic was created.
 fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     let deadline = Instant::now() + REQUEST;
     loop {
@@ -361,8 +362,8 @@ fn patiently<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError
     }
 }
 
-/// Whether it passes by itself: a new leader is being found, or the client is just exchanging the
-/// connection that it asked on.
+/// Returns whether an error is temporary: a new leader is being elected, or the client is replacing
+/// the connection on which it asked.
 fn passes(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),

@@ -1,14 +1,50 @@
-//! What goes wrong between Florin and the brokers.
+//! Faults between Florin and the brokers.
+
+use std::fmt;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// Why a transaction, or the session that it belongs to, ended.
+/// A message that exceeds the maximum message size of its topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    pub(super) topic: String,
+    /// The sequence of the event's record, if a header contains it.
+    pub(super) sequence: Option<u64>,
+    /// The size of key and value in bytes, before compression.
+    pub(super) bytes: usize,
+    /// The topic's `max.message.bytes`, if known.
+    pub(super) limit: Option<usize>,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, bytes, .. } = self;
+        match self.sequence {
+            Some(sequence) => write!(f, "an event of record {sequence}, {bytes} bytes,")?,
+            None => write!(f, "a message of {bytes} bytes")?,
+        }
+        write!(
+            f,
+            " is larger than the topic {topic} takes (max.message.bytes"
+        )?;
+        match self.limit {
+            Some(limit) => write!(f, ", now {limit})"),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+/// The reason why a transaction, or the session to which it belongs, ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
-    /// Another producer has this identity, or the broker gave up waiting for this one.
+    /// Another producer has taken over the transactional id, or the broker has fenced this one
+    /// because it was too slow.
     #[error("fenced: {0}")]
     Fenced(String),
-    /// To be tried again with a new producer.
+    /// A message exceeds the maximum message size of its topic. An operator must raise the limit.
+    #[error("{0}; publishing waits until the limit is raised")]
+    TooLarge(TooLarge),
+    /// A temporary fault. A new producer tries again.
     #[error("{0}")]
     Broken(String),
 }

@@ -1,32 +1,27 @@
-//! Kafka: the journal's events go out in transactions together with the cursor that says how far
-//! they are, so that a reader of committed messages sees each once. Messages come in through
-//! consumers, each on a thread of its own; what they can't handle becomes a dead letter.
+//! Kafka: the journal's events are published in transactions that also contain the cursor, so that
+//! a reader of committed messages sees each event exactly once. Messages are read by consumers,
+//! each on its own thread; messages that they can't handle become dead letters.
+//!
+//! `publish` and `consume` use the files beside them, and not each other.
 #![allow(
     clippy::disallowed_methods,
     reason = "brokers are waited for by the machine's own clock; no record's time comes from here"
 )]
 
-mod bridge;
-mod consumer;
-mod cursor;
+mod consume;
+mod dead_letter_topics;
 mod dead_letters;
-mod dead_topics;
 mod fault;
-mod intake;
-mod lane;
-mod membership;
+mod message;
 mod options;
-mod preparing;
 mod producer;
-mod publisher;
+mod publish;
 mod reach;
-mod replay;
+mod stop;
 mod topics;
 
-pub use bridge::{Bridge, Stop};
+pub use consume::{Intake, IntakeOptions};
 pub use dead_letters::KafkaDeadLetters;
-pub use intake::{Intake, IntakeOptions};
-pub use lane::Retries;
-pub use options::KafkaOptions;
-pub use publisher::Halt;
-pub use replay::replay_to;
+pub use options::{KafkaOptions, StartFrom};
+pub use publish::{Bridge, Halt, PUBLISHED_FILE, replay_to};
+pub use stop::Stop;

@@ -1,5 +1,5 @@
-//! Reaching the brokers, and telling in words why they can't be reached: the client library says
-//! that apart from the call that fails by it.
+//! Connection checks. The client library reports the reason why brokers can't be reached separately
+//! from the call that fails; this module combines both.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use rdkafka::metadata::Metadata;
 use super::fault::Fault;
 use super::options::KafkaOptions;
 
-/// How long brokers that don't answer are asked.
+/// The time after which unresponsive brokers are given up.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long between two looks at what the library says.
+/// The timeout of one request, after which the library's reports are checked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the library said last of its connections.
+/// The last connection error that the library reported.
 #[derive(Debug, Default)]
 pub(super) struct Noticed(Mutex<Option<(RDKafkaErrorCode, String)>>);
 
 impl Noticed {
-    /// What is wrong; `otherwise` where nothing was said.
+    /// Returns the reported reason, or `otherwise` if nothing was reported.
     pub(super) fn reason(&self, otherwise: &KafkaError) -> String {
         let noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match noticed.as_ref() {
@@ -32,7 +32,7 @@ impl Noticed {
         }
     }
 
-    /// Whether the brokers refuse this client: waiting doesn't help.
+    /// Returns whether the brokers refuse this client, so that waiting doesn't help.
     fn is_refused(&self) -> bool {
         let noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noticed.as_ref().is_some_and(|(code, _)| is_refusal(*code))
@@ -59,11 +59,12 @@ impl ClientContext for Noticed {
             .rdkafka_error_code()
             .unwrap_or(RDKafkaErrorCode::Unknown);
         if code == RDKafkaErrorCode::AllBrokersDown {
-            // Why they are was said before.
+            // The reason was reported before.
             return;
         }
         let mut noticed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // What follows a refusal, as the end of the connection, says less.
+        // Errors that follow a refusal, such as a closed connection, are less precise and don't
+        // replace it.
         if noticed
             .as_ref()
             .is_none_or(|(known, _)| !is_refusal(*known))
@@ -76,7 +77,8 @@ impl ClientContext for Noticed {
 
 impl ConsumerContext for Noticed {}
 
-/// What the brokers know of topics, once they answer; asks for as long as `go_on` says so.
+/// Returns the metadata of all topics. Retries until the brokers answer, the time limit is reached,
+/// or `go_on` returns false.
 pub(super) fn metadata(
     options: &KafkaOptions,
     go_on: impl Fn() -> bool,
@@ -89,7 +91,7 @@ pub(super) fn metadata(
             Ok(metadata) => return Ok(metadata),
             Err(error) => error,
         };
-        // The context hears what is polled.
+        // The context receives the errors only while the client is polled.
         while client.poll(Duration::ZERO).is_some() {}
         let noticed = client.context();
         if noticed.is_refused() || Instant::now() > deadline || !go_on() {

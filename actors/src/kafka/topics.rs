@@ -1,5 +1,7 @@
-//! Topics: made with the settings' partitions, replicas and retention, or checked against them.
+//! Topics: missing ones are created with the settings' partitions, replicas and retention; existing
+//! ones are checked against them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
@@ -12,68 +14,70 @@ use rdkafka::metadata::{Metadata, MetadataPartition};
 
 use super::fault::Fault;
 use super::options::KafkaOptions;
+use crate::blocking::wait;
 
-/// How long one request may take.
+/// The timeout of one request.
 const REQUEST: Duration = Duration::from_secs(10);
-/// How long between two looks at topics that are being made.
+/// The pause between two requests for the state of new topics.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a topic has to be like.
+/// The required properties of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) partitions: i32,
     pub(super) replication: i32,
-    pub(super) kept: Kept,
+    pub(super) retention: Retention,
 }
 
-/// Which of a topic's messages are kept.
+/// The retention of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// All, for so long.
-    For(Duration),
-    /// The last one of each key, for ever. What it was before is soon gone, so that the topic is
-    /// short to read.
-    Last,
+pub(super) enum Retention {
+    /// All messages are kept for this time.
+    Time(Duration),
+    /// Only the last message of each key is kept, without time limit. Older messages are removed
+    /// soon, so that the topic can be read quickly.
+    LastOfKey,
 }
 
-impl Kept {
-    /// What the topic is made with; the first of each is checked too, where it has the name of the
-    /// setting beside it.
+impl Retention {
+    /// Returns the topic's configuration: name, value, and a text. Entries that have a text are
+    /// also checked in existing topics; the text names the Florin setting behind the value, if
+    /// there is one.
     fn config(self) -> Vec<(&'static str, String, Option<&'static str>)> {
         let of = |name, value: &str| (name, value.to_owned(), None);
         match self {
-            Self::For(time) => {
+            Self::Time(time) => {
                 let retention = time.as_millis().to_string();
                 vec![
                     ("cleanup.policy", "delete".to_owned(), Some("")),
                     ("retention.ms", retention, Some(" (kafka.retention_hours)")),
                 ]
             }
-            Self::Last => vec![
+            Self::LastOfKey => vec![
                 ("cleanup.policy", "compact".to_owned(), Some("")),
                 of("segment.bytes", "1048576"),
                 of("segment.ms", "3600000"),
                 of("min.cleanable.dirty.ratio", "0.1"),
-                // What ends transactions goes after so long.
+                // Transaction markers are removed after this time.
                 of("delete.retention.ms", "60000"),
             ],
         }
     }
 }
 
-/// Why the topics are not what they have to be.
+/// The reason why the topics don't meet the requirements.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TopicFault {
-    /// One is otherwise: an operator has to decide.
+    /// A topic has other properties than required, so an operator must decide.
     #[error("{0}")]
     Wrong(String),
-    /// They couldn't be asked for, or made.
+    /// The topics could not be queried or created.
     #[error(transparent)]
     Broken(#[from] Fault),
 }
 
-/// Makes the topics that are missing and checks those that are there, as `metadata` tells.
+/// Creates missing topics and checks existing ones. `metadata` says which topics exist.
 pub(super) fn ensure(
     options: &KafkaOptions,
     metadata: &Metadata,
@@ -94,8 +98,8 @@ pub(super) fn ensure(
         }
     }
     if !missing.is_empty() {
-        make(&admin, &request, &missing)?;
-        led(&admin, &missing)?;
+        create(&admin, &request, &missing)?;
+        wait_for_leaders(&admin, &missing)?;
     }
     if present.is_empty() {
         return Ok(());
@@ -103,12 +107,15 @@ pub(super) fn ensure(
     check_config(&admin, &request, &present)
 }
 
-fn make(
+fn create(
     admin: &AdminClient<DefaultClientContext>,
     request: &AdminOptions,
     missing: &[&Wanted],
 ) -> Result<(), TopicFault> {
-    let configs: Vec<_> = missing.iter().map(|topic| topic.kept.config()).collect();
+    let configs: Vec<_> = missing
+        .iter()
+        .map(|topic| topic.retention.config())
+        .collect();
     let new = missing.iter().zip(&configs).map(|(topic, config)| {
         let replication = TopicReplication::Fixed(topic.replication);
         let new = NewTopic::new(&topic.name, topic.partitions, replication);
@@ -119,7 +126,7 @@ fn make(
     let made = wait(admin.create_topics(&new, request)).map_err(Fault::from)?;
     for result in made {
         match result {
-            // Another instance made it just now: the next session checks it.
+            // Another instance has just created the topic. The next session checks it.
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 let reason = format!("the topic {name} can't be made: {code}");
@@ -134,8 +141,11 @@ fn make(
     Ok(())
 }
 
-/// Waits until each partition of topics that were made just now has a broker that leads it.
-fn led(admin: &AdminClient<DefaultClientContext>, made: &[&Wanted]) -> Result<(), TopicFault> {
+/// Waits until every partition of new topics has a leader.
+fn wait_for_leaders(
+    admin: &AdminClient<DefaultClientContext>,
+    created: &[&Wanted],
+) -> Result<(), TopicFault> {
     let deadline = Instant::now() + REQUEST;
     loop {
         let metadata = admin.inner().fetch_metadata(None, REQUEST);
@@ -148,7 +158,7 @@ fn led(admin: &AdminClient<DefaultClientContext>, made: &[&Wanted]) -> Result<()
                     && known.partitions().iter().all(|one| one.leader() >= 0)
             })
         };
-        match made.iter().find(|topic| !is_led(topic)) {
+        match created.iter().find(|topic| !is_led(topic)) {
             None => return Ok(()),
             Some(topic) if Instant::now() > deadline => {
                 let reason = format!("the topic {} was made, but nobody leads it", topic.name);
@@ -159,7 +169,7 @@ fn led(admin: &AdminClient<DefaultClientContext>, made: &[&Wanted]) -> Result<()
     }
 }
 
-/// Whether the brokers would say the same again.
+/// Returns whether a repeated request would fail in the same way.
 fn is_final(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -175,11 +185,19 @@ fn is_final(code: RDKafkaErrorCode) -> bool {
 
 fn check_shape(wanted: &Wanted, partitions: &[MetadataPartition]) -> Result<(), TopicFault> {
     let name = &wanted.name;
-    if partitions.len() != wanted.partitions as usize {
-        let (has, setting) = (partitions.len(), wanted.partitions);
+    let (has, setting) = (partitions.len(), wanted.partitions);
+    if has < wanted.partitions as usize {
         return Err(TopicFault::Wrong(format!(
             "the topic {name} has {has} partitions, not {setting} (kafka.partitions)"
         )));
+    }
+    if has > wanted.partitions as usize {
+        tracing::warn!(
+            topic = name,
+            has,
+            setting,
+            "the topic has more partitions than kafka.partitions says: it is taken as it is"
+        );
     }
     let replicas = partitions.iter().map(|one| one.replicas().len()).min();
     let replicas = replicas.unwrap_or_default();
@@ -203,7 +221,7 @@ fn check_config(
     for config in described {
         let config = match config {
             Ok(config) => config,
-            // Who may not ask can't be told.
+            // Without permission to read the configuration, the topic can't be checked.
             Err(RDKafkaErrorCode::TopicAuthorizationFailed) => continue,
             Err(code) => {
                 let reason = format!("a topic's settings can't be read: {code}");
@@ -216,7 +234,7 @@ fn check_config(
         let Some(topic) = present.iter().find(|topic| topic.name == *name) else {
             continue;
         };
-        for (setting, wants, by) in topic.kept.config() {
+        for (setting, wants, by) in topic.retention.config() {
             let has = config.get(setting).and_then(|entry| entry.value.as_deref());
             if let (Some(by), Some(has)) = (by, has)
                 && has != wants
@@ -230,21 +248,23 @@ fn check_config(
     Ok(())
 }
 
-/// Waits on a thread of its own for what the client answers on another.
-fn wait<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
+/// Returns the maximum message size of each topic (`max.message.bytes`). Topics are missing in the
+/// result if the brokers don't tell it: without permission, or if the topic was just created.
+pub(super) fn limits<'t>(
+    options: &KafkaOptions,
+    topics: impl Iterator<Item = &'t str>,
+) -> Result<BTreeMap<String, usize>, Fault> {
+    let admin: AdminClient<DefaultClientContext> = options.admin().create()?;
+    let request = AdminOptions::new().request_timeout(Some(REQUEST));
+    let named: Vec<ResourceSpecifier<'_>> = topics.map(ResourceSpecifier::Topic).collect();
+    let described = wait(admin.describe_configs(&named, &request))?;
+    let mut limits = BTreeMap::new();
+    for config in described.into_iter().flatten() {
+        let limit = config.get("max.message.bytes");
+        let limit = limit.and_then(|entry| entry.value.as_deref()?.parse().ok());
+        if let (OwnedResourceSpecifier::Topic(name), Some(limit)) = (&config.specifier, limit) {
+            limits.insert(name.clone(), limit);
         }
     }
-    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
-        }
-    }
+    Ok(limits)
 }

@@ -1,6 +1,6 @@
-//! Asynchronous commands: accepted by one record, executed by another, exactly once. What was
-//! accepted and not yet executed is known in memory, and after a start from the views and the
-//! journal's tail.
+//! Asynchronous commands: one record accepts a command and another one executes it, exactly once.
+//! Commands accepted and not yet executed are known in memory; after a start they are known from
+//! the views and the journal's tail.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -15,35 +15,39 @@ use super::lane::ReplyTo;
 use super::ledger::{Ledger, Queued};
 use super::overlay::Verdict;
 use super::permits::{Permits, Room};
-use super::reply::{Operation, Page};
+use super::reply::Operation;
 use super::seat::{Phase, Seat};
 use super::waiting::Held;
-use crate::entities::{self, Stamp};
-use crate::messages::{
-    Code, Command, Context, EntityId, Execution, Kind, OperationId, Outcome, Record, Rejection,
-};
+use crate::base::Page;
+use crate::commands::{Acceptance, Command, Context};
+use crate::entities::{Kind, Stamp};
+use crate::record::{Execution, Outcome, Record};
+use crate::words::{Code, EntityId, OperationId, Rejection};
 
-/// How long the execution of a command waits whose entity is out of service.
+/// The interval at which executions are retried whose entity is out of service, and at which
+/// callers that have left are released.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A command that was accepted and not yet executed.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    /// Its operation.
+    /// The command's operation.
     pub(super) operation: OperationId,
-    /// What was asked, and when it was accepted.
+    /// The command's kind, and the time when it was accepted.
     pub(super) queued: Queued,
-    /// Repeats of its key that wait for its outcome, and batches with such an item.
+    /// The repeats of the command's key that wait for its outcome, and the batches that have an
+    /// item with its key.
     pub(super) waiting: Vec<Held>,
-    /// Given back when it is executed.
+    /// The permits that are given back when the command is executed.
     #[allow(dead_code, reason = "held, not read")]
     pub(super) place: Option<Room>,
 }
 
 impl Ledger {
-    /// Accepts a command that is to be executed afterwards, or refuses it at once: one about an
-    /// entity that isn't there, or that has another version. `verdict`: what it came to now, of one
-    /// about a transfer, whose source's version counts.
+    /// Accepts a command that is to be executed later, or refuses it at once if its entity doesn't
+    /// exist or has another version. `verdict` is the result of deciding the command now. It is
+    /// given only for a command about a transfer, because the version that counts there is that of
+    /// the transfer's source.
     pub(super) fn take_on(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
@@ -55,6 +59,7 @@ impl Ledger {
         let refused = match verdict {
             Some(verdict) => self.told_at_once(verdict),
             None => may_be_taken_on(seat, &envelope).err().map(|rejection| {
+                let rejection = self.telling_what_moves(&envelope, rejection);
                 let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
                 verdict.rests_on = seat.present.borrow().last;
                 verdict
@@ -88,14 +93,14 @@ impl Ledger {
         };
         self.conclude(envelope, stamp, verdict, None, claim);
         if self.sequencer.borrow().stamp(stamp.time).sequence == stamp.sequence {
-            // The record was not taken: its caller was told so.
+            // The record was not taken, and the caller has been told.
             return;
         }
         self.accepted.borrow_mut().insert(stamp.sequence, accepted);
         self.accept(execute);
     }
 
-    /// A verdict that is told at once; any other one is left to the execution.
+    /// Returns a verdict that is answered at once; any other verdict is left to the execution.
     fn told_at_once(&self, verdict: Verdict) -> Option<Verdict> {
         for touched in &verdict.touched {
             self.forget_vacant(&touched.seat);
@@ -110,8 +115,8 @@ impl Ledger {
         }
     }
 
-    /// Executes what was accepted before the node ended, in order. It takes its `places` also when
-    /// there are fewer by now: what was accepted is never refused.
+    /// Executes, in order, the commands that were accepted before the node ended. Their permits are
+    /// taken even if the limits are lower now, because an accepted command is never refused.
     pub(super) fn resume_accepted(
         self: &Rc<Self>,
         records: Vec<Record>,
@@ -156,7 +161,7 @@ impl Ledger {
         }
     }
 
-    /// The letter that executes a command.
+    /// Creates the envelope that executes an accepted command.
     fn execution(
         &self,
         command: &Command,
@@ -192,8 +197,8 @@ impl Ledger {
         })
     }
 
-    /// Whether an execution waits, and its place with it if it does: its entity is out of service,
-    /// or an earlier one of that entity waits still.
+    /// Queues an execution, in the order of acceptance, if its entity is out of service or an
+    /// earlier execution of that entity still waits. Otherwise returns the envelope.
     pub(super) fn waits_in_line(
         self: &Rc<Self>,
         seat: &Seat,
@@ -223,8 +228,8 @@ impl Ledger {
         None
     }
 
-    /// A command can't be executed now, as another entity of it is out of service: it is tried again,
-    /// and holds up no other.
+    /// Retries a command later, because another entity that it needs is out of service. It doesn't
+    /// hold up other commands.
     pub(super) fn postpone(self: &Rc<Self>, envelope: Box<Envelope>) {
         let ledger = Rc::clone(self);
         actix_rt::spawn(async move {
@@ -233,8 +238,8 @@ impl Ledger {
         });
     }
 
-    /// Tells `listener` once an operation that is under way is decided and durable; at once where
-    /// there is nothing to wait for.
+    /// Notifies `listener` once an operation in flight is decided and durable, or at once if there
+    /// is nothing to wait for.
     pub(super) fn listen(self: &Rc<Self>, id: OperationId, listener: oneshot::Sender<()>) {
         self.forget_settled();
         if self.queued.borrow().contains_key(&id) || self.is_accepted(id) {
@@ -247,14 +252,14 @@ impl Ledger {
                 .or_default()
                 .push(listener);
         } else {
-            // One that went away has no use for it.
+            // A listener that has gone needs no notification.
             let _ = listener.send(());
         }
     }
 
-    /// Tells those who listen once the record that settles their operation is durable.
+    /// Notifies the listeners of an operation once the record that settles it is durable.
     pub(super) fn tell_when_durable(self: &Rc<Self>, sequence: u64, id: OperationId) {
-        // It would hold on to itself.
+        // With a strong reference the ledger would keep itself alive.
         let ledger = Rc::downgrade(self);
         let tell = move || {
             if let Some(ledger) = ledger.upgrade() {
@@ -264,19 +269,19 @@ impl Ledger {
         self.hold(sequence, Held::Then(Box::new(tell)));
     }
 
-    /// Tells those who listen that an operation is decided and durable.
+    /// Notifies the listeners of an operation that it is decided and durable.
     pub(super) fn tell_listeners(&self, id: OperationId) {
         if !self.listeners.borrow().contains_key(&id) || self.is_accepted(id) {
             return;
         }
         let listeners = self.listeners.borrow_mut().remove(&id);
         for listener in listeners.into_iter().flatten() {
-            // One that went away has no use for it.
+            // A listener that has gone needs no notification.
             let _ = listener.send(());
         }
     }
 
-    /// Operations that are not decided and durable yet, in the order of ids.
+    /// Returns the operations that are not yet decided and durable, in the order of their ids.
     pub(super) fn pending(
         &self,
         after: Option<OperationId>,
@@ -315,8 +320,9 @@ impl Ledger {
         waiting.any(|accepted| accepted.operation == id)
     }
 
-    /// Lets go of those who waited for an execution and have left, for ever: on an entity out of
-    /// service that may take days, and each holds a place among the commands under way.
+    /// Releases the callers that waited for an execution and have left; runs forever. On an entity
+    /// out of service an execution may take days, and each waiting caller holds an in-flight
+    /// permit.
     pub async fn leave_accepted(self: Rc<Self>) {
         loop {
             tokio::time::sleep(PAUSE).await;
@@ -331,11 +337,11 @@ impl Ledger {
             }
             for held in left {
                 match held {
-                    // Its operation leads to the first one's from now on.
+                    // From the replay on, its operation leads to the outcome of the first request.
                     Held::Replay(envelope, sequence) => {
                         self.hold(sequence, Held::Replay(envelope, sequence));
                     }
-                    // Its turn finds that it is too late, and records so.
+                    // Its turn finds that the deadline has passed, and records that.
                     Held::Again(envelope) => self.accept(envelope),
                     Held::Answer(..) | Held::Then(_) => {}
                 }
@@ -343,7 +349,8 @@ impl Ledger {
         }
     }
 
-    /// Notes that a command was executed: whoever repeated it gets its answer.
+    /// Notes that a command was executed, and continues with the repeats and batches that waited
+    /// for it.
     pub(super) fn executed(self: &Rc<Self>, execution: Execution) {
         let accepted = self.accepted.borrow_mut().remove(&execution.accepted);
         for held in accepted.into_iter().flat_map(|accepted| accepted.waiting) {
@@ -357,25 +364,27 @@ impl Ledger {
 }
 
 fn may_be_taken_on(seat: &Seat, envelope: &Envelope) -> Result<(), Rejection> {
-    let named = matches!(
-        envelope.command,
-        Command::Deposit(_) | Command::Withdraw(_) | Command::Transfer(_) | Command::Hold(_)
-    );
+    let is_checked = envelope.command.acceptance() == Acceptance::Checked;
     let kind = seat.kind();
     let is_other = envelope
         .context
         .kind
         .is_some_and(|wanted| kind != Some(wanted));
-    if is_other || named && !matches!(kind, Some(Kind::Account | Kind::Wallet)) {
-        return Err(entities::no_such(
-            envelope.context.kind.unwrap_or(Kind::Account),
-        ));
+    let has_money = seat
+        .present
+        .borrow()
+        .state
+        .as_ref()
+        .is_some_and(|state| state.money().is_some());
+    if is_other || is_checked && !has_money {
+        let wanted = envelope.context.kind.unwrap_or(Kind::Account);
+        return Err(wanted.not_found().about(seat.entity));
     }
     let version = seat.present.borrow().version;
     match envelope.context.if_match {
-        Some(wanted) if named && wanted != version => {
+        Some(wanted) if is_checked && wanted != version => {
             let detail = format!("the version is {version}, not {wanted}");
-            Err(Rejection::new(Code::VersionMismatch, detail))
+            Err(Rejection::new(Code::VersionMismatch, detail).about(seat.entity))
         }
         _ => Ok(()),
     }

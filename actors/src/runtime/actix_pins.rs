@@ -1,5 +1,6 @@
-//! What actix 0.13 really does where its documents are silent or say otherwise, and the host
-//! depends on it (design, section 6). A new version that behaves otherwise shows here first.
+//! Tests that pin the behaviour of actix 0.13 on which the host depends, where actix's
+//! documentation is silent or says otherwise (design, section 6). A new version that behaves
+//! differently fails here first.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,7 +11,8 @@ use std::task::{self, Waker};
 use actix::prelude::*;
 use tokio::sync::Notify;
 
-/// What happened to an actor, for the test to look at: same thread, so no locks.
+/// The numbers that an actor noted, for the test to check. Test and actor share a thread, so no
+/// lock is needed.
 #[derive(Debug, Clone, Default)]
 struct Seen(Rc<RefCell<Vec<u32>>>);
 
@@ -31,13 +33,13 @@ impl Supervised for Worker {
     }
 }
 
-/// Noted; its answer is how many were noted before it.
+/// Notes a number; the answer is how many were noted before it.
 struct Note(u32);
 struct Stop;
 struct Panic;
 /// Notes its number twice: when it begins, and once the gate is open.
 struct Long(u32);
-/// Sends itself on until zero.
+/// Sends itself on, with a number that is one smaller, until zero.
 struct Again(u32);
 
 macro_rules! handlers {
@@ -93,7 +95,7 @@ fn on_an_arbiter(test: impl Future<Output = ()>) {
     System::new().block_on(test);
 }
 
-/// Lets everything else on the arbiter run until it waits.
+/// Lets all other tasks on the arbiter run until they wait.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -112,7 +114,7 @@ fn a_supervisor_restarts_at_once_without_limit_and_with_the_same_value() {
         let address = Supervisor::start(move |_| worker);
         for number in 0..200 {
             address.do_send(Stop);
-            // Its mailbox outlives the stop: nothing queued is lost.
+            // The mailbox outlives the stop, so no queued message is lost.
             address.do_send(Note(number));
         }
         assert_eq!(address.send(Note(200)).await, Ok(200));
@@ -139,7 +141,7 @@ fn a_panic_in_a_handler_drops_context_and_mailbox_and_others_live() {
         assert_eq!(queued.await, Err(MailboxError::Closed));
         assert_eq!(address.send(Note(3)).await, Err(MailboxError::Closed));
         assert!(!address.connected());
-        // Not even the supervisor restarts it.
+        // Not even the supervisor restarts the actor.
         assert_eq!((restarts.get(), seen.count()), (0, 1));
         assert_eq!(other.send(Note(1)).await, Ok(0));
     });
@@ -166,7 +168,7 @@ fn a_mailbox_is_not_bounded_through_cloned_addresses() {
             .map(|number| address.clone().send(Note(number)))
             .collect();
         settle().await;
-        // None of them was ever polled: each was in the mailbox from the first.
+        // No request was ever polled, yet all were handled: each entered the mailbox when sent.
         assert_eq!(seen.count(), sent.len());
     });
 }
@@ -182,7 +184,8 @@ fn past_a_full_mailbox_a_request_goes_in_when_it_is_first_polled() {
         settle().await;
         let queued = seen.count();
         assert!(queued < 20, "{queued} of 1,000 were queued unasked");
-        // Full again, and again nobody waits for room: each has a place of its own.
+        // The mailbox is full again, and again no request waits for room: each has a place of its
+        // own.
         let mut context = task::Context::from_waker(Waker::noop());
         for request in &mut sent[queued..] {
             assert!(request.as_mut().poll(&mut context).is_pending());
@@ -235,7 +238,7 @@ fn a_hot_actor_holds_its_arbiter() {
         actix_rt::spawn(async move { saw.set(seen.count()) })
             .await
             .unwrap();
-        // All of them came before a task that was ready after the first.
+        // All messages were handled before a task that was ready after the first message.
         assert_eq!(task_saw.get(), 10_001);
     });
 }
@@ -271,7 +274,7 @@ fn an_arbiter_that_was_told_to_stop_has_ended_only_once_it_is_joined() {
     arbiter.spawn_fn(move || {
         let _at_its_end = at_its_end;
         begun.send(()).unwrap();
-        // Until the test lets it go on; or an error, when the test has failed.
+        // The handler waits until the test releases it. An error means that the test has failed.
         let _ = released.recv();
     });
     has_begun.recv().unwrap();

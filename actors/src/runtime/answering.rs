@@ -1,23 +1,26 @@
-//! The way back: decisions reach their callers, repeats are answered from the journal.
+//! Answering: decisions are sent to their callers, and repeats are answered from the journal.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
+use florin_storage::PersonalBytes;
 use tokio::sync::oneshot;
 
 use super::confirmation::Left;
 use super::envelope::{Envelope, Mode};
-use super::index::{Found, operation_entry, search, unreadable};
+use super::index::{Found, unreadable};
 use super::lane::{Answer, ReplyTo};
 use super::ledger::Ledger;
 use super::reply::{Decided, Reply, Unavailable};
 use super::turn::record;
 use super::waiting::Held;
-use crate::messages::{Code, OperationId, Outcome, PersonalRow, Record, Rejection};
-use crate::record_codec::{decode_personal, decode_record};
+use crate::base::{
+    ReadFault, lost_personal, operation_entry, read_personal, read_record, read_row, search,
+};
+use crate::record::{Outcome, Record};
+use crate::words::{Code, OperationId, PersonalRow, Rejection};
 
 impl Ledger {
-    /// Puts a decision in line for its caller: it leaves once what it rests on is durable.
+    /// Queues a decision for its caller. It is sent once the record it depends on is durable.
     pub(super) fn promise(self: &Rc<Self>, rests_on: u64, decided: Decided, mut reply_to: ReplyTo) {
         let decided = Box::new(decided);
         if !decided.stored {
@@ -36,7 +39,7 @@ impl Ledger {
         lane.push(rests_on, answer, || self.watermark.durable());
     }
 
-    /// Forgets the operations that are settled durably: their records tell of them.
+    /// Forgets the operations that are settled durably; from now on their records show them.
     pub(super) fn forget_settled(&self) {
         let durable = self.watermark.durable();
         let mut settling = self.settling.borrow_mut();
@@ -45,8 +48,8 @@ impl Ledger {
         }
     }
 
-    /// Sends a decision that has no record. A caller that was told 504 in the meantime has only its
-    /// operation to ask: it gets one then.
+    /// Sends a decision that has no record. A caller that already got 504 can only look up the
+    /// operation, so the decision then gets a record.
     pub(super) fn answer(&self, decided: Box<Decided>, reply_to: &ReplyTo) {
         reply_to.measure(&decided, &*self.clock, &*self.observer);
         let id = decided.record.operation_id;
@@ -61,7 +64,7 @@ impl Ledger {
         }
     }
 
-    /// Gives a record to a decision without one whose caller was told 504.
+    /// Makes a record of a decision that has none and whose caller got 504.
     fn store_late(&self, mut record: Record) {
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         record.sequence = stamp.sequence;
@@ -74,7 +77,8 @@ impl Ledger {
 
     /// Answers a repeat of a key once the record that settled it is durable.
     pub(super) fn join(self: &Rc<Self>, envelope: Box<Envelope>, sequence: u64) {
-        // One that was accepted first is answered once it is executed, unless that is no matter.
+        // A repeat of a command that was accepted first is answered once the command is executed,
+        // unless the repeat only asks to be accepted.
         if envelope.mode == Mode::Confirm
             && let Some(accepted) = self.accepted.borrow_mut().get_mut(&sequence)
         {
@@ -88,13 +92,22 @@ impl Ledger {
         self.hold(sequence, Held::Replay(envelope, sequence));
     }
 
-    /// Answers a repeat from the journal: the first answer, or that the key was used for
-    /// something else.
+    /// Answers a repeat from the journal: with the first answer, or with a refusal because the key
+    /// was used for another request.
     pub(super) async fn replay(self: Rc<Self>, envelope: Box<Envelope>, sequence: u64) {
         let read = self.recorded(sequence).await;
         let reply = match read {
             Err(unavailable) => Reply::Unavailable(unavailable),
             Ok((mut decided, row)) => {
+                let record = &decided.record;
+                if let Some(key) = envelope.context.key.as_deref()
+                    && record.key.as_deref() != Some(key)
+                    && let Some(index) = record.item_with_key(key)
+                    && let Some(alone) = record.item_alone(index)
+                {
+                    // A batch's item and the same transfer sent alone are one request.
+                    decided.record = alone;
+                }
                 let same = envelope
                     .command
                     .is_same_request(&decided.record.command, row.as_ref())
@@ -124,7 +137,8 @@ impl Ledger {
         match envelope.reply_to.slot.fill(reply) {
             Ok(()) => envelope.reply_to.slot.wake(),
             Err(Left::TimedOut(_)) => {
-                // The caller was told this operation's id: it leads to the first one's outcome.
+                // The caller was given this operation's id, so the id leads to the first request's
+                // outcome.
                 let entry = operation_entry(envelope.operation_id);
                 self.operations.borrow_mut().insert(entry, sequence);
             }
@@ -132,8 +146,8 @@ impl Ledger {
         }
     }
 
-    /// Refuses a request whose key came before with another one. A message that is delivered again
-    /// was refused then.
+    /// Refuses a request whose key was used for another request. A message that is delivered again
+    /// gets the refusal that was recorded for it.
     async fn refuse_other(self: &Rc<Self>, envelope: Box<Envelope>) {
         if let Some(input) = &envelope.context.input {
             let entry = operation_entry(input.operation_id.external());
@@ -144,7 +158,11 @@ impl Ledger {
             };
             match before {
                 Err(unavailable) => return self.turn_away(envelope, unavailable),
-                Ok(Some((decided, _))) if decided.record.input.as_ref() == Some(&**input) => {
+                Ok(Some((decided, _)))
+                    if { &decided.record.input }
+                        .as_ref()
+                        .is_some_and(|before| before.is_same_message(input)) =>
+                {
                     self.queued.borrow_mut().remove(&envelope.operation_id);
                     envelope.reply_to.send(Reply::Decided(Box::new(decided)));
                     return;
@@ -155,19 +173,20 @@ impl Ledger {
         self.refuse_reuse(envelope);
     }
 
-    /// Refuses a request whose key came before with another one: a refusal of its own, that has
-    /// a record only if a message brought it, or if its caller was told 504.
+    /// Refuses a request whose key was used for another request. The refusal has a record only if a
+    /// message brought the request, or if the caller got 504.
     fn refuse_reuse(self: &Rc<Self>, mut envelope: Box<Envelope>) {
         let rejection = Rejection::new(
             Code::IdempotencyKeyReused,
             "the idempotency key came before with another request",
         );
+        let rejection = self.telling_what_moves(&envelope, rejection);
         drop(envelope.command.seal(|| self.random.salt()));
         let stamp = self.sequencer.borrow().stamp(self.clock.now());
         let outcome = Outcome::Refused(rejection);
         let stored = envelope.context.input.is_some();
         if stored {
-            // The key is the first request's.
+            // The key belongs to the first request.
             envelope.context.key = None;
         }
         let (record, reply_to) = record(envelope, stamp, outcome, vec![], vec![]);
@@ -182,7 +201,7 @@ impl Ledger {
             stored,
             replayed: false,
             dry_run: false,
-            holder: None,
+            personal: None,
         };
         if stored {
             self.promise(stamp.sequence, decided, reply_to);
@@ -191,7 +210,7 @@ impl Ledger {
         }
     }
 
-    /// What became of a command that was accepted first; `None`: it is not executed yet.
+    /// Returns the execution of an accepted command, or `None` if the command is not executed yet.
     pub(super) async fn execution_of(
         self: &Rc<Self>,
         operation: OperationId,
@@ -205,7 +224,8 @@ impl Ledger {
         }
     }
 
-    /// The record that an entry of the index of operations leads to, once it is durable.
+    /// Returns the record that an entry of the operation index leads to, once the record is
+    /// durable.
     pub(super) async fn record_of(
         self: &Rc<Self>,
         entry: u128,
@@ -224,14 +244,14 @@ impl Ledger {
         };
         let (sender, receiver) = oneshot::channel();
         self.when_durable(sequence, move || {
-            // Only this task waits for it.
+            // The send fails only if this task has ended.
             let _ = sender.send(());
         });
         receiver.await.map_err(|_| Unavailable::ShuttingDown)?;
         Ok(Some(sequence))
     }
 
-    /// A durable record as an answer, with its personal row.
+    /// Returns a durable record as an answer, with its personal row.
     pub(super) async fn recorded(
         &self,
         sequence: u64,
@@ -243,10 +263,7 @@ impl Ledger {
             .await;
         match read {
             Some(Ok(found)) => Ok(found),
-            Some(Err(fault)) => {
-                tracing::error!(sequence, fault, "a record can't be read");
-                Err(Unavailable::Quarantined)
-            }
+            Some(Err(fault)) => Err(fault.logged()),
             None => Err(Unavailable::ShuttingDown),
         }
     }
@@ -256,20 +273,22 @@ impl Ledger {
 pub(super) fn read_decided(
     reader: &florin_storage::Reader,
     sequence: u64,
-) -> Result<(Decided, Option<PersonalRow>), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let bytes = reader.record(sequence).map_err(|error| text(&error))?;
-    let bytes = bytes.ok_or_else(|| "it is not in the journal".to_owned())?;
-    let record = decode_record(&bytes).map_err(|error| text(&error))?;
-    let row = match reader.personal(sequence).map_err(|error| text(&error))? {
-        Some(bytes) => Some(decode_personal(&bytes).map_err(|error| text(&error))?),
+) -> Result<(Decided, Option<PersonalRow>), ReadFault> {
+    let record = read_record(reader, sequence)?;
+    let row = match reader.personal(sequence)? {
+        Some(PersonalBytes::Kept(bytes)) => Some(read_row(reader, sequence, &bytes)?),
+        Some(PersonalBytes::Erased) => None,
+        None if record.has_personal() => return Err(lost_personal(reader, sequence)),
         None => None,
     };
-    let holder = match record.account() {
-        Some(account) if account.opened == sequence => {
-            row.as_ref().and_then(|row| row.value(0).cloned())
+    let personal = match record.personal() {
+        Some(beside) if beside == sequence => {
+            if let Some(row) = &row {
+                prove(row, &record, reader)?;
+            }
+            row.as_ref().and_then(PersonalRow::values)
         }
-        Some(account) => read_holder(reader, account.opened)?,
+        Some(beside) => read_personal(reader, beside)?,
         None => None,
     };
     Ok((
@@ -278,19 +297,22 @@ pub(super) fn read_decided(
             stored: true,
             replayed: false,
             dry_run: false,
-            holder,
+            personal,
         },
         row,
     ))
 }
 
-/// Reads the holder's name beside the record that opened an account; blocks on the disk.
-pub(crate) fn read_holder(
+/// Checks that the personal values beside a record are those that were sealed in it.
+fn prove(
+    row: &PersonalRow,
+    record: &Record,
     reader: &florin_storage::Reader,
-    opened: u64,
-) -> Result<Option<Arc<str>>, String> {
-    let bytes = reader.personal(opened).map_err(|error| error.to_string())?;
-    let Some(bytes) = bytes else { return Ok(None) };
-    let row = decode_personal(&bytes).map_err(|error| error.to_string())?;
-    Ok(row.value(0).cloned())
+) -> Result<(), ReadFault> {
+    let mut sealed = record.command.sealed().enumerate();
+    if sealed.all(|(place, hash)| row.proves(place, hash)) {
+        return Ok(());
+    }
+    let what = "the personal values beside it are not the sealed ones";
+    Err(reader.damaged(record.sequence, what).into())
 }

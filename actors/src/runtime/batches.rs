@@ -1,9 +1,9 @@
-//! Batches and transactions of many legs: one turn, one record. Every item is decided as the command
-//! that it would be by itself, on what the items before it left; nothing is taken over before the
-//! last one is decided.
+//! Batches and transactions of many legs: each takes one turn and makes one record. Every item is
+//! decided like the same command sent alone, on the state that the items before it left. No change
+//! is applied before the last item is decided.
 //!
-//! A batch whose items stand each for itself is one record too: it is made whole or not at all,
-//! whenever the node ends.
+//! A batch that is not atomic is one record too: it is stored as a whole or not at all, whenever
+//! the node ends.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,68 +12,41 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::envelope::Envelope;
-use super::id_hasher::IdHasher;
-use super::index::{Found, Searched, key_hash, search, unreadable};
+use super::index::{Found, Searched, unreadable};
 use super::ledger::Ledger;
-use super::loading::read_record;
 use super::overlay::{Overlay, Verdict};
 use super::reply::Unavailable;
 use super::turn::{Need, Obstacle, Turn};
 use super::waiting::Held;
-use crate::entities::{self, Asked, Stamp, State, Stop};
-use crate::messages::{
-    Batch, BatchItem, Caller, Code, Command, EntityId, ItemResult, Metadata, Outcome, Record,
-    Rejection, Shown, Transact, Transfer, TransferStatus,
+use crate::base::{IdHasher, key_hash, read_record, search};
+use crate::commands::{
+    Batch, BatchItem, Command, ItemResult, PlanInput, Shown, Stop, Transact, Transfer, decide,
 };
+use crate::entities::{Balances, Stamp, State, TransferStatus};
+use crate::record::{Outcome, Record};
+use crate::words::{Caller, Code, EntityId, Metadata, Rejection};
 
-/// What the journal tells of the keys of a batch's items.
+/// The result of searching the journal for the keys of a batch's items.
 #[derive(Debug, Default)]
 pub struct KnownKeys {
-    /// How far the segments on disk went that were searched.
+    /// The last record covered by the index segments that were searched.
     through: u64,
-    /// What settled each key that was looked for.
+    /// The settling record of each key that was searched; `None` if no record settled the key.
     found: HashMap<u128, Option<KnownKey>, IdHasher>,
 }
 
-/// What settled a key.
+/// The record that settled a key.
 #[derive(Debug)]
 struct KnownKey {
-    /// The record that did.
+    /// The sequence of that record.
     sequence: u64,
-    /// That record; of a command that was accepted first the one that executed it, if there is one.
+    /// The record. If it only accepted the command, this is the record that executed the command,
+    /// if there is one.
     record: Arc<Record>,
 }
 
-impl Command {
-    /// The entities that a command of many parts names; empty for any other.
-    pub(super) fn parties(&self) -> Vec<EntityId> {
-        match self {
-            Self::Transact(transact) => {
-                let legs = transact.legs.iter();
-                legs.flat_map(|leg| [leg.from, leg.to]).collect()
-            }
-            Self::Batch(batch) => {
-                let mut parties = Vec::with_capacity(2 * batch.items.len());
-                let items = batch.items.iter().map(|item| &item.transfer);
-                parties.extend(items.flat_map(|transfer| [transfer.from, transfer.to]));
-                parties
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// How many parts it has; `None` for one that has no parts.
-    pub(super) fn items(&self) -> Option<usize> {
-        match self {
-            Self::Transact(transact) => Some(transact.legs.len()),
-            Self::Batch(batch) => Some(batch.items.len()),
-            _ => None,
-        }
-    }
-}
-
 impl Ledger {
-    /// Whether all of these are in memory, as far as they can be.
+    /// Returns whether all of these entities have a seat, and none is loading or restarting.
     pub(super) fn are_settled(&self, parties: &[EntityId]) -> bool {
         if parties.is_empty() {
             return true;
@@ -89,7 +62,7 @@ impl Ledger {
         })
     }
 
-    /// Reads all of these into memory, side by side.
+    /// Loads all of these entities into memory concurrently.
     pub(super) async fn settle(self: &Rc<Self>, parties: &[EntityId]) {
         let seats: Vec<_> = parties.iter().map(|entity| self.seat_of(*entity)).collect();
         for seat in seats {
@@ -97,8 +70,8 @@ impl Ledger {
         }
     }
 
-    /// Leaves every currency away that is the source's own: the same request with and without it
-    /// must be the same.
+    /// Removes each item's currency if it is the source's own, because a request with and without
+    /// the default currency must be the same.
     pub(super) fn leave_item_currencies_away(&self, batch: &mut Batch) {
         let directory = self.directory.borrow();
         for item in &mut batch.items {
@@ -117,8 +90,9 @@ impl Ledger {
         }
     }
 
-    /// Whether an item names the currency of a source that can't be read: whether it is the source's
-    /// own can't be told, nor whether a repeat of the batch is the same.
+    /// Returns whether an item names a currency and its source can't be read. In that case it is
+    /// unknown whether the currency is the source's own, and whether a repeat of the batch is the
+    /// same.
     pub(super) fn names_unreadable_currency(&self, batch: &Batch) -> bool {
         let directory = self.directory.borrow();
         let mut named = batch
@@ -149,12 +123,12 @@ impl Ledger {
                 reference: None,
                 metadata: Metadata::default(),
             });
-            let asked = Asked {
+            let input = PlanInput {
                 subject: leg.from,
                 operation: envelope.operation_id,
                 now: stamp.time,
             };
-            if let Err(rejection) = self.make(&transfer, asked, &mut overlay, stamp)? {
+            if let Err(rejection) = self.make(&transfer, input, &mut overlay, stamp)? {
                 return Ok(overlay.refused(Rejection::of_item(index as u32, rejection)));
             }
         }
@@ -170,6 +144,7 @@ impl Ledger {
         stamp: Stamp,
     ) -> Result<Verdict, Obstacle> {
         let mut others: Vec<(u32, ItemResult)> = Vec::new();
+        let mut targets: Vec<(u32, Balances)> = Vec::new();
         let mut keys = ItemKeys::new(self, envelope);
         for (index, item) in batch.items.iter().enumerate() {
             let index = index as u32;
@@ -178,19 +153,29 @@ impl Ledger {
                 Some(before) => Some(before),
                 None => {
                     let from = item.transfer.from;
-                    let asked = Asked {
+                    let input = PlanInput {
                         subject: from,
                         operation: envelope.operation_id.item(index, from.shard()),
                         now: stamp.time,
                     };
                     overlay.begin_item(index);
-                    let made = self.make(&command, asked, &mut overlay, stamp)?;
-                    let refused = made.err().map(ItemResult::Refused);
+                    let made = self.make(&command, input, &mut overlay, stamp)?;
+                    let refused = made.err().map(|rejection| {
+                        let moving = self.would_move(&command, None);
+                        ItemResult::Refused(match moving {
+                            Some(moving) => rejection.moving(moving),
+                            None => rejection,
+                        })
+                    });
+                    if refused.is_none() && item.pending.is_some() && item.key.is_some() {
+                        let target = overlay.balances(item.transfer.to);
+                        targets.extend(target.map(|balances| (index, balances)));
+                    }
                     keys.settle(
                         item,
                         command,
                         refused.as_ref().unwrap_or(&ItemResult::Replayed(
-                            asked.operation.transfer(),
+                            input.operation.transfer(),
                             status(item),
                         )),
                     );
@@ -207,14 +192,14 @@ impl Ledger {
                 None => {}
             }
         }
-        let mut verdict = overlay.done_showing(Some(Shown::Batch(others)));
-        // What a key was refused for is kept, also where nothing else was done.
+        let mut verdict = overlay.done_showing(Some(Shown::Batch(others, targets)));
+        // A refusal under an item's key is recorded even if nothing else was done.
         verdict.keep = keys.settles;
         Ok(verdict)
     }
 
-    /// Lets a batch wait for a command, accepted by record `sequence`, whose key one of its items has.
-    /// It leaves its mailbox, in which that command may stand behind it.
+    /// Makes a batch wait for a command that record `sequence` accepted and whose key one of its
+    /// items has. The batch leaves its mailbox, because that command may be queued behind it.
     pub(super) fn await_execution(
         self: &Rc<Self>,
         mut envelope: Box<Envelope>,
@@ -223,27 +208,27 @@ impl Ledger {
         envelope.item_keys = None;
         match self.accepted.borrow_mut().get_mut(&sequence) {
             Some(accepted) => accepted.waiting.push(Held::Again(envelope)),
-            // Executed meanwhile.
+            // The command was executed in the meantime.
             None => return Turn::Needs(envelope, Need::ItemKeys),
         }
         Turn::Ended
     }
 
-    /// Decides one transfer on what was decided before, and takes it over on the copies.
+    /// Decides one transfer on the state that the earlier ones left, and applies it to the copies.
     fn make(
         &self,
         command: &Command,
-        asked: Asked,
+        input: PlanInput,
         overlay: &mut Overlay<'_>,
         stamp: Stamp,
     ) -> Result<Result<(), Rejection>, Obstacle> {
-        let parts = match entities::plan(command, asked, overlay) {
+        let parts = match command.plan(input, overlay) {
             Ok(parts) => parts,
             Err(Stop::Refuse(rejection)) => return Ok(Err(rejection)),
             Err(Stop::Load(entity)) => return Err(self.obstacle(entity)),
             Err(Stop::Read(transfer)) => return Err(Obstacle::Need(Need::Original(transfer))),
         };
-        Ok(match entities::decide(&parts, overlay, stamp.time) {
+        Ok(match decide(&parts, overlay, stamp.time) {
             Ok(events) => {
                 overlay.evolve(parts, events, stamp);
                 Ok(())
@@ -277,7 +262,7 @@ impl Ledger {
         }
         let (sender, durable) = oneshot::channel();
         self.when_durable(last, move || {
-            // Only this task waits for it.
+            // The send fails only if this task has ended.
             let _ = sender.send(());
         });
         durable.await.map_err(|_| Unavailable::ShuttingDown)?;
@@ -291,10 +276,8 @@ impl Ledger {
                 };
                 let known = match at {
                     Some(sequence) => {
-                        let record = read_record(&reader, sequence).map_err(|fault| {
-                            tracing::error!(sequence, fault, "a record can't be read");
-                            Unavailable::Quarantined
-                        })?;
+                        let record =
+                            read_record(&reader, sequence).map_err(|fault| fault.logged())?;
                         let record = Arc::new(record);
                         Some(KnownKey { sequence, record })
                     }
@@ -317,12 +300,13 @@ impl Ledger {
     }
 }
 
-/// The keys of a batch's items: which came before, in the journal or in the batch itself.
+/// The keys of a batch's items: finds out which were used before, in the journal or in the batch
+/// itself.
 struct ItemKeys<'e> {
     ledger: &'e Ledger,
     envelope: &'e Envelope,
     here: HashMap<&'e str, (Command, ItemResult)>,
-    /// Whether an item settles its key.
+    /// Set once an item settles its key.
     settles: bool,
 }
 
@@ -336,7 +320,7 @@ impl<'e> ItemKeys<'e> {
         }
     }
 
-    /// What became of an item's key before; `None`: it is new.
+    /// Returns the earlier result under an item's key, or `None` if the key is new.
     fn before(&self, item: &BatchItem, command: &Command) -> Result<Option<ItemResult>, Obstacle> {
         let Some(key) = item.key.as_deref() else {
             return Ok(None);
@@ -378,7 +362,7 @@ impl<'e> ItemKeys<'e> {
         Ok(Some(settled(record, caller, key, command)))
     }
 
-    /// Takes what became of an item: a later one with its key is a replay of it.
+    /// Notes an item's result, so that a later item with the same key is a replay of it.
     fn settle(&mut self, item: &'e BatchItem, command: Command, result: &ItemResult) {
         if let Some(key) = item.key.as_deref() {
             self.settles |= match result {
@@ -390,7 +374,7 @@ impl<'e> ItemKeys<'e> {
     }
 }
 
-/// What a record says to a repeat of a key that it settled.
+/// Returns the result that a record gives to a repeat of a key that it settled.
 fn settled(record: &Record, caller: &Caller, key: &str, command: &Command) -> ItemResult {
     if record.caller != *caller {
         return reused();
@@ -406,15 +390,19 @@ fn settled(record: &Record, caller: &Caller, key: &str, command: &Command) -> It
             _ => ItemResult::Replayed(record.operation_id.transfer(), status),
         };
     }
-    let mut items = record.items();
-    match items.find(|(_, item, _)| item.key.as_deref() == Some(key)) {
-        Some((_, item, _)) if item.command() != *command => reused(),
-        Some((_, _, Some(rejection))) => ItemResult::RefusedBefore(rejection.clone()),
-        Some((index, item, None)) => {
+    let Some(index) = record.item_with_key(key) else {
+        return reused();
+    };
+    match record.item(index) {
+        Some((item, _)) if item.command() != *command => reused(),
+        Some((_, Some(ItemResult::Refused(rejection)))) => {
+            ItemResult::RefusedBefore(rejection.clone())
+        }
+        Some((item, None)) => {
             let operation = record.operation_id.item(index, item.transfer.from.shard());
             ItemResult::Replayed(operation.transfer(), status(item))
         }
-        None => reused(),
+        _ => reused(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Work that must not run on the ledger arbiter: reading the disk.
+//! Blocking work that must not run on the ledger arbiter, namely reading the disk.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-/// Runs blocking work: on the threads of a runtime beside the arbiter, or, in a simulation, on
-/// this thread.
+/// Runs blocking work: on the threads of a runtime beside the arbiter or, in a simulation, on this
+/// thread.
 #[derive(Clone)]
 pub enum Beside {
-    /// On that runtime's blocking threads.
+    /// The work runs on the blocking threads of this runtime.
     Runtime(Handle),
-    /// On this thread, after as long as each call says.
+    /// The work runs on this thread, after the delay that the function returns.
     Simulated(Arc<dyn Fn() -> Duration + Send + Sync>),
 }
 
@@ -26,7 +26,7 @@ impl fmt::Debug for Beside {
 }
 
 impl Beside {
-    /// Runs `work` and waits for it. `None` if it panicked or the runtime is gone.
+    /// Runs `work` and returns its result, or `None` if it panicked or the runtime is gone.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -1,4 +1,5 @@
-//! Confirm with timeout: one slot a waiting caller, filled once, left at the deadline.
+//! Confirmation with a timeout: each waiting caller has one slot, which is filled once or left at
+//! the deadline.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,15 +9,15 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::reply::Reply;
-use crate::messages::OperationId;
 use crate::sync::{AtomicU8, AtomicWaker, Mutex, Ordering};
+use crate::words::OperationId;
 
 const WAITING: u8 = 0;
 const FILLED: u8 = 1;
 const TIMED_OUT: u8 = 2;
 const GONE: u8 = 3;
 
-/// One caller's place to wait. Exactly one of filling and leaving wins.
+/// The place where one caller waits for a value. Exactly one of filling and leaving wins.
 #[derive(Debug)]
 pub struct Slot<T> {
     state: AtomicU8,
@@ -25,17 +26,17 @@ pub struct Slot<T> {
     joined: OnceLock<OperationId>,
 }
 
-/// Why a slot took no value; the value comes back.
+/// The reason why a slot took no value; the value is returned in it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Left<T> {
-    /// Its caller was told that the outcome is unknown.
+    /// The caller was told that the outcome is unknown.
     TimedOut(T),
-    /// Its caller went away.
+    /// The caller has gone.
     Gone(T),
 }
 
 impl<T> Slot<T> {
-    /// An empty slot with its caller waiting.
+    /// Creates an empty slot whose caller is waiting.
     pub fn new() -> Self {
         Self {
             state: AtomicU8::new(WAITING),
@@ -45,12 +46,12 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Gives the caller its value, without waking it; at most one call a slot.
+    /// Gives the caller its value, without waking it. It may be called at most once per slot.
     ///
     /// # Errors
-    /// The value comes back when the caller has left.
+    /// Returns an error that contains the value if the caller has left.
     pub fn fill(&self, value: T) -> Result<(), Left<T>> {
-        // Whoever wins the state owns the value, so this lock is never waited for.
+        // A value is taken only after the state has changed, so this lock is never waited for.
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         match self
             .state
@@ -65,14 +66,15 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Whether the caller has left without a value: told that the outcome is unknown, or gone.
+    /// Returns whether the caller has left without a value: it was told that the outcome is
+    /// unknown, or it has gone.
     pub fn is_left(&self) -> bool {
         matches!(self.state.load(Ordering::Acquire), TIMED_OUT | GONE)
     }
 
-    /// Says that the caller waits for an earlier request's outcome.
+    /// Notes that the caller waits for the outcome of an earlier request.
     pub fn join(&self, operation: OperationId) {
-        // The first one told stays: a command joins one other at most.
+        // Only the first call counts: a command joins at most one other command.
         let _ = self.joined.set(operation);
     }
 
@@ -81,7 +83,7 @@ impl<T> Slot<T> {
         self.waker.wake();
     }
 
-    /// The value, once it is there.
+    /// Returns the value, once it is there.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
         self.waker.register(context.waker());
         if self.state.load(Ordering::Acquire) == FILLED
@@ -92,12 +94,12 @@ impl<T> Slot<T> {
         Poll::Pending
     }
 
-    /// Leaves because the wait is over; the value if it came first.
+    /// Leaves the slot because the wait is over. Returns the value if it came first.
     pub fn time_out(&self) -> Option<T> {
         self.leave(TIMED_OUT)
     }
 
-    /// Leaves because nobody waits any more.
+    /// Leaves the slot because the caller has gone.
     pub fn abandon(&self) {
         drop(self.leave(GONE));
     }
@@ -126,8 +128,8 @@ impl<T> Default for Slot<T> {
     }
 }
 
-/// The reply to a submitted command, at the latest when its wait is over. Dropping it leaves the
-/// command to go on alone.
+/// The reply to a submitted command; it comes at the latest when the wait is over. If the
+/// confirmation is dropped, the command continues without a caller.
 #[derive(Debug)]
 pub struct Confirmation {
     operation_id: OperationId,
@@ -144,7 +146,7 @@ impl Confirmation {
         }
     }
 
-    /// The command's operation, by which its outcome can be asked for later.
+    /// Returns the id of the command's operation, by which the outcome can be looked up later.
     pub const fn operation_id(&self) -> OperationId {
         self.operation_id
     }

@@ -1,4 +1,4 @@
-//! The backup of a running node: made from what is durable, away from the ledger's thread.
+//! The backup of a running node: it copies what is durable, off the ledger's thread.
 
 use florin_storage::{Disk, Manifest};
 
@@ -6,12 +6,13 @@ use super::core::Core;
 use crate::backup::{BackupError, copy};
 
 impl Core {
-    /// Copies the journal, as far as it is durable now, to an empty disk, of which
-    /// `free_bytes_min` stay free. Blocks: not for the ledger's thread, which goes on meanwhile.
-    /// `goes_on` is asked now and then.
+    /// Copies the journal, as far as it is durable now, to an empty disk on which `free_bytes_min`
+    /// bytes stay free. It blocks, so it must not run on the ledger's thread, which continues to
+    /// work meanwhile. `goes_on` is called at intervals; if it returns false, the backup stops.
     ///
     /// # Errors
-    /// What is wrong with the journal, or with that disk. What was written is no backup then.
+    /// Returns an error if the journal or the disk fails, or if the backup is stopped. The files
+    /// written so far are then no backup.
     pub fn backup(
         &self,
         to: &dyn Disk,

@@ -1,4 +1,5 @@
-//! The handle that the gateway and others hold: commands in, confirmations and reads out.
+//! The handle for the gateway and other components: they submit commands, and get confirmations and
+//! reads.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -22,29 +23,33 @@ use super::ledger::Ledger;
 use super::observer::Observer;
 use super::permits::{Permits, Room};
 use super::random::Random;
+use super::read_fault::ReadFault;
 use super::reply::Unavailable;
-use crate::messages::{Command, Context, OperationId, RequestId, Timestamp};
+use crate::commands::{Command, Context};
+use crate::conditions::Conditions;
+use crate::upkeep::Upkeep;
 use crate::views::Views;
+use crate::words::{OperationId, RequestId, Timestamp};
 
 thread_local! {
     /// The ledger of this thread, with the number of its core.
     static HERE: RefCell<Option<(u64, Weak<Ledger>)>> = const { RefCell::new(None) };
-    /// The lane that this thread is.
+    /// The lane of this thread, if the thread is a lane.
     static LANE: RefCell<Option<Rc<OwnLane>>> = const { RefCell::new(None) };
 }
 
-/// What is run with the ledger, on its thread.
+/// A function that is run with the ledger, on the ledger's thread.
 type Asking = Box<dyn FnOnce(&Rc<Ledger>) + Send>;
 
-/// A letter to the ledger arbiter.
+/// A message to the ledger arbiter.
 pub(super) enum Mail {
     /// A command.
     Command(Box<Envelope>),
-    /// Anything else that needs the ledger.
+    /// A function that needs the ledger.
     Ask(Asking),
 }
 
-/// What a lane's own thread knows of it.
+/// The state of a lane that only the lane's own thread uses.
 struct OwnLane {
     lane: Arc<Lane>,
     outgoing: RefCell<Vec<Mail>>,
@@ -52,7 +57,7 @@ struct OwnLane {
 }
 
 impl OwnLane {
-    /// Takes a letter to the ledger; it leaves with the others of this tick.
+    /// Queues a message to the ledger. It is sent together with the other messages of this tick.
     fn post(&self, mail: Mail) {
         let mut outgoing = self.outgoing.borrow_mut();
         outgoing.push(mail);
@@ -61,7 +66,8 @@ impl OwnLane {
         }
     }
 
-    /// Hands letters over, once a tick: one wake for all that was ready together.
+    /// Sends the queued messages to the ledger once per tick, so that one wake-up serves all
+    /// messages that were ready together.
     async fn forward(&self, ledger: &Inbox<Mail>) {
         let mut batch = Vec::new();
         loop {
@@ -72,16 +78,16 @@ impl OwnLane {
     }
 }
 
-/// What handles share.
+/// The state that all handles of a core share.
 pub(super) struct Shared {
     pub(super) number: u64,
     pub(super) mail: Inbox<Mail>,
     pub(super) permits: Arc<Permits>,
-    /// The places of commands accepted and not executed.
+    /// The permits of commands accepted and not yet executed.
     pub(super) places: Arc<Permits>,
-    /// The memory of batches' items, of those under way.
+    /// The memory permits for the items of batches in flight.
     pub(super) items: Arc<Permits>,
-    /// The same of batches accepted and not yet executed.
+    /// The memory permits for the items of batches accepted and not yet executed.
     pub(super) accepted_items: Arc<Permits>,
     pub(super) queue: Arc<Queue>,
     pub(super) queue_bytes_max: u64,
@@ -89,7 +95,7 @@ pub(super) struct Shared {
     pub(super) list_wait: Duration,
     pub(super) read_wait: Duration,
     pub(super) clock: Arc<dyn Clock>,
-    /// The same one, for operators.
+    /// The same clock with its guard, for operators.
     pub(super) guarded: Arc<GuardedClock>,
     pub(super) random: Arc<Random>,
     pub(super) observer: Arc<dyn Observer>,
@@ -101,9 +107,10 @@ pub(super) struct Shared {
     pub(super) draining: AtomicBool,
     pub(super) disk_low: AtomicBool,
     pub(super) disk: Arc<dyn florin_storage::Disk>,
+    pub(super) upkeep: Upkeep,
 }
 
-/// A node's core, from any thread.
+/// The handle of a node's core. It can be used from any thread.
 #[derive(Clone)]
 pub struct Core(pub(super) Arc<Shared>);
 
@@ -116,11 +123,22 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// Hands a command to its entity's actor. `wait` bounds how long the confirmation waits, and
-    /// when the command is no longer begun.
+    /// Returns the node's conditions, to which every component reports its problems.
+    pub fn conditions(&self) -> &Arc<Conditions> {
+        &self.0.upkeep.conditions
+    }
+
+    /// Returns the spawner of the node's threads and the node's conditions.
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.0.upkeep
+    }
+
+    /// Hands a command to its entity's actor. `wait` limits how long the confirmation waits; a
+    /// command that has not started by then is not started any more.
     ///
     /// # Errors
-    /// Nothing was begun: too much is under way, or the node can't take commands now.
+    /// Returns an error if the command was not started: too many commands are in flight, or the
+    /// node can't take commands now.
     pub fn submit(
         &self,
         command: Command,
@@ -136,7 +154,8 @@ impl Core {
         let subject = match command.routing_entity() {
             Some(entity) => entity,
             None => {
-                // A repeat of the key must come to the same shard.
+                // The shard follows from the key, so that a repeat of the key comes to the same
+                // shard.
                 let shard = context
                     .key
                     .as_deref()
@@ -187,34 +206,34 @@ impl Core {
         Ok(Confirmation::new(operation_id, slot, wait))
     }
 
-    /// The time of day.
+    /// Returns the time of day.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
     }
 
-    /// Believes the machine's time of day as it is now; says by how many microseconds it had leapt,
-    /// if it was not believed before.
+    /// Trusts the machine's current time of day. Returns the size of the jump in microseconds if
+    /// the time was not trusted before.
     pub fn confirm_clock(&self) -> Option<i64> {
         self.0.guarded.confirm()
     }
 
-    /// An id for what is no command.
+    /// Creates an id for something that is not a command.
     pub fn new_id(&self) -> OperationId {
         self.0.random.operation_id(self.now(), 0)
     }
 
-    /// An id for a request that came without one.
+    /// Creates an id for a request that came without one.
     pub fn request_id(&self) -> RequestId {
         RequestId::Made(self.new_id())
     }
 
-    /// A random draw for a card's number.
+    /// Returns a random draw for a card's number.
     pub fn card_draw(&self) -> u32 {
         let bytes = self.0.random.salt();
         u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
     }
 
-    /// Makes this thread a lane: to be called on each arbiter that serves connections beside the
+    /// Makes this thread a lane. Call it on each arbiter that serves connections, except the
     /// ledger's own.
     pub fn enter_lane(&self) {
         let lane = self.0.lanes.add();
@@ -230,14 +249,14 @@ impl Core {
         actix_rt::spawn(async move { own.forward(&core.0.mail).await });
     }
 
-    /// Lets a lane's answers leave; for the thread that is the lane.
+    /// Sends a lane's answers as their records become durable. It must run on the lane's thread.
     pub(super) fn deliver(&self, lane: Arc<Lane>) -> impl Future<Output = ()> + use<> {
         let watermark = Arc::clone(&self.0.watermark);
         let (clock, observer) = (Arc::clone(&self.0.clock), Arc::clone(&self.0.observer));
         lane.deliver(watermark, clock, observer)
     }
 
-    /// Runs `ask` with the ledger, on its thread, and gives what it sends.
+    /// Runs `ask` with the ledger on the ledger's thread, and returns the value that `ask` sends.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Rc<Ledger>, oneshot::Sender<T>) + Send + 'static,
@@ -253,30 +272,29 @@ impl Core {
         receiver.await.map_err(|_| Unavailable::ShuttingDown)
     }
 
-    /// Has `then` run with the ledger, on its thread.
+    /// Runs `then` with the ledger on the ledger's thread, without waiting for it.
     pub(super) fn tell(&self, then: impl FnOnce(&Rc<Ledger>) + Send + 'static) {
         self.0.mail.push(Mail::Ask(Box::new(then)));
     }
 
-    /// Runs blocking work beside the arbiter; a fault is logged and told as out of service.
-    pub(super) async fn blocking<T: Send + 'static>(
+    /// Runs blocking work off the arbiter. An error is logged and returned as the reason that fits
+    /// it; while the views are rebuilt, every error is [`Unavailable::ViewBehind`].
+    pub(super) async fn blocking<T: Send + 'static, E: Into<ReadFault> + Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<T, Unavailable> {
         match self.0.beside.run(work).await {
             Some(Ok(value)) => Ok(value),
             Some(Err(_)) if self.0.views.is_rebuilding() => Err(Unavailable::ViewBehind),
-            Some(Err(fault)) => {
-                tracing::error!(fault, "a read failed");
-                Err(Unavailable::Quarantined)
-            }
+            Some(Err(fault)) => Err(fault.into().logged()),
             None => Err(Unavailable::ShuttingDown),
         }
     }
 
-    /// Room for one more command, kept until its answer leaves, and where it `is_accepted_first` a
-    /// place until it is executed. What puts the node right again passes also when little disk is
-    /// left, or the views are behind.
+    /// Takes the permits for one more command. The first ones are held until its answer is sent. If
+    /// `is_accepted_first`, the second ones are held until the command is executed. Commands that
+    /// bring the node back to normal are also admitted if disk space is low or the views are
+    /// behind.
     fn admit(
         &self,
         command: &Command,
@@ -299,7 +317,8 @@ impl Core {
         }
         let full = Unavailable::Overloaded;
         let under_way = shared.permits.take().ok_or(full)?;
-        // Room of their own: batches that wait to be executed keep none out that is waited for.
+        // Accepted batches have memory permits of their own, so that batches waiting for execution
+        // don't keep out batches whose callers wait.
         let items = if is_accepted_first {
             &shared.accepted_items
         } else {
@@ -321,7 +340,7 @@ impl Core {
         Ok((room(under_way, None), Some(room(accepted, items))))
     }
 
-    /// Durable records that the views still have to read.
+    /// Returns the number of durable records that the views have not read yet.
     pub(super) fn lag(&self) -> u64 {
         self.0
             .watermark
@@ -329,7 +348,7 @@ impl Core {
             .saturating_sub(self.0.views.position())
     }
 
-    /// The ledger, on its own thread.
+    /// Returns the ledger if this is the ledger's own thread.
     fn here(&self) -> Option<Rc<Ledger>> {
         HERE.with(|here| match &*here.borrow() {
             Some((number, ledger)) if *number == self.0.number => ledger.upgrade(),
@@ -337,12 +356,12 @@ impl Core {
         })
     }
 
-    /// Says that `ledger` lives on this thread.
+    /// Registers `ledger` as the ledger of this thread.
     pub(super) fn settle(&self, ledger: &Rc<Ledger>) {
         HERE.with(|here| *here.borrow_mut() = Some((self.0.number, Rc::downgrade(ledger))));
     }
 
-    /// Takes the letters of other threads, for ever; runs on the ledger arbiter.
+    /// Takes the messages of other threads, forever; runs on the ledger arbiter.
     pub(super) async fn read_mail(self, ledger: Rc<Ledger>) {
         let (mut batch, mut named) = (Vec::new(), Vec::new());
         loop {
@@ -350,7 +369,7 @@ impl Core {
             named.clear();
             for mail in &batch {
                 if let Mail::Command(envelope) = mail {
-                    named.extend(envelope.command.ends().into_iter().flatten());
+                    named.extend(envelope.command.rules().prefetched().into_iter().flatten());
                 }
             }
             ledger.warm(&named);
@@ -373,12 +392,12 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// What an operation's id finds.
+/// The result of looking an operation up by its id.
 pub(super) enum OperationAt {
-    /// Not decided yet.
+    /// The operation is not yet decided and durable.
     Queued(OperationId, super::ledger::Queued),
-    /// Settled by this record, durable now.
+    /// This record settled the operation, and it is durable now.
     Record(u64),
-    /// Only these segments can tell.
+    /// The operation is not in memory; only these segments can tell.
     Perhaps(Vec<Arc<florin_storage::SortedSegment>>),
 }

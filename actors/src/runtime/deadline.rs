@@ -1,6 +1,6 @@
-//! Deadlines: a wait ends in time without a timer of its own. Each thread that serves connections
-//! keeps all its deadlines in one table, and one task of that thread sweeps it: setting a deadline
-//! and leaving it early, which is what nearly all do, costs an entry in a vector.
+//! Deadlines: they end a wait in time without a timer per wait. Each thread that serves connections
+//! keeps all its deadlines in one table, and one task of that thread sweeps the table. Nearly all
+//! deadlines are left early; setting and leaving one costs an entry in a vector.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-/// How much later than asked a deadline may pass, so that those close together share a sweep.
+/// The time by which a deadline may pass late, so that deadlines close together share a sweep.
 pub const SLACK: Duration = Duration::from_millis(5);
 
 thread_local! {
@@ -22,18 +22,18 @@ thread_local! {
 
 /// The deadlines of one thread.
 struct Table {
-    /// How many sweeps run on this thread; with none, a deadline has a timer of its own.
+    /// The number of sweeps running on this thread; without one, a deadline has a timer of its own.
     sweeps: usize,
     entries: Vec<Entry>,
     free: Vec<usize>,
     next_ticket: u64,
-    /// When the next sweep is due.
+    /// The time at which the next sweep is due.
     planned: Option<Instant>,
     earlier: Rc<Notify>,
 }
 
 struct Entry {
-    /// Whose it is; 0: nobody's.
+    /// The ticket of the entry's deadline; 0 if the entry is free.
     ticket: u64,
     at: Instant,
     passed: bool,
@@ -42,7 +42,8 @@ struct Entry {
 
 impl Table {
     fn new() -> Self {
-        // A deadline dropped on another thread must not meet one of the same ticket there.
+        // Tickets differ between threads, so that a deadline dropped on another thread never
+        // matches an entry there.
         static THREADS: AtomicU64 = AtomicU64::new(0);
         let thread = THREADS.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -92,13 +93,15 @@ impl Table {
             self.free.push(place.index);
         }
         if self.free.len() == self.entries.len() {
-            // Begun anew, it is the same for the same deadlines, whatever came before.
+            // An emptied table starts again from its first entry, so that its layout depends only
+            // on the deadlines set afterwards.
             self.entries.clear();
             self.free.clear();
         }
     }
 
-    /// Wakes everything whose deadline is at or before `now`, and plans the next sweep.
+    /// Marks the deadlines at or before `now` as passed, returns their wakers, and plans the next
+    /// sweep.
     fn sweep(&mut self, now: Instant) -> Vec<Waker> {
         let mut woken = Vec::new();
         let mut earliest: Option<Instant> = None;
@@ -118,15 +121,14 @@ impl Table {
     }
 }
 
-/// Where a deadline stands in its thread's table.
+/// The place of a deadline in its thread's table.
 #[derive(Debug)]
 struct Place {
     index: usize,
     ticket: u64,
 }
 
-/// A moment until which something is waited for; a future that ends then. It is to be polled on one
-/// thread only.
+/// A future that ends at a certain time. It must be polled on one thread only.
 #[derive(Debug)]
 pub struct Deadline {
     at: Instant,
@@ -135,7 +137,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Passes after `wait`, at most [`SLACK`] late on a thread that sweeps.
+    /// Creates a deadline that passes after `wait`, at most [`SLACK`] late on a thread that sweeps.
     pub fn after(wait: Duration) -> Self {
         Self {
             at: Instant::now() + wait,
@@ -188,13 +190,13 @@ impl Future for Deadline {
 impl Drop for Deadline {
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
-            // A thread that is ending has no table any more, and nothing to leave.
+            // A thread that is ending has no table any more, so there is no entry to leave.
             let _ = TABLE.try_with(|table| table.borrow_mut().leave(&place));
         }
     }
 }
 
-/// What `work` gives, or `None` when it takes longer than `limit`.
+/// Returns the output of `work`, or `None` if `work` takes longer than `limit`.
 pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut deadline = Deadline::after(limit);
@@ -207,7 +209,8 @@ pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option
     .await
 }
 
-/// A thread's sweep at work; when the last one ends, those who wait go on with timers.
+/// A guard for a running sweep of a thread. When the last one ends, the waiting deadlines continue
+/// with timers.
 struct Sweeping;
 
 impl Sweeping {
@@ -234,7 +237,7 @@ impl Drop for Sweeping {
     }
 }
 
-/// Sweeps this thread's deadlines, for ever.
+/// Sweeps this thread's deadlines, forever.
 pub(super) async fn sweep() {
     let _sweeping = Sweeping::begin();
     loop {
@@ -245,7 +248,7 @@ pub(super) async fn sweep() {
         match planned {
             None => earlier.notified().await,
             Some(at) => {
-                // Whichever comes first; an earlier deadline changes the plan.
+                // The wait ends at the planned sweep, or when an earlier deadline changes the plan.
                 let _ = tokio::time::timeout_at(at, earlier.notified()).await;
             }
         }

@@ -1,5 +1,5 @@
-//! The directory: every entity that is in memory. The one door to another entity's state, to be
-//! passed within a turn only.
+//! The directory: every entity that is in memory. It is the only way to another entity's state, and
+//! may be used for that only within a turn.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -9,30 +9,31 @@ use actix::Addr;
 use super::host::Host;
 use super::id_hasher::IdHasher;
 use super::seat::{Phase, Seat};
-use crate::messages::{EntityId, Kind};
+use crate::entities::Kind;
+use crate::words::EntityId;
 
 /// Every entity in memory, and its actor.
 #[derive(Debug, Default)]
 pub struct Directory {
     seats: HashMap<EntityId, (Rc<Seat>, Addr<Host>), IdHasher>,
-    /// The same seats by their places, to be walked a part at a time.
+    /// The same seats by their places, so that they can be walked in slices.
     places: Vec<Option<Rc<Seat>>>,
     free: Vec<u32>,
     counts: HashMap<(Kind, Phase), u64>,
 }
 
 impl Directory {
-    /// An entity in memory.
+    /// Returns the seat of an entity, if the entity is in memory.
     pub fn seat(&self, entity: EntityId) -> Option<&Rc<Seat>> {
         self.seats.get(&entity).map(|(seat, _)| seat)
     }
 
-    /// An entity's seat and actor.
+    /// Returns the seat and actor of an entity, if the entity is in memory.
     pub fn actor(&self, entity: EntityId) -> Option<&(Rc<Seat>, Addr<Host>)> {
         self.seats.get(&entity)
     }
 
-    /// Seats an entity that isn't in memory; `start` starts its actor.
+    /// Creates the seat of an entity that isn't in memory; `start` starts its actor.
     pub fn enter(
         &mut self,
         entity: EntityId,
@@ -51,8 +52,8 @@ impl Directory {
         seat
     }
 
-    /// Forgets an entity, unless it has another seat by now; its actor ends when its mailbox is
-    /// empty.
+    /// Removes an entity's seat, unless the entity has another seat by now. The actor ends when its
+    /// mailbox is empty.
     pub fn leave(&mut self, left: &Seat) {
         if self.knows(left) {
             self.seats.remove(&left.entity);
@@ -62,7 +63,7 @@ impl Directory {
         }
     }
 
-    /// Counts a seat anew: to be called when its kind became known or its phase changed.
+    /// Counts a seat again. Call it when the seat's kind has become known or its phase has changed.
     pub fn count(&mut self, seat: &Seat) {
         if self.knows(seat) {
             let now = seat.kind().map(|kind| (kind, seat.phase()));
@@ -70,7 +71,7 @@ impl Directory {
         }
     }
 
-    /// Whether this is the entity's seat, and not one that was left.
+    /// Returns whether this is the entity's current seat, not a removed one.
     fn knows(&self, seat: &Seat) -> bool {
         let known = self.places.get(seat.place as usize);
         known.is_some_and(|known| {
@@ -91,19 +92,19 @@ impl Directory {
         }
     }
 
-    /// How many entities are in memory.
+    /// Returns the number of entities in memory.
     pub fn len(&self) -> usize {
         self.seats.len()
     }
 
-    /// The seats from place `from` on, at most `count` places further, and the place after them;
-    /// `None` past the last one.
+    /// Returns the seats from place `from` on, at most `count` places, and the place after them; or
+    /// `None` past the last place.
     pub fn walk(&self, from: usize, count: usize) -> Option<(&[Option<Rc<Seat>>], usize)> {
         let to = (from + count).min(self.places.len());
         (from < to).then(|| (&self.places[from..to], to))
     }
 
-    /// How many entities there are of each kind and phase.
+    /// Returns the number of entities of each kind and phase.
     pub const fn counts(&self) -> &HashMap<(Kind, Phase), u64> {
         &self.counts
     }

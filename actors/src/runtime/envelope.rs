@@ -4,52 +4,54 @@ use super::batches::KnownKeys;
 use super::index::Searched;
 use super::lane::ReplyTo;
 use super::permits::Room;
-use crate::entities::Original;
-use crate::messages::{Command, Context, EntityId, Execution, OperationId};
+use crate::commands::{Command, Context, Original};
+use crate::record::Execution;
+use crate::words::{EntityId, OperationId};
 
-/// A command with all that its turn needs.
+/// A command with everything that its turn needs.
 #[derive(Debug)]
 pub struct Envelope {
-    /// What is asked.
+    /// The command.
     pub command: Command,
-    /// Who asks.
+    /// The command's context: the caller, the key and the preconditions.
     pub context: Context,
-    /// The operation.
+    /// The id of the command's operation.
     pub operation_id: OperationId,
-    /// The entity whose actor takes it: the one it routes to, or the new one.
+    /// The entity whose actor takes the command: the one that the command routes to, or the new
+    /// one.
     pub subject: EntityId,
-    /// Not begun by then, in nanoseconds of the clock, it is not executed. The time of day may
-    /// jump and must not end a wait.
+    /// The deadline, in nanoseconds of the clock: a command that was not started by then is not
+    /// executed. The time of day isn't used, because it may jump and must not end a wait.
     pub deadline_nanos: u64,
-    /// How it is to be done.
+    /// The way in which the command is processed.
     pub mode: Mode,
-    /// Whether the segments on disk were asked for the key, and what they said.
+    /// The result of searching the index segments on disk for the key, if they were searched.
     pub key_searched: Option<Searched>,
-    /// What the journal told of the transfer that it is about, where that is no entity.
+    /// The journal's information about the transfer that the command is about, if it is no entity.
     pub original: Option<Original>,
-    /// What the journal told of its items' keys.
+    /// The result of searching the journal for the keys of the batch's items.
     pub item_keys: Option<Box<KnownKeys>>,
-    /// Whether its entity, which could not be read, was read once more for it.
+    /// True if the entity could not be read and was read once more for this command.
     pub read_again: bool,
-    /// Its place among the commands accepted and not executed, where it is to be one of them.
+    /// The permits of a command that is to be accepted first; they are held until it is executed.
     pub place: Option<Room>,
-    /// The way back.
+    /// The caller's reply address.
     pub reply_to: ReplyTo,
 }
 
-/// How a command is to be done.
+/// The way in which a command is processed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
-    /// Decided, then answered.
+    /// The command is decided, then answered.
     Confirm,
-    /// Accepted and answered, then executed.
+    /// The command is accepted and answered, then executed.
     Accept,
-    /// Executed: it was accepted earlier.
+    /// The command was accepted earlier and is executed now.
     Execute(Execution),
 }
 
 impl Mode {
-    /// Which accepted command is executed, if one is.
+    /// Returns which accepted command is executed, if one is.
     pub const fn execution(self) -> Option<Execution> {
         match self {
             Self::Execute(execution) => Some(execution),
@@ -58,7 +60,7 @@ impl Mode {
     }
 }
 
-/// An envelope as its actor's mailbox takes it: boxed once, so that it is never copied.
+/// An envelope as a message in the actor's mailbox. It is boxed once, so that it is never copied.
 #[derive(Debug)]
 pub struct Letter(pub Box<Envelope>);
 

@@ -1,35 +1,40 @@
-//! Where the eraser works: a thread of its own, or a task in a simulation.
+//! The place where the eraser runs: a thread of its own, or a task in a simulation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use florin_storage::threads::{Spawner, ThreadName};
+
 use crate::views::Eraser;
 
-/// The eraser at work.
+/// The running eraser.
 #[derive(Debug)]
 pub(super) enum Erasing {
-    /// On a thread, which looks at the flag and pauses parked.
+    /// The eraser runs on a thread, which checks the flag, and is parked while it pauses.
     Thread(Arc<AtomicBool>, JoinHandle<()>),
-    /// In a task.
+    /// The eraser runs in a task.
     Task(tokio::task::JoinHandle<()>),
 }
 
 impl Erasing {
-    /// On a thread of its own.
+    /// Starts the eraser on a thread of its own.
     ///
     /// # Errors
-    /// The system starts no thread.
-    pub(super) fn thread(eraser: Eraser) -> std::io::Result<Self> {
+    /// Returns an error if the system can't start a thread.
+    pub(super) fn thread(mut eraser: Eraser, spawner: &Spawner) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("eraser".to_owned());
-        let thread = thread.spawn(move || eraser.run(&seen))?;
+        let (seen, looked) = (Arc::clone(&stop), Arc::clone(&stop));
+        let is_over = move || looked.load(Ordering::Acquire);
+        let thread = spawner.start_and_restart(ThreadName::Eraser, is_over, move || {
+            eraser.run(&seen);
+            Ok(())
+        })?;
         Ok(Self::Thread(stop, thread))
     }
 
-    /// In a task of this thread; `pause` says how long each step takes.
+    /// Starts the eraser in a task of this thread; `pause` returns how long each step takes.
     pub(super) fn task(mut eraser: Eraser, pause: Arc<dyn Fn() -> Duration + Send + Sync>) -> Self {
         Self::Task(actix_rt::spawn(async move {
             loop {
@@ -39,8 +44,8 @@ impl Erasing {
         }))
     }
 
-    /// Has it stop, and says whether it has: a rewrite under way is given up, a task ends between
-    /// two steps.
+    /// Tells the eraser to stop, and returns whether it has stopped. A rewrite in progress is
+    /// abandoned; a task ends between two steps.
     pub(super) fn stop(&self) -> bool {
         match self {
             Self::Thread(stop, thread) => {

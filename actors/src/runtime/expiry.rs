@@ -1,25 +1,27 @@
-//! Expiry: pending transfers whose time is over end by a command of the node's own. Which ones they
-//! are the views tell, so that nothing is kept in memory for them and a restart loses none.
+//! Expiry: the node itself ends pending transfers whose time is over, by a command. The views list
+//! these transfers, so nothing is kept in memory for them and a restart loses none.
 
 use std::time::Duration;
 
 use super::core::Core;
 use super::reply::Reply;
-use crate::messages::{Caller, Command, Context, Expire};
+use crate::commands::{Command, Context, Expire};
+use crate::words::Caller;
 
-/// How often it is looked for transfers whose time is over.
+/// The interval at which expired transfers are looked for.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How many end before others get their turn.
+/// The number of transfers that are ended before other tasks get their turn.
 const AT_ONCE: usize = 256;
-/// How long one may wait for its turn.
+/// The time within which an expiry command must start and its confirmation must come.
 const WAIT: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Ends pending transfers whose time is over, for ever; runs on the ledger arbiter.
+    /// Ends pending transfers whose time is over, forever; runs on the ledger arbiter.
     pub(super) async fn expire_transfers(self) {
         loop {
             tokio::time::sleep(PAUSE).await;
-            // What can't end now is tried again with the next look, and keeps no other waiting.
+            // A transfer that can't end now is skipped, so that it doesn't block the others, and is
+            // retried in the next round.
             let mut left = 0;
             while let Some(more) = self.expire_some(left).await {
                 left += more;
@@ -27,11 +29,12 @@ impl Core {
         }
     }
 
-    /// Tries to end some of them past the first `skip`; says how many of those did not come to their
-    /// end, or `None` once there are no more, or too much else is under way to try any.
+    /// Tries to end some expired transfers, after the first `skip` ones. Returns how many of those
+    /// that were tried did not end, or `None` if there are no more, or if too many commands are in
+    /// flight to try any.
     async fn expire_some(&self, skip: usize) -> Option<usize> {
         let (views, now) = (self.0.views.clone(), self.now());
-        // A view that can't be read says so itself.
+        // The views themselves report a failed read.
         let due = self.blocking(move || views.due(now, skip, AT_ONCE)).await;
         let due = due.ok().filter(|due| !due.is_empty())?;
         let mut under_way = Vec::new();
@@ -50,7 +53,7 @@ impl Core {
             };
             match self.submit(Command::Expire(Expire { transfer }), context, WAIT) {
                 Ok(confirmation) => under_way.push(confirmation),
-                // There may be room once those under way have ended.
+                // There may be room again once the commands in flight have ended.
                 Err(_) => break,
             }
         }
@@ -63,7 +66,8 @@ impl Core {
                 ended += 1;
             }
         }
-        // What was just ended is no longer listed then; where it still is, it is only asked again.
+        // Once the views have caught up, they no longer list the transfers that just ended. If they
+        // haven't caught up, these transfers are only tried again.
         let _ = self.views_reach().await;
         Some(tried - ended)
     }

@@ -1,12 +1,13 @@
-//! Heads: the last record of every entity that is not in memory and that the views' file may not
-//! know as it is. A load starts from here, never from how far the projector happens to be.
+//! Heads: the last record of every entity that is not in memory and whose current state the views
+//! file may not hold. A load starts from the head, never from the projector's current position.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::id_hasher::IdHasher;
-use crate::messages::EntityId;
+use crate::words::EntityId;
 
-/// The heads, in generations: one is dropped whole once the views' file holds all of it.
+/// The heads, in generations. A generation is dropped as a whole once the views file holds all of
+/// it.
 #[derive(Debug, Default)]
 pub struct Heads {
     newest: Generation,
@@ -21,7 +22,7 @@ struct Generation {
 }
 
 impl Heads {
-    /// What recovery found in the journal's tail.
+    /// Creates the heads from the last records that recovery found in the journal's tail.
     pub fn new(heads: HashMap<EntityId, u64, IdHasher>) -> Self {
         let last = heads.values().copied().max().unwrap_or_default();
         Self {
@@ -30,7 +31,8 @@ impl Heads {
         }
     }
 
-    /// Notes the last record of an entity that leaves memory, unless the views' file holds it.
+    /// Notes the last record of an entity that leaves memory, unless the views file holds that
+    /// record.
     pub fn insert(&mut self, entity: EntityId, last: u64) {
         if last > self.written {
             self.newest.last = self.newest.last.max(last);
@@ -38,7 +40,7 @@ impl Heads {
         }
     }
 
-    /// The last record of an entity; `None`: the views' file has it.
+    /// Returns the last record of an entity, or `None` if the views file holds it.
     pub fn get(&self, entity: EntityId) -> Option<u64> {
         let generations = std::iter::once(&self.newest).chain(self.older.iter().rev());
         generations
@@ -47,7 +49,7 @@ impl Heads {
             .copied()
     }
 
-    /// Forgets an entity that is in memory again.
+    /// Removes the head of an entity that is in memory again.
     pub fn remove(&mut self, entity: EntityId) {
         self.newest.heads.remove(&entity);
         for generation in &mut self.older {
@@ -55,7 +57,7 @@ impl Heads {
         }
     }
 
-    /// Takes that the views' file holds everything up to `written`.
+    /// Notes that the views file holds every record up to `written`.
     pub fn written(&mut self, written: u64) {
         if written <= self.written {
             return;
@@ -73,7 +75,7 @@ impl Heads {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of heads.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.newest.heads.len()
@@ -110,7 +112,7 @@ mod tests {
         );
         heads.written(9);
         assert_eq!(heads.len(), 0);
-        // What the file holds already needs no head.
+        // A record that the file holds already needs no head.
         heads.insert(entity(3), 9);
         assert_eq!(heads.get(entity(3)), None);
     }

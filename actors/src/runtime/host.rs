@@ -1,4 +1,4 @@
-//! The actor of any entity: its mailbox is the entity's order.
+//! The actor of an entity: its mailbox defines the order of the entity's commands.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::seat::Seat;
 use super::turn::Turn;
 
-/// One entity's actor. It takes commands one at a time; while one waits for something to be
+/// One entity's actor. It takes commands one at a time; while a command waits for something to be
 /// loaded, the mailbox waits too.
 #[derive(Debug)]
 pub struct Host {
@@ -18,7 +18,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// The actor of `seat`.
+    /// Creates the actor of `seat`.
     pub const fn new(ledger: Rc<Ledger>, seat: Rc<Seat>) -> Self {
         Self { ledger, seat }
     }
@@ -47,7 +47,7 @@ impl Host {
         }
     }
 
-    /// A letter is dealt with.
+    /// Notes that a command is finished.
     fn done(&self) {
         self.seat.letters.set(self.seat.letters.get() - 1);
         self.ledger.forget_vacant(&self.seat);

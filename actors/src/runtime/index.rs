@@ -1,7 +1,8 @@
-//! The index of idempotency keys and operations: which record settled them.
+//! The index of idempotency keys and the index of operations: each maps an entry to the record that
+//! settled it.
 //!
-//! The newest entries are in memory, in generations; older ones in sorted segments on disk that
-//! the projector writes. A generation is forgotten once a segment holds all of it.
+//! The newest entries are in memory, in generations. Older entries are in sorted segments on disk,
+//! which the projector writes. A generation is dropped once a segment holds all of it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,67 +11,57 @@ use florin_storage::SortedSegment;
 
 use super::id_hasher::IdHasher;
 use super::reply::Unavailable;
-use crate::messages::{Caller, OperationId};
+pub use crate::base::{key_hash, operation_entry};
 use crate::views::IndexMemory;
 
-/// The index key of an idempotency key: 128 bits of a hash of caller and key.
-pub fn key_hash(caller: &Caller, key: &str) -> u128 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(caller.name().as_bytes());
-    hasher.update(&[0]);
-    hasher.update(key.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    u128::from_be_bytes(bytes)
-}
-
-/// What memory knows of an entry.
+/// The result of looking an entry up in memory.
 #[derive(Debug)]
 pub enum Found {
-    /// The record with this sequence.
+    /// The record with this sequence settled the entry.
     At(u64),
-    /// Only these segments can tell; none: there is no such entry.
+    /// Only these segments can tell. If there are none, the entry doesn't exist.
     Perhaps(Vec<Arc<SortedSegment>>),
 }
 
-/// What a search of the segments on disk said, and how far these went.
+/// The result of searching the segments on disk, and the last record that they covered.
 #[derive(Debug, Clone, Copy)]
 pub struct Searched {
-    /// The record with this sequence settled the entry.
+    /// The sequence of the record that settled the entry, if one was found.
     pub found: Option<u64>,
-    /// The last record whose entry was in a segment.
+    /// The last record whose entry was in a searched segment.
     pub through: u64,
 }
 
 impl Searched {
-    /// Whether it still says all there is to know when these segments may hold the entry. One that
-    /// was written since may: the entry left memory for it meanwhile.
+    /// Returns whether the result is still complete, given the segments that may hold the entry
+    /// now. A segment written since the search makes it incomplete, because the entry may have left
+    /// memory for that segment.
     pub fn holds(&self, segments: &[Arc<SortedSegment>]) -> bool {
         let mut segments = segments.iter();
         self.found.is_some() || segments.all(|segment| segment.covers().1 <= self.through)
     }
 }
 
-/// Entries in memory: which record settled each.
+/// The entries of one generation: each maps to the record that settled it.
 type Generation = HashMap<u128, u64, IdHasher>;
 
-/// A generation of which no entry was ever used, but whose memory was: the first touch of so much
-/// new memory takes the system tens of milliseconds, or hundreds on a virtual machine, which no
-/// command should wait for.
+/// Creates an empty generation whose memory has been touched already. The first touch of this much
+/// new memory takes the system tens of milliseconds, or hundreds on a virtual machine, and no
+/// command should wait for that.
 pub fn prepared(entries: usize) -> Generation {
     let mut fresh = Generation::with_capacity_and_hasher(entries, IdHasher::default());
-    // Far more entries than pages, anywhere in it.
+    // These are far more entries than pages, spread over the whole map.
     fresh.extend((0..entries as u128 / 8).map(|entry| (entry, 0)));
     fresh.clear();
     fresh
 }
 
-/// One of the two indexes.
+/// The index of keys, or the index of operations.
 #[derive(Debug)]
 pub struct Index {
     newest: Generation,
     older: VecDeque<(u64, Generation)>,
-    /// The next generation, so that none has to be made under a command.
+    /// The next generation, prepared so that none has to be allocated during a command.
     spare: Option<Generation>,
     last: u64,
     generation_entries: usize,
@@ -79,9 +70,9 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index with the segments that are on disk, oldest first. A generation takes
-    /// `generation_entries`, which is also what its memory is sized for from the start, so that
-    /// it never grows under a command. What it takes is counted in `memory`.
+    /// Creates an index with the segments that are on disk, oldest first. A generation holds
+    /// `generation_entries`, and its memory is allocated for that many from the start, so that it
+    /// never grows during a command. The memory is counted in `memory`.
     pub fn new(
         generation_entries: usize,
         sealed: Vec<Arc<SortedSegment>>,
@@ -114,13 +105,14 @@ impl Index {
         self.last = self.last.max(sequence);
     }
 
-    /// The entries of the generation that is to be prepared, if one will be needed soon.
+    /// Returns the number of entries for a spare generation, if one will be needed soon and there
+    /// is none.
     pub fn wants_spare(&self) -> Option<usize> {
         let soon = self.newest.len() >= self.generation_entries / 2;
         (soon && self.spare.is_none()).then_some(self.generation_entries)
     }
 
-    /// Takes a prepared generation, unless there is one by now.
+    /// Keeps a prepared generation, unless there is a spare one by now.
     pub fn keep_spare(&mut self, spare: Generation) {
         if self.spare.is_none() {
             self.memory
@@ -129,7 +121,7 @@ impl Index {
         }
     }
 
-    /// What memory knows of an entry.
+    /// Looks an entry up in memory.
     pub fn find(&self, entry: u128) -> Found {
         let held = self.newest.get(&entry).or_else(|| {
             self.older
@@ -149,12 +141,12 @@ impl Index {
         }
     }
 
-    /// The last record whose entry is in a segment.
+    /// Returns the last record whose entry is in a segment.
     pub fn covered(&self) -> u64 {
         self.sealed.last().map_or(0, |segment| segment.covers().1)
     }
 
-    /// Takes the segments on disk as they are now, and forgets the generations they hold.
+    /// Replaces the segments on disk, and drops the generations that they hold.
     pub fn sealed(&mut self, segments: Vec<Arc<SortedSegment>>) {
         self.sealed = segments;
         let covered = self.covered();
@@ -170,7 +162,7 @@ impl Index {
         }
     }
 
-    /// Entries in memory and in segments; those in both are counted twice.
+    /// Returns the number of entries in memory and in segments. An entry in both is counted twice.
     pub fn len(&self) -> u64 {
         let memory: usize =
             self.newest.len() + self.older.iter().map(|(_, held)| held.len()).sum::<usize>();
@@ -178,8 +170,8 @@ impl Index {
     }
 }
 
-/// What a generation's map takes of memory: a power of two of places, an eighth of them free, each
-/// of an entry and a byte.
+/// Returns the memory of a generation's map, in bytes. The map has a power of two of slots, an
+/// eighth of them free, and each slot takes an entry and one byte.
 fn generation_bytes(entries: usize) -> u64 {
     let places = (entries as u64)
         .saturating_mul(8)
@@ -188,31 +180,14 @@ fn generation_bytes(entries: usize) -> u64 {
     places.saturating_mul(size_of::<(u128, u64)>() as u64 + 1)
 }
 
-/// Looks an entry up in segments, newest first; reads the disk.
-///
-/// # Errors
-/// What the disk refused.
-pub fn search(segments: &[Arc<SortedSegment>], entry: u128) -> std::io::Result<Option<u64>> {
-    for segment in segments.iter().rev() {
-        if let Some(sequence) = segment.find(entry)? {
-            return Ok(Some(sequence));
-        }
-    }
-    Ok(None)
-}
-
-/// Why a search that failed can't be answered. What is damaged is written anew meanwhile.
+/// Returns the reason why a failed search can't be answered. A damaged segment is rewritten in the
+/// meantime.
 pub fn unreadable(error: &std::io::Error) -> Unavailable {
     if error.kind() == std::io::ErrorKind::InvalidData {
         return Unavailable::ViewBehind;
     }
     tracing::error!(%error, "the index can't be read");
     Unavailable::Quarantined
-}
-
-/// The index entry of an operation: its id.
-pub const fn operation_entry(id: OperationId) -> u128 {
-    id.as_u128()
 }
 
 #[cfg(test)]

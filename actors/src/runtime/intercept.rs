@@ -1,14 +1,14 @@
-//! The seam by which simulations and tests make an entity's code fail. The executable passes `()`,
-//! which does nothing.
+//! The seam through which simulations and tests make an entity's code fail. The executable passes
+//! `()`, which does nothing.
 
-use crate::messages::EntityId;
+use crate::words::EntityId;
 
-/// May panic in place of an entity's own code.
+/// A hook that may panic in place of an entity's own code.
 pub trait Intercept: Send + Sync {
-    /// Before the entity's rules are asked.
+    /// Runs before the entity's rules decide.
     fn decide(&self, entity: EntityId);
 
-    /// Before the entity takes in what was decided.
+    /// Runs before the entity applies a decision.
     fn evolve(&self, entity: EntityId);
 }
 

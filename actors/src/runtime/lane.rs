@@ -1,5 +1,6 @@
-//! The way back to callers. Lanes are the threads on which they wait: a decision waits in its caller's
-//! lane for its record to be durable, and the journal's thread wakes the lane; nobody is in between.
+//! The lanes, through which answers return to their callers. A lane is a thread on which callers
+//! wait. A decision waits in its caller's lane until its record is durable; then the journal's
+//! thread wakes the lane directly.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,33 +16,34 @@ use super::confirmation::Slot;
 use super::observer::Observer;
 use super::permits::Room;
 use super::reply::{Decided, Reply, Unavailable};
-use crate::messages::CommandKind;
+use crate::commands::CommandKind;
 use crate::sync::{AtomicWaker, Mutex};
 
-/// The way back to a caller, with what is given back or measured when the answer leaves.
+/// The reply address of a caller, with the permits that are given back and the data that is
+/// measured when the answer is sent.
 #[derive(Debug)]
 pub struct ReplyTo {
-    /// Where the caller waits.
+    /// The slot in which the caller waits.
     pub slot: Arc<Slot<Reply>>,
-    /// The lane it waits on; `None`: the ledger's own.
+    /// The lane on which the caller waits; `None` for the ledger's own lane.
     pub lane: Option<Arc<Lane>>,
-    /// What was asked.
+    /// The command's kind.
     pub kind: CommandKind,
-    /// When it came.
+    /// The moment when the command was received.
     pub came: Moment,
-    /// Given back with the answer; none for what the node does of itself.
+    /// The permits that are given back with the answer; `None` for executions of accepted commands.
     #[allow(dead_code, reason = "held, not read")]
     pub room: Option<Room>,
 }
 
 impl ReplyTo {
-    /// Measures a decision that leaves now.
+    /// Measures a decision whose answer is sent now.
     pub fn measure(&self, decided: &Decided, clock: &dyn Clock, observer: &dyn Observer) {
         let nanos = clock.nanos().saturating_sub(self.came.nanos);
-        observer.decided(self.kind, decided.label(), nanos as f64 / 1e9);
+        observer.decided(self.kind, decided.answered(), nanos as f64 / 1e9);
     }
 
-    /// Gives the caller its reply, unless it has left.
+    /// Gives the caller its reply, unless the caller has left.
     pub fn send(&self, reply: Reply) {
         if self.slot.fill(reply).is_ok() {
             self.slot.wake();
@@ -49,19 +51,20 @@ impl ReplyTo {
     }
 }
 
-/// A decision that has a record, and its way back.
+/// A decision that has a record, with its reply address.
 pub struct Answer {
     decided: Box<Decided>,
     reply_to: ReplyTo,
 }
 
 impl Answer {
-    /// `decided` for the caller behind `reply_to`.
+    /// Creates the answer with `decided` for the caller behind `reply_to`.
     pub const fn new(decided: Box<Decided>, reply_to: ReplyTo) -> Self {
         Self { decided, reply_to }
     }
 
-    /// Gives it to its caller, who may have left: its operation tells the outcome.
+    /// Gives the decision to its caller. If the caller has left, the operation still shows the
+    /// outcome.
     pub fn leave(self, clock: &dyn Clock, observer: &dyn Observer) {
         self.reply_to.measure(&self.decided, clock, observer);
         self.reply_to.send(Reply::Decided(self.decided));
@@ -76,8 +79,8 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// What waits on one lane, in the order of the records it rests on. Any thread puts in, the lane's own
-/// takes out.
+/// The answers that wait on one lane, in the order of the records they depend on. Any thread adds
+/// answers; the lane's own thread takes them.
 #[derive(Debug)]
 pub struct Lane<T = Answer> {
     line: Mutex<VecDeque<(u64, T)>>,
@@ -85,7 +88,7 @@ pub struct Lane<T = Answer> {
 }
 
 impl<T> Lane<T> {
-    /// A lane on which nothing waits.
+    /// Creates a lane on which nothing waits.
     pub fn new() -> Self {
         Self {
             line: Mutex::new(VecDeque::new()),
@@ -93,17 +96,18 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Puts `answer` in line behind the others: it leaves once record `rests_on` is durable.
-    /// `durable` tells how far the journal is.
+    /// Queues `answer` behind the others; it is sent once record `rests_on` is durable. `durable`
+    /// returns how far the journal is durable.
     pub fn push(&self, rests_on: u64, answer: T, durable: impl Fn() -> u64) {
         lock(&self.line).push_back((rests_on, answer));
-        // Whoever moved the journal's end past it before it was in line did not see it there.
+        // If the watermark passed `rests_on` before the answer was queued, the journal's thread did
+        // not see the answer, so the lane is woken here.
         if rests_on <= durable() {
             self.waker.wake();
         }
     }
 
-    /// Wakes the lane if something may leave now that the journal is durable up to `durable`.
+    /// Wakes the lane if an answer may be sent now that the journal is durable up to `durable`.
     pub fn moved(&self, durable: u64) {
         let is_due = lock(&self.line)
             .front()
@@ -113,7 +117,7 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Waits until something may leave, and moves all that may into `leaving`.
+    /// Waits until answers may be sent, and moves all of them into `leaving`.
     pub async fn take(&self, leaving: &mut Vec<T>, durable: impl Fn() -> u64) {
         poll_fn(|context| {
             self.waker.register(context.waker());
@@ -131,7 +135,7 @@ impl<T> Lane<T> {
         .await;
     }
 
-    /// Everything, durable or not.
+    /// Removes and returns all answers, durable or not.
     pub fn drain(&self) -> VecDeque<(u64, T)> {
         std::mem::take(&mut *lock(&self.line))
     }
@@ -144,7 +148,7 @@ impl<T> Default for Lane<T> {
 }
 
 impl Lane {
-    /// Lets answers leave as the journal becomes durable, for ever; runs on the lane.
+    /// Sends answers as the journal becomes durable, forever; runs on the lane.
     pub async fn deliver(
         self: Arc<Self>,
         watermark: Arc<Watermark>,
@@ -168,21 +172,22 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// One more.
+    /// Adds a lane.
     pub fn add(&self) -> Arc<Lane> {
         let lane = Arc::new(Lane::new());
         lock(&self.all).push(Arc::clone(&lane));
         lane
     }
 
-    /// The journal is durable up to `durable`; on the thread that made it so.
+    /// Wakes the lanes because the journal is durable up to `durable`. It is called on the thread
+    /// that made it so.
     pub fn moved(&self, durable: u64) {
         for lane in lock(&self.all).iter() {
             lane.moved(durable);
         }
     }
 
-    /// The journal failed: whoever waits learns that the outcome is unknown.
+    /// Handles a failure of the journal: every waiting caller learns that the outcome is unknown.
     pub fn fail(&self) {
         for lane in lock(&self.all).iter() {
             for (_, answer) in lane.drain() {

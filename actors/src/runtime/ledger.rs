@@ -1,4 +1,4 @@
-//! The ledger arbiter's state: what every turn of this node shares. It lives on one thread.
+//! The state of the ledger arbiter, which all turns of a node share. It lives on one thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -31,22 +31,24 @@ use super::seat::{Phase, Seat};
 use super::sequencing::Sequencer;
 use super::supervision::SupervisionOptions;
 use super::waiting::{Held, Settling, Waiting};
-use crate::messages::{Assets, CommandKind, EntityId, OperationId, PersonalRow, Record, Timestamp};
+use crate::commands::CommandKind;
+use crate::record::Record;
 use crate::views::Views;
+use crate::words::{Assets, EntityId, OperationId, PersonalRow, Timestamp};
 
-/// How often it is looked whether an index will soon need its next generation.
+/// The interval at which an index is checked for whether it will soon need its next generation.
 const PREPARE_CHECK: Duration = Duration::from_secs(1);
 
-/// A command that came and whose answer may not leave yet.
+/// A command that was received and whose answer may not be sent yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Queued {
-    /// What was asked.
+    /// The command's kind.
     pub kind: CommandKind,
-    /// When it came.
+    /// The time when the command was received, or accepted if it is executed later.
     pub created_at: Timestamp,
 }
 
-/// Everything that the turns of one node share.
+/// The state that all turns of one node share.
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) clock: Arc<dyn Clock>,
@@ -58,73 +60,74 @@ pub struct Ledger {
     pub(super) beside: Beside,
     pub(super) directory: RefCell<Directory>,
     pub(super) heads: RefCell<Heads>,
-    /// Entities out of service by a record, and why.
+    /// The entities that a record took out of service, with the reasons.
     pub(super) quarantined: RefCell<BTreeMap<EntityId, String>>,
     pub(super) supervision: SupervisionOptions,
     pub(super) passivation: PassivationOptions,
-    /// The assets that may move, beside the currencies of ISO 4217.
+    /// The declared assets that money may move in, in addition to the currencies of ISO 4217.
     pub(super) assets: Assets,
     pub(super) intercept: Arc<dyn Intercept>,
-    /// The entity whose code was asked last: whose fault a panic is.
+    /// The entity whose code was called last: a panic is its fault.
     pub(super) asked: Cell<Option<EntityId>>,
     pub(super) keys: RefCell<Index>,
     pub(super) operations: RefCell<Index>,
     pub(super) queued: RefCell<HashMap<OperationId, Queued, IdHasher>>,
-    /// Commands accepted and not yet executed, by the record that accepted them.
+    /// The commands accepted and not yet executed, by the record that accepted them.
     pub(super) accepted: RefCell<BTreeMap<u64, Accepted>>,
-    /// Those of them that wait for their entity to come back into service, in their order.
+    /// The executions that wait for their entity to be back in service, by the record that accepted
+    /// them.
     pub(super) in_line: RefCell<HashMap<EntityId, BTreeMap<u64, Box<Envelope>>, IdHasher>>,
-    /// Who listens for an operation that is under way.
+    /// The listeners of each operation in flight.
     pub(super) listeners: RefCell<HashMap<OperationId, Vec<oneshot::Sender<()>>, IdHasher>>,
     pub(super) sequencer: RefCell<Sequencer>,
     pub(super) chunk_begun: Notify,
     pub(super) waiting: RefCell<Waiting>,
-    /// Something was put in line there.
+    /// Notified when an entry is added to `waiting`.
     held: Notify,
-    /// Where decided commands wait for their records to be durable.
+    /// The lanes, where decided commands wait for their records to become durable.
     lanes: Arc<Lanes>,
     /// The lane of this thread.
     pub(super) home: Arc<Lane>,
-    /// The operations that they settle.
+    /// The operations of the decided commands that wait in the lanes.
     pub(super) settling: RefCell<Settling>,
-    /// No more is executed: what was accepted is left to the next start.
+    /// Set when no more accepted commands are executed; the next start executes the rest.
     closing: Cell<bool>,
     failed: Cell<bool>,
 }
 
-/// What a ledger starts with.
+/// The parts that a ledger is created from.
 pub struct Parts {
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Ids and salts.
+    /// The source of ids and salts.
     pub random: Arc<Random>,
-    /// Measurements.
+    /// The receiver of measurements.
     pub observer: Arc<dyn Observer>,
-    /// The journal, to read.
+    /// The journal's reader.
     pub reader: Reader,
-    /// How far the journal is durable.
+    /// The watermark that tells how far the journal is durable.
     pub watermark: Arc<Watermark>,
-    /// The lanes, without the ledger's own.
+    /// The lanes, without the ledger's own lane.
     pub lanes: Arc<Lanes>,
     /// The views.
     pub views: Arc<Views>,
-    /// Threads for blocking work.
+    /// The runner of blocking work.
     pub beside: Beside,
-    /// What the journal's tail and the views tell of entities.
+    /// The facts about entities that recovery read from the journal's tail and the views.
     pub known: Known,
-    /// When actors are started anew.
+    /// The rules for restarting actors and for taking them out of service.
     pub supervision: SupervisionOptions,
-    /// When entities leave memory.
+    /// The rules for removing entities from memory.
     pub passivation: PassivationOptions,
-    /// The assets that may move, beside the currencies of ISO 4217.
+    /// The declared assets that money may move in, in addition to the currencies of ISO 4217.
     pub assets: Assets,
-    /// What makes entities fail, in tests.
+    /// The hook that makes entities fail in tests.
     pub intercept: Arc<dyn Intercept>,
     /// The index of idempotency keys.
     pub keys: Index,
     /// The index of operations.
     pub operations: Index,
-    /// The order of records.
+    /// The sequencer, which gives records their order.
     pub sequencer: Sequencer,
 }
 
@@ -135,7 +138,7 @@ impl std::fmt::Debug for dyn Observer {
 }
 
 impl Ledger {
-    /// A ledger with nothing in memory yet.
+    /// Creates a ledger without any entity in memory.
     pub fn new(parts: Parts) -> Rc<Self> {
         Rc::new(Self {
             clock: parts.clock,
@@ -171,7 +174,8 @@ impl Ledger {
         })
     }
 
-    /// Takes a command: hands it to its entity's actor, seating the entity if it isn't in memory.
+    /// Takes a command and hands it to its entity's actor. An entity that isn't in memory is seated
+    /// first.
     pub fn accept(self: &Rc<Self>, envelope: Box<Envelope>) {
         if self.failed.get() {
             self.turn_away(envelope, Unavailable::OutcomeUnknown);
@@ -188,7 +192,7 @@ impl Ledger {
         }
         let subject = envelope.subject;
         if self.directory.borrow().seat(subject).is_none() {
-            // A new entity's id was just drawn: nothing can be known of it.
+            // The id of a new entity was just drawn, so there is nothing to load.
             let is_new = envelope.command.routing_entity().is_none();
             self.seat(subject, if is_new { Phase::Live } else { Phase::Loading });
         }
@@ -198,7 +202,8 @@ impl Ledger {
         }
     }
 
-    /// Seats an entity that isn't in memory; one in phase `Loading` is loaded.
+    /// Creates the seat of an entity that isn't in memory. In the phase `Loading` the entity is
+    /// also loaded.
     pub(super) fn seat(self: &Rc<Self>, entity: EntityId, phase: Phase) -> Rc<Seat> {
         let seat = self.directory.borrow_mut().enter(entity, phase, |seat| {
             Host::new(Rc::clone(self), seat).start()
@@ -218,10 +223,11 @@ impl Ledger {
         }
     }
 
-    /// Appends a record to the journal's queue and notes what it settles.
+    /// Appends a record to the journal's queue, and indexes the keys and operations that it
+    /// settles.
     ///
     /// # Errors
-    /// A record past its limit; nothing happened.
+    /// Returns an error if the record is larger than its limit; then nothing happened.
     pub(super) fn append(
         &self,
         record: &Record,
@@ -236,7 +242,7 @@ impl Ledger {
             operations.insert(operation_entry(operation), record.sequence);
         }
         let mut keys = self.keys.borrow_mut();
-        // Hashed already.
+        // This key is hashed already.
         if let Some(key) = key {
             keys.insert(key, record.sequence);
         }
@@ -246,8 +252,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Hands what was appended to the journal, once a tick: the task that does so runs behind
-    /// everything that was ready when the first record came.
+    /// Hands the appended records to the journal once per tick. This task runs after all tasks that
+    /// were ready when the first record was appended.
     pub async fn flush_chunks(self: Rc<Self>) {
         loop {
             self.chunk_begun.notified().await;
@@ -255,7 +261,7 @@ impl Ledger {
         }
     }
 
-    /// Does what waits as the watermark moves, for ever.
+    /// Performs the waiting actions as the watermark moves; runs forever.
     pub async fn release_held(self: Rc<Self>) {
         let mut listener = self.watermark.subscribe();
         loop {
@@ -270,13 +276,14 @@ impl Ledger {
         }
     }
 
-    /// Puts something in line, to be done once what it rests on is durable and nothing is before it.
+    /// Queues an action. It is performed once the record it depends on is durable and all actions
+    /// before it are done.
     pub(super) fn hold(&self, rests_on: u64, held: Held) {
         self.waiting.borrow_mut().push(rests_on, held);
         self.held.notify_one();
     }
 
-    /// Does everything whose ground is durable.
+    /// Performs every waiting action whose record is durable.
     fn release(self: &Rc<Self>) {
         let durable = self.watermark.durable();
         loop {
@@ -293,7 +300,7 @@ impl Ledger {
         }
     }
 
-    /// The journal failed: whoever waits learns that the outcome is unknown.
+    /// Handles a failure of the journal: every waiting caller learns that the outcome is unknown.
     pub fn fail(self: &Rc<Self>) {
         self.failed.set(true);
         let accepted = std::mem::take(&mut *self.accepted.borrow_mut());
@@ -311,8 +318,8 @@ impl Ledger {
         self.lanes.fail();
     }
 
-    /// Answers a command that was not begun. A caller that was told 504 in the meantime has only its
-    /// operation to ask: it gets one that says so.
+    /// Answers a command that was not started. A caller that already got 504 can only look up the
+    /// operation, so the command then gets a record that says it was not started.
     pub(super) fn turn_away(&self, envelope: Box<Envelope>, unavailable: Unavailable) {
         self.queued.borrow_mut().remove(&envelope.operation_id);
         self.tell_listeners(envelope.operation_id);
@@ -328,22 +335,22 @@ impl Ledger {
         }
     }
 
-    /// Lets every actor go, which hold on to the ledger as it does to them.
+    /// Drops every actor: the actors and the ledger keep each other alive.
     pub fn disband(&self) {
         drop(self.directory.take());
     }
 
-    /// Executes no more of what was accepted: the next start does.
+    /// Stops the execution of accepted commands; the next start continues it.
     pub fn close(&self) {
         self.closing.set(true);
     }
 
-    /// Whether nothing more is executed.
+    /// Returns whether the execution of accepted commands has stopped.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.get()
     }
 
-    /// Prepares the indexes' next generations of entries before they are needed, for ever.
+    /// Prepares the next generations of the indexes before they are needed; runs forever.
     pub async fn prepare_generations(self: Rc<Self>) {
         loop {
             tokio::time::sleep(PREPARE_CHECK).await;
@@ -358,7 +365,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the index segments on disk as they are now.
+    /// Replaces the index segments on disk with the current ones.
     pub fn sealed(&self, keys: Vec<Arc<SortedSegment>>, operations: Vec<Arc<SortedSegment>>) {
         self.keys.borrow_mut().sealed(keys);
         self.operations.borrow_mut().sealed(operations);

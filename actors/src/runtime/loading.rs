@@ -1,23 +1,23 @@
-//! Loading: an entity wakes from its snapshot and the records since, off the arbiter.
+//! Loading: an entity is restored from its snapshot and the later records, off the arbiter.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use florin_storage::Reader;
 
-use super::answering::read_holder;
 use super::envelope::Envelope;
-use super::index::{Found, Searched, operation_entry, search, unreadable};
+use super::index::{Found, Searched, unreadable};
 use super::ledger::Ledger;
 use super::reply::Unavailable;
-use super::seat::{Phase, Present, Seat};
+use super::seat::{Phase, Seat};
 use super::turn::Need;
-use crate::entities::{Original, Stamp, State};
-use crate::messages::{Change, Command, EntityId, OperationId, Outcome, Record};
-use crate::record_codec::decode_record;
+pub(super) use crate::base::read_record;
+use crate::base::{Present, ReadFault, apply, contained, operation_entry, read_personal, search};
+use crate::commands::{Command, Original};
+use crate::entities::State;
+use crate::record::{Outcome, Record};
 use crate::views::Views;
+use crate::words::{EntityId, OperationId};
 
 impl Ledger {
     /// Fetches what a turn needs.
@@ -28,7 +28,7 @@ impl Ledger {
         envelope: &mut Envelope,
     ) -> Result<(), Unavailable> {
         match need {
-            // Its own seat, not whichever the directory has by now.
+            // The actor waits for its own seat; the directory may hold another one by now.
             Need::Subject => {
                 subject.settled().await;
                 Ok(())
@@ -61,7 +61,7 @@ impl Ledger {
         }
     }
 
-    /// What the journal tells of the transfer that an operation made.
+    /// Returns the journal's information about the transfer that an operation made.
     async fn original(self: &Rc<Self>, operation: OperationId) -> Result<Original, Unavailable> {
         let Some(sequence) = self.record_of(operation_entry(operation)).await? else {
             return Ok(Original::Absent);
@@ -71,19 +71,19 @@ impl Ledger {
             Outcome::Accepted => self.execution_of(operation).await?,
             _ => Some(decided),
         };
-        // Not executed yet, it made no transfer yet.
+        // A command that is not executed yet has made no transfer yet.
         Ok(decided.map_or(Original::Absent, |decided| {
             original(&decided.record, operation)
         }))
     }
 
-    /// An entity's seat; one that isn't in memory is being loaded then.
+    /// Returns an entity's seat. If the entity isn't in memory, its load is started.
     pub(super) fn seat_of(self: &Rc<Self>, entity: EntityId) -> Rc<Seat> {
         let known = self.directory.borrow().seat(entity).cloned();
         known.unwrap_or_else(|| self.seat(entity, Phase::Loading))
     }
 
-    /// An entity's seat once it is in memory, whether or not there is such an entity.
+    /// Returns an entity's seat once the entity is in memory, whether or not it exists.
     pub(super) async fn settled(
         self: &Rc<Self>,
         entity: EntityId,
@@ -122,17 +122,21 @@ impl Ledger {
                     Some(reason) => self.out_of_service(&seat, reason),
                 }
             }
-            Some(Err(fault)) => self.unreadable(&seat, fault),
+            Some(Err(fault)) => self.unreadable(&seat, fault.to_string()),
             None => self.unreadable(&seat, "the read was given up".to_owned()),
         }
     }
 
-    /// An entity that can't be read is out of service alone. There is no record of it: the next
-    /// one who reads it finds out again, and the next start may find it well.
+    /// Takes an entity that can't be read out of service; other entities are not affected. There is
+    /// no record of it: the next reader finds the fault again, and the next start may find none.
     fn unreadable(&self, seat: &Seat, fault: String) {
         tracing::error!(
             actor = "entity", id = %seat.entity, reason = fault, restarts = seat.restarts(),
-            backoff_ms = 0, decision = "quarantined", "an entity can't be read"
+            backoff_ms = 0, decision = "quarantined",
+            resume = format!(
+                "POST /admin/actors/{}/{}/resume", seat.kind().map_or("KIND", crate::entities::Kind::name), seat.entity
+            ),
+            "an entity can't be read; it is out of service until it is resumed"
         );
         *seat.present.borrow_mut() = Present::default();
         self.out_of_service(seat, fault);
@@ -144,7 +148,7 @@ impl Ledger {
     }
 }
 
-/// What a record tells of the transfer that its operation made.
+/// Returns a record's information about the transfer that its operation made.
 fn original(record: &Record, operation: OperationId) -> Original {
     let is_done = matches!(record.outcome, Outcome::Done(_));
     if is_done && matches!(record.command, Command::Transact(_)) {
@@ -156,26 +160,14 @@ fn original(record: &Record, operation: OperationId) -> Original {
     }
 }
 
-/// Runs code that replays records: a panic in it is a fault like any other.
-pub(crate) fn contained<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_text(&*panic)))
-}
-
-/// What a panic said.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic".to_owned())
-}
-
-/// Reads an entity from the views and the journal; blocks on the disk. `head` is its last record
-/// where that is known to be younger than the views.
+/// Reads an entity from the views and the journal; blocks on the disk. `head` is the entity's last
+/// record, if it is known to be newer than the views.
 fn read_entity(
     reader: &Reader,
     views: &Views,
     entity: EntityId,
     head: Option<u64>,
-) -> Result<Present, String> {
+) -> Result<Present, ReadFault> {
     let mut present = views.snapshot(entity)?.unwrap_or_default();
     let mut line = Vec::new();
     let mut next = head.unwrap_or(present.last);
@@ -188,10 +180,7 @@ fn read_entity(
         next = previous;
     }
     if next != present.last {
-        return Err(format!(
-            "its records don't lead to its snapshot at {}",
-            present.last
-        ));
+        return Err(format!("its records don't lead to its snapshot at {}", present.last).into());
     }
     for record in line.into_iter().rev() {
         let change = record.changes.iter().find(|change| change.entity == entity);
@@ -199,43 +188,8 @@ fn read_entity(
             apply(&mut present, &record, change)?;
         }
     }
-    if let Some(State::Account(account)) = &present.state
-        && !account.is_erased()
-    {
-        let opened = account.view(entity, present.version).opened;
-        present.holder = read_holder(reader, opened)?;
+    if let Some(beside) = present.state.as_ref().and_then(State::personal) {
+        present.personal = read_personal(reader, beside)?;
     }
     Ok(present)
-}
-
-/// The entity after a record.
-pub(crate) fn apply(present: &mut Present, record: &Record, change: &Change) -> Result<(), String> {
-    let sequence = record.sequence;
-    let raised = u64::from(change.raised);
-    if change.previous != present.last || change.version != present.version + raised || raised == 0
-    {
-        return Err(format!("record {sequence} doesn't follow the one before"));
-    }
-    let stamp = Stamp {
-        sequence,
-        time: record.time,
-    };
-    let mut state = present.state.take();
-    for event in &change.events {
-        state = State::evolve(state, event, stamp);
-    }
-    if state.is_none() {
-        return Err(format!("record {sequence} can't follow the state"));
-    }
-    present.state = state;
-    present.version = change.version;
-    present.last = sequence;
-    Ok(())
-}
-
-/// Reads one durable record; blocks on the disk.
-pub(crate) fn read_record(reader: &Reader, sequence: u64) -> Result<Record, String> {
-    let bytes = reader.record(sequence).map_err(|error| error.to_string())?;
-    let bytes = bytes.ok_or_else(|| format!("record {sequence} is not in the journal"))?;
-    decode_record(&bytes).map_err(|error| format!("record {sequence}: {error}"))
 }

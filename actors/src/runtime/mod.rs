@@ -1,23 +1,41 @@
-//! The machinery around the entities: one actor host, the directory, the order of records,
-//! idempotency, confirmation, and the way back.
+//! The runtime around the entities: the actor host, the directory, the order of records,
+//! idempotency, confirmation, and recovery.
+//!
+//! The way of a withdrawal through the files:
+//!
+//! 1. `gateway/src/api/money/mod.rs`: the handler makes a `Withdraw` command of the request.
+//! 2. `actors/src/runtime/core.rs`: takes a permit, and puts the command into the ledger's inbox.
+//! 3. `actors/src/runtime/inbox.rs`: brings it to the ledger's thread.
+//! 4. `actors/src/runtime/ledger.rs`: finds the entity's actor, or starts it.
+//! 5. `actors/src/runtime/loading.rs`: reads the entity, if it is not in memory.
+//! 6. `actors/src/runtime/host.rs`: the actor, which takes its commands one at a time.
+//! 7. `actors/src/runtime/turn.rs`: checks the deadline, the idempotency key and the quarantine.
+//! 8. `actors/src/commands/movements.rs`: the plan, which is a debit and a credit.
+//! 9. `actors/src/runtime/overlay.rs`: the copies on which the plan is decided.
+//! 10. `actors/src/entities/account.rs`: the account decides its step.
+//! 11. `actors/src/entities/balance.rs`: the rules of debits, for accounts and wallets alike.
+//! 12. `actors/src/runtime/turn.rs`: makes the record and takes the new states over.
+//! 13. `actors/src/runtime/sequencing.rs`: gives the record its place in the journal's queue.
+//! 14. `storage/src/journal/committer.rs`: writes and syncs the write-ahead log.
+//! 15. `actors/src/runtime/lane.rs`: sends the decision once the record is durable.
+//! 16. `actors/src/runtime/confirmation.rs`: wakes the waiting request.
+//! 17. `gateway/src/api/result.rs`: makes the answer's body of the decision.
 
 mod accepting;
 mod answering;
 mod batches;
 mod beside;
-mod clock;
 mod confirmation;
 mod copying;
 mod core;
+mod damage;
 mod deadline;
 mod directory;
 mod envelope;
 mod erasing;
 mod expiry;
-mod guarded_clock;
 mod heads;
 mod host;
-mod id_hasher;
 mod inbox;
 mod index;
 mod intercept;
@@ -30,7 +48,7 @@ mod options;
 mod overlay;
 mod passivation;
 mod permits;
-mod random;
+mod read_fault;
 mod reading;
 mod recovery;
 mod reply;
@@ -42,34 +60,28 @@ mod turn;
 mod waiting;
 mod warming;
 
-pub(crate) use self::answering::read_holder;
 pub use self::beside::Beside;
-pub use self::clock::{Clock, SystemClock};
 pub use self::confirmation::{Confirmation, Left, Slot};
 pub use self::core::Core;
 pub use self::deadline::{SLACK, within};
-pub(crate) use self::id_hasher::IdHasher;
 pub use self::inbox::Inbox;
-#[cfg(test)]
-pub(crate) use self::index::search;
-pub(crate) use self::index::{key_hash, operation_entry};
 pub use self::intercept::Intercept;
 pub use self::lane::Lane;
-pub(crate) use self::loading::{apply, contained, read_record};
 pub use self::node::Node;
-pub use self::observer::Observer;
+pub use self::observer::{Answered, Observer, RestartReason};
 pub use self::options::{Limits, NodeOptions, StartError, Threads};
 pub use self::passivation::PassivationOptions;
 pub use self::permits::{Permit, Permits};
-pub use self::reply::{
-    Account, ActorView, Decided, Health, Operation, Page, Reply, Totals, TrialBalance, Unavailable,
-};
-pub use self::seat::Present;
+pub use self::reply::{ActorView, Decided, Health, Operation, Reply, Unavailable};
 pub use self::supervision::SupervisionOptions;
-pub(crate) use self::supervision::note_quarantine;
 pub use self::tree::{ACTOR_STATES, ActorFilter};
+pub use crate::base::{
+    Clock, Page, Present, ReadFault, SystemClock, Totals, TrialBalance, WithPersonal,
+};
+use crate::base::{clock, guarded_clock, id_hasher, random};
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "it pins what actix itself does")]
 mod actix_pins;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,22 @@
-//! A node: the data directory opened and recovered, its threads started, and its end.
+//! A node: it opens and recovers the data directory, starts the threads, and shuts them down.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use florin_storage::threads::ThreadName;
 use florin_storage::{Checkpointer, CommitObserver, Committer, Journal, Queue, Reader};
 use tokio::sync::watch;
 
 use super::beside::Beside;
 use super::clock::Clock;
 use super::core::{Core, Shared};
+use super::damage::Damage;
 use super::deadline;
 use super::erasing::Erasing;
 use super::guarded_clock::GuardedClock;
@@ -24,16 +29,18 @@ use super::observer::Observer;
 use super::options::{NodeOptions, StartError, Threads};
 use super::permits::Permits;
 use super::random::Random;
+use super::read_fault::ReadFault;
 use super::recovery::{Known, Tail, check_views};
 use super::sequencing::Sequencer;
-use crate::bus::Outbox;
+use crate::base::Outbox;
 use crate::entities::Stamp;
-use crate::messages::{Record, Timestamp};
+use crate::record::Record;
 use crate::views::{Crew, Eraser, EraserOptions, Indexes, Projector, Views};
+use crate::words::Timestamp;
 
-/// How often free disk is looked at.
+/// The interval at which the free disk space is checked.
 const DISK_CHECK: Duration = Duration::from_secs(1);
-/// How often a drain looks whether it is done.
+/// The interval at which a drain checks whether it is done.
 const DRAIN_CHECK: Duration = Duration::from_millis(5);
 
 /// A running node. It belongs to the thread that started it, the ledger arbiter.
@@ -51,10 +58,10 @@ pub struct Node {
     journal_id: [u8; 16],
 }
 
-/// What follows the journal or writes it.
+/// The thread or task that runs the committer or the projector.
 #[derive(Debug)]
 enum Worker {
-    Thread(JoinHandle<()>),
+    Thread(JoinHandle<Option<()>>),
     Task(tokio::task::JoinHandle<()>),
 }
 
@@ -68,11 +75,12 @@ impl Worker {
 }
 
 impl Node {
-    /// Opens the data directory, recovers, and starts to serve. To be called on the thread that
-    /// is to be the ledger arbiter, inside a `LocalSet` or an actix system.
+    /// Opens the data directory, recovers it, and starts to serve. Call it on the thread that is to
+    /// become the ledger arbiter, inside a `LocalSet` or an actix system.
     ///
     /// # Errors
-    /// The directory can't be used or isn't what it was; it is left as it is.
+    /// Returns an error if the directory can't be used or its data is damaged. The directory is
+    /// left unchanged.
     pub fn start(options: NodeOptions) -> Result<Self, StartError> {
         let NodeOptions {
             disk,
@@ -83,6 +91,7 @@ impl Node {
             observer,
             threads,
             intercept,
+            upkeep,
         } = options;
         let jump_max = i64::try_from(limits.clock_jump_max.as_micros()).unwrap_or(i64::MAX);
         let guarded = Arc::new(GuardedClock::new(clock, jump_max));
@@ -102,6 +111,10 @@ impl Node {
             observer: Arc::clone(&observer),
         };
         journal_options.observer = Arc::new(commits);
+        journal_options.damage_observer = Arc::new(Damage {
+            conditions: Arc::clone(&upkeep.conditions),
+            observer: Arc::clone(&observer),
+        });
         let now = clock.now();
         let journal = Journal::open(Arc::clone(&disk), journal_options, now.as_micros())?;
         let (head, reader) = (journal.head, journal.reader);
@@ -115,7 +128,8 @@ impl Node {
             limits.index_entries_max,
             limits.projector,
             views.index_memory(),
-            Crew::new(matches!(threads, Threads::Real(_)).then(|| Arc::clone(&clock))),
+            Crew::new(matches!(threads, Threads::Real(_)).then(|| Arc::clone(&clock)))
+                .on(upkeep.spawner.clone()),
         )?;
         let (of_keys, of_operations) = indexes.segments();
         let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
@@ -134,14 +148,21 @@ impl Node {
             keys: &mut keys,
             operations: &mut operations,
         };
-        let known = tail.read(matches!(threads, Threads::Real(_)))?;
-        tracing::info!(
-            records = head.sequence,
-            replayed = head.sequence.saturating_sub(views.position()),
-            clean = journal.clean_start,
-            head = %hex(&head.link),
-            "the journal is open"
-        );
+        let known = match &threads {
+            Threads::Real(_) => tail.read(Some(&upkeep.spawner))?,
+            Threads::Simulated { .. } => tail.read(None)?,
+        };
+        if head.sequence == 0 {
+            tracing::info!("the journal is new");
+        } else {
+            tracing::info!(
+                records = head.sequence,
+                replayed = head.sequence.saturating_sub(views.position()),
+                clean = journal.clean_start,
+                head = %const_hex::encode(head.link),
+                "the journal is open"
+            );
+        }
 
         let last = Stamp {
             sequence: head.sequence,
@@ -175,13 +196,14 @@ impl Node {
             draining: AtomicBool::new(false),
             disk_low: AtomicBool::new(false),
             disk: Arc::clone(&disk),
+            upkeep: upkeep.clone(),
         });
         let core = Core(shared);
         let accepted = known.accepted.iter();
-        let accepted: Result<Vec<Record>, String> = accepted
+        let accepted: Result<Vec<Record>, ReadFault> = accepted
             .map(|sequence| read_record(&reader, *sequence))
             .collect();
-        let accepted = accepted.map_err(StartError::Damaged)?;
+        let accepted = accepted.map_err(|fault| StartError::Damaged(fault.to_string()))?;
         let ledger = Ledger::new(Parts {
             clock: Arc::clone(&clock),
             random,
@@ -236,10 +258,11 @@ impl Node {
         node.task(core.clone().expire_transfers());
         ledger.seat_quarantined();
         ledger.resume_accepted(accepted, (&core.0.places, &core.0.accepted_items));
-        node.task(watch_disk(core, limits.free_bytes_min));
+        node.task(watch_disk(core, limits.free_bytes_min, failed.clone()));
         match threads {
             Threads::Real(_) => {
-                node.eraser = Some(Erasing::thread(eraser).map_err(StartError::Index)?);
+                node.eraser =
+                    Some(Erasing::thread(eraser, &upkeep.spawner).map_err(StartError::NoThread)?);
                 let writers = (journal.committer, journal.checkpointer);
                 node.start_threads(writers, projector, failed)?;
             }
@@ -256,28 +279,29 @@ impl Node {
         Ok(node)
     }
 
-    /// The handle for everybody else.
+    /// Returns the handle that other components and threads use.
     pub const fn core(&self) -> &Core {
         &self.core
     }
 
-    /// The journal, to read.
+    /// Returns the journal's reader.
     pub fn reader(&self) -> &Reader {
         &self.core.0.reader
     }
 
-    /// The journal as the bus reads it.
+    /// Returns the outbox through which the bus reads the journal.
     pub fn outbox(&self) -> Outbox {
         Outbox {
             reader: self.reader().clone(),
             watermark: Arc::clone(&self.core.0.watermark),
             last_unmoving: self.ledger.sequencer.borrow().last_unmoving(),
             id: self.journal_id,
+            upkeep: self.core.upkeep().clone(),
         }
     }
 
-    /// Waits until the journal fails, and says how. From then on nothing can become durable: the
-    /// process has to end.
+    /// Waits until the journal fails or the data directory is no longer this node's, and returns
+    /// the reason. From then on nothing can become durable, so the process has to end.
     pub async fn failed(&self) -> String {
         let mut failure = self.failure.clone();
         loop {
@@ -286,22 +310,23 @@ impl Node {
                 return reason;
             }
             if failure.changed().await.is_err() {
-                // The committer ended well: no failure will come.
+                // The committer ended without a failure, so no failure will come.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Refuses new commands from now on.
+    /// Starts the drain: new commands are refused from now on.
     pub fn drain(&self) {
         self.core.0.draining.store(true, Ordering::Release);
     }
 
-    /// Ends well: no new commands, every answer out, everything durable, the clean mark set. The
-    /// caller bounds the time; dropped before its end, it leaves a journal that a start recovers.
+    /// Shuts the node down cleanly: it takes no new commands, sends every answer, makes everything
+    /// durable, and sets the clean mark. The caller limits the time. If the future is dropped
+    /// before it completes, the next start recovers the journal.
     ///
     /// # Errors
-    /// A thread that failed.
+    /// Returns an error if a thread failed.
     pub async fn shutdown(self) -> Result<(), StartError> {
         self.drain();
         while self.core.0.permits.taken() > 0 {
@@ -337,8 +362,18 @@ impl Node {
         }
     }
 
+    /// Starts a task on the ledger's thread. A panic in the task ends the process, because commands
+    /// depend on each of these tasks.
     fn task(&mut self, task: impl Future<Output = ()> + 'static) {
-        self.tasks.push(actix_rt::spawn(task));
+        let spawner = self.core.upkeep().spawner.clone();
+        let mut task = Box::pin(task);
+        self.tasks.push(actix_rt::spawn(poll_fn(move |context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));
+            polled.unwrap_or_else(|panic| {
+                spawner.panicked(ThreadName::Ledger, panic.as_ref());
+                Poll::Ready(())
+            })
+        })));
     }
 
     fn start_threads(
@@ -347,31 +382,32 @@ impl Node {
         projector: Projector,
         failed: watch::Sender<Option<String>>,
     ) -> Result<(), StartError> {
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(run)
-                .map(Worker::Thread)
-                .map_err(StartError::Index)
+        let spawner = self.core.upkeep().spawner.clone();
+        let spawn = |name: ThreadName, run: Box<dyn FnOnce() + Send>| {
+            let thread = spawner.start(name, run);
+            thread.map(Worker::Thread).map_err(StartError::NoThread)
         };
         let checkpoints_failed = failed.clone();
         let checkpoints = Box::new(move || {
+            let _panics = FailsByPanic(ThreadName::Checkpoints, &checkpoints_failed);
             if let Err(error) = checkpointer.run() {
-                fail(&checkpoints_failed, &error);
+                fail(&checkpoints_failed, &error.to_string());
             }
         });
-        // It ends with the committer, and has nothing to do that the committer would not do.
-        drop(spawn("checkpoints", checkpoints)?);
+        // The thread needs no join: it ends with the committer, and the committer itself makes any
+        // checkpoint that is left.
+        drop(spawn(ThreadName::Checkpoints, checkpoints)?);
         let journal = Box::new(move || {
+            let _panics = FailsByPanic(ThreadName::Journal, &failed);
             if let Err(error) = committer.run() {
-                fail(&failed, &error);
+                fail(&failed, &error.to_string());
             }
         });
-        self.committer = Some(spawn("journal", journal)?);
+        self.committer = Some(spawn(ThreadName::Journal, journal)?);
         let watermark = Arc::clone(&self.core.0.watermark);
         let stop = Arc::clone(&self.stop_projector);
         let follow = Box::new(move || projector.run(&watermark, &stop));
-        self.projector = Some(spawn("projector", follow)?);
+        self.projector = Some(spawn(ThreadName::Projector, follow)?);
         Ok(())
     }
 
@@ -389,12 +425,12 @@ impl Node {
                 tokio::time::sleep(commit()).await;
                 let committed = committer.run_pending().map(drop);
                 if let Err(error) = committed.and_then(|()| checkpointer.run_pending()) {
-                    fail(&failed, &error);
+                    fail(&failed, &error.to_string());
                     return;
                 }
             }
             if let Err(error) = committer.finish() {
-                fail(&failed, &error);
+                fail(&failed, &error.to_string());
             }
         });
         self.committer = Some(Worker::Task(commit));
@@ -437,11 +473,25 @@ impl Drop for Node {
     }
 }
 
-/// Looks at the free disk now and then.
-async fn watch_disk(core: Core, free_bytes_min: u64) {
+/// Checks at intervals the free disk space, and whether this node still holds the data directory.
+async fn watch_disk(core: Core, free_bytes_min: u64, failed: watch::Sender<Option<String>>) {
     loop {
+        core.upkeep().spawner.pulse(ThreadName::Ledger);
         let disk = Arc::clone(&core.0.disk);
-        let free = core.0.beside.run(move || disk.free_bytes()).await;
+        let looked = core
+            .0
+            .beside
+            .run(move || (disk.check_held(), disk.free_bytes()));
+        let (held, free) = looked.await.unzip();
+        if let Some(Err(error)) = held {
+            // The process that opened the other directory may already acknowledge commands there.
+            failed.send_if_modified(|reason| {
+                let is_first = reason.is_none();
+                reason.get_or_insert_with(|| error.to_string());
+                is_first
+            });
+            return;
+        }
         if let Some(Ok(free)) = free {
             let low = free < free_bytes_min;
             if core.0.disk_low.swap(low, Ordering::AcqRel) != low {
@@ -457,16 +507,27 @@ async fn watch_disk(core: Core, free_bytes_min: u64) {
     }
 }
 
-/// Tells the node why the journal failed: what came first.
-fn fail(failed: &watch::Sender<Option<String>>, error: &florin_storage::Error) {
+/// Reports to the node why the journal failed. Only the first reason is kept.
+fn fail(failed: &watch::Sender<Option<String>>, error: &str) {
     failed.send_if_modified(|reason| {
         let is_first = reason.is_none();
-        reason.get_or_insert_with(|| error.to_string());
+        reason.get_or_insert_with(|| error.to_owned());
         is_first
     });
 }
 
-/// Tells the lanes of commits, and the node's observer.
+/// A guard that reports a journal failure to the node if the thread that holds the guard panics.
+struct FailsByPanic<'f>(ThreadName, &'f watch::Sender<Option<String>>);
+
+impl Drop for FailsByPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            fail(self.1, &format!("the thread {} ended by a fault", self.0));
+        }
+    }
+}
+
+/// Reports each commit to the lanes and to the node's observer.
 struct Commits {
     lanes: Arc<Lanes>,
     observer: Arc<dyn Observer>,
@@ -480,12 +541,8 @@ impl CommitObserver for Commits {
     }
 }
 
-/// Tells the cores of one process apart.
+/// Returns a number that distinguishes the cores of one process.
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! What a node is started with, and why it may not start.
+//! The options that a node starts with, and the errors that stop it from starting.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,86 +10,93 @@ use super::intercept::Intercept;
 use super::observer::Observer;
 use super::passivation::PassivationOptions;
 use super::supervision::SupervisionOptions;
-use crate::messages::Assets;
+use crate::upkeep::Upkeep;
 use crate::views::ProjectorOptions;
+use crate::words::Assets;
 
-/// Why a node doesn't start, or doesn't end well.
+/// The reason why a node can't start, or can't shut down cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The journal or its directory.
+    /// The journal or its directory failed.
     #[error(transparent)]
     Storage(#[from] florin_storage::Error),
-    /// The views' file.
+    /// The views file failed.
     #[error(transparent)]
     Views(#[from] ViewError),
-    /// The index's files.
+    /// The index files failed.
     #[error("the index can't be opened: {0}")]
     Index(#[from] std::io::Error),
-    /// The data is not what it was.
+    /// The stored data is damaged or inconsistent.
     #[error("{0}")]
     Damaged(String),
-    /// A thread ended with a fault.
+    /// A thread failed or panicked.
     #[error("{0}")]
     Thread(String),
+    /// The system can't start another thread.
+    #[error("the system gives no thread: {0}")]
+    NoThread(std::io::Error),
 }
 
-/// The bounds of a node; each is a setting.
+/// The limits of a node; each one is a setting.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Commands under way.
+    /// The maximum number of commands in flight.
     pub in_flight_max: usize,
-    /// Commands accepted and not yet executed.
+    /// The maximum number of commands accepted and not yet executed.
     pub accepted_max: usize,
-    /// Bytes of memory for the items of batches under way, or accepted and not yet executed.
+    /// The maximum memory, in bytes, for the items of batches. It applies separately to the batches
+    /// in flight and to the batches accepted and not yet executed.
     pub items_bytes_max: usize,
-    /// Bytes waiting for the journal.
+    /// The number of bytes in the journal's queue above which commands are refused.
     pub queue_bytes_max: u64,
-    /// Bytes of one record.
+    /// The maximum size of a record, in bytes.
     pub record_bytes_max: usize,
-    /// Bytes at which a journal segment is sealed.
+    /// The size at which a journal segment is sealed, in bytes.
     pub segment_bytes_max: u64,
-    /// Bytes of the journal's write-ahead log.
+    /// The size of the journal's write-ahead log, in bytes.
     pub wal_bytes: u64,
-    /// Bytes of a frame.
+    /// The maximum size of a frame, in bytes.
     pub frame_bytes_max: usize,
-    /// Bytes of cache for the live journal segment.
+    /// The size of the cache for the live journal segment, in bytes.
     pub journal_cache_bytes: usize,
-    /// Bytes of cache for the views.
+    /// The size of the cache for the views, in bytes.
     pub views_cache_bytes: usize,
-    /// Records that the views may be behind before commands are refused.
+    /// The lag of the views, in records, above which commands are refused.
     pub lag_records_max: u64,
-    /// How long a list waits for the views.
+    /// The longest time a list waits for the views to catch up.
     pub list_wait: Duration,
-    /// How long a read waits for the entity and for what it shows to be durable.
+    /// The longest time a read waits for the entity to load and for its state to become durable.
     pub read_wait: Duration,
-    /// Entries of an index segment, and of an index generation in memory.
+    /// The maximum number of entries in an index segment, and in an in-memory index generation.
     pub index_entries_max: usize,
-    /// How far the clock may leap ahead and still be believed.
+    /// The largest forward jump of the clock that is still trusted.
     pub clock_jump_max: Duration,
-    /// Free bytes below which commands are refused.
+    /// The free disk space, in bytes, below which commands are refused.
     pub free_bytes_min: u64,
-    /// How long recorded erasures gather before they are carried out on the disk.
+    /// The time for which recorded erasures are collected before they are carried out on disk.
     pub erase_interval: Duration,
-    /// When actors are started anew, and when no more.
+    /// The rules for restarting actors and for taking them out of service.
     pub supervision: SupervisionOptions,
-    /// When entities leave memory.
+    /// The rules for removing entities from memory.
     pub passivation: PassivationOptions,
-    /// When the views are written, and keys forgotten.
+    /// The rules for writing the views to disk and for forgetting old keys.
     pub projector: ProjectorOptions,
 }
 
-/// What commits, projects and reads.
+/// The threads, or the simulated tasks, that run commits, the projector and blocking reads.
 pub enum Threads {
-    /// Threads of their own; reads on this runtime's blocking threads.
+    /// Commits and the projector run on threads of their own, blocking reads on the blocking
+    /// threads of this runtime.
     Real(tokio::runtime::Handle),
-    /// Tasks on the current thread, for simulations: each call gives how long the next commit, the
-    /// next step of the projector, or the next read beside the arbiter takes.
+    /// Everything runs in tasks on the current thread, for simulations. Each function returns the
+    /// simulated duration of one step.
     Simulated {
-        /// How long the next commit takes.
+        /// Returns how long the next commit takes.
         commit: Box<dyn FnMut() -> Duration>,
-        /// How long until the projector's next step; `None`: it has stopped.
+        /// Returns the time until the projector's next step, or `None` if the projector has
+        /// stopped.
         project: Box<dyn FnMut() -> Option<Duration>>,
-        /// How long the next read takes.
+        /// Returns how long the next blocking read takes.
         read: Arc<dyn Fn() -> Duration + Send + Sync>,
     },
 }
@@ -103,23 +110,25 @@ impl std::fmt::Debug for Threads {
     }
 }
 
-/// What a node starts with.
+/// The options that a node starts with.
 #[derive(Debug)]
 pub struct NodeOptions {
-    /// Where the data lies.
+    /// The disk that holds the data.
     pub disk: Arc<dyn Disk>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What ids and salts are drawn from.
+    /// The random seed for ids and salts.
     pub seed: [u8; 32],
-    /// The bounds.
+    /// The node's limits.
     pub limits: Limits,
-    /// The assets that may move, beside the currencies of ISO 4217.
+    /// The declared assets that money may move in, in addition to the currencies of ISO 4217.
     pub assets: Assets,
-    /// Takes measurements.
+    /// The receiver of measurements.
     pub observer: Arc<dyn Observer>,
-    /// What commits, projects and reads.
+    /// The threads or tasks that run commits, the projector and blocking reads.
     pub threads: Threads,
-    /// What makes entities fail, in tests; `()` otherwise.
+    /// The hook that makes entities fail in tests; `()` otherwise.
     pub intercept: Arc<dyn Intercept>,
+    /// The spawner of threads, and the registry of conditions where problems are reported.
+    pub upkeep: Upkeep,
 }

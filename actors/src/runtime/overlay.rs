@@ -1,4 +1,5 @@
-//! The copies that a turn works on: what it looked at, and what the events make of it.
+//! The copies that a turn works on: the entities that it looked at, and their state after the
+//! events.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -7,24 +8,23 @@ use super::envelope::Envelope;
 use super::id_hasher::IdHasher;
 use super::ledger::Ledger;
 use super::seat::{Phase, Seat};
-use crate::entities::{Lookup, Original, Part, Stamp, State, States, Step};
-use crate::messages::{
-    Balances, Change, Command, Currency, EntityId, Event, Outcome, Posting, Rejection, Shown,
-    TransferEnds,
-};
+use crate::commands::{After, Command, Lookup, Original, Part, PlanInput, Shown, States};
+use crate::entities::{Balances, Event, Stamp, State, Step};
+use crate::record::{Change, Outcome, Posting};
+use crate::words::{Currency, EntityId, Rejection};
 
-/// What was decided, before anything is done.
+/// A decision that is not yet recorded and applied.
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     pub(super) touched: Vec<Touched>,
     pub(super) postings: Vec<Posting>,
     pub(super) rests_on: u64,
-    /// Whether it is recorded even if it changes no entity and settles no key.
+    /// Set if the decision is recorded even though it changes no entity and settles no key.
     pub(super) keep: bool,
 }
 
 impl Verdict {
-    /// A verdict that changes no entity.
+    /// Creates a verdict that changes no entity.
     pub(super) const fn without_effect(outcome: Outcome) -> Self {
         Self {
             outcome,
@@ -43,7 +43,7 @@ pub(super) struct Touched {
     pub(super) change: Change,
 }
 
-/// So many entities are found fastest one by one.
+/// Up to this number of entities, a linear search is the fastest.
 const FEW: usize = 8;
 
 /// The entities that a turn looks at.
@@ -52,16 +52,16 @@ pub(super) struct Overlay<'l> {
     subject: &'l Rc<Seat>,
     envelope: &'l Envelope,
     seen: Vec<Seen>,
-    /// Where each entity is among those, once there are many.
+    /// The position of each entity in `seen`, once there are more than `FEW`.
     places: HashMap<EntityId, usize, IdHasher>,
     postings: Vec<Posting>,
-    /// Which item of a batch is worked on.
+    /// The index of the batch item that is being decided.
     item: u32,
-    /// Whether an entity has one posting in all, whatever moves it how often.
+    /// Set if an entity gets one posting in all, however often money moves on it.
     nets: bool,
 }
 
-/// One entity as the turn found it, and what the turn made of it.
+/// One entity as the turn found it, with the changes that the turn made.
 struct Seen {
     seat: Rc<Seat>,
     state: Option<State>,
@@ -131,7 +131,8 @@ impl States for Overlay<'_> {
         if self.place(entity).is_some() {
             return true;
         }
-        // Its id is known outside as soon as its command came: it may have a seat, and has one only.
+        // The id is known outside as soon as the command was received, so the entity may have a
+        // seat already, and it must not get a second one.
         let known = self.ledger.directory.borrow().seat(entity).cloned();
         let seat = match known {
             Some(seat) if seat.phase() != Phase::Live => return false,
@@ -144,7 +145,8 @@ impl States for Overlay<'_> {
 }
 
 impl<'l> Overlay<'l> {
-    /// Nothing looked at yet; `subject` is the seat whose actor asks.
+    /// Creates an overlay that has looked at nothing yet. `subject` is the seat whose actor takes
+    /// the turn.
     pub(super) fn new(
         ledger: &'l Rc<Ledger>,
         subject: &'l Rc<Seat>,
@@ -162,12 +164,12 @@ impl<'l> Overlay<'l> {
         }
     }
 
-    /// From now on it is this item of a batch that is worked on.
+    /// Starts an item of a batch: postings made from now on belong to it.
     pub(super) const fn begin_item(&mut self, item: u32) {
         self.item = item;
     }
 
-    /// From now on an entity gets one posting in all.
+    /// From now on, gives each entity one posting in all.
     pub(super) const fn net(&mut self) {
         self.nets = true;
     }
@@ -194,19 +196,27 @@ impl<'l> Overlay<'l> {
         place
     }
 
-    /// The version of an entity that was looked at.
+    /// Returns the version of an entity that was looked at, or 0.
     pub(super) fn version(&self, entity: EntityId) -> u64 {
         self.place(entity)
             .map_or(0, |place| self.seen[place].version)
     }
 
-    /// The last record of anything looked at.
+    /// Returns the balances of an entity that was looked at, after the events applied so far.
+    pub(super) fn balances(&self, entity: EntityId) -> Option<Balances> {
+        let seen = &self.seen[self.place(entity)?];
+        let (_, balance) = seen.state.as_ref()?.money()?;
+        Some(balance.at_version(seen.version))
+    }
+
+    /// Returns the latest record of all entities that were looked at.
     fn rests_on(&self) -> u64 {
         self.seen.iter().map(|seen| seen.last).max().unwrap_or(0)
     }
 
-    /// A verdict of no.
+    /// Returns a verdict that refuses the command.
     pub(super) fn refused(&self, rejection: Rejection) -> Verdict {
+        let rejection = self.ledger.telling_what_moves(self.envelope, rejection);
         for seen in &self.seen {
             self.ledger.forget_vacant(&seen.seat);
         }
@@ -215,7 +225,7 @@ impl<'l> Overlay<'l> {
         verdict
     }
 
-    /// What the events make of each entity.
+    /// Applies the events of each part to the copy of its entity.
     pub(super) fn evolve(&mut self, parts: Vec<Part>, events: Vec<Vec<Event>>, stamp: Stamp) {
         for (part, events) in parts.into_iter().zip(events) {
             let Some(place) = self.place(part.entity) else {
@@ -255,18 +265,18 @@ impl<'l> Overlay<'l> {
         }
     }
 
-    /// The verdict of yes: everything that was evolved.
-    pub(super) fn done(self, command: &Command) -> Verdict {
-        let shown = self.shown(command);
+    /// Returns the verdict that the command is done, with everything that was evolved.
+    pub(super) fn done(self, command: &Command, input: PlanInput) -> Verdict {
+        let shown = command.rules().shown(input, &self);
         self.done_showing(shown)
     }
 
-    /// The verdict of yes; and what the answer shows.
+    /// Returns the verdict that the command is done; the answer shows `shown`.
     pub(super) fn done_showing(mut self, shown: Option<Shown>) -> Verdict {
         let rests_on = self.rests_on();
         let outcome = Outcome::Done(shown.map(Box::new));
         let mut touched: Vec<Touched> = Vec::with_capacity(self.seen.len());
-        // Where each entity stands among those that changed.
+        // The index of each entity among those that changed.
         let mut places = Vec::with_capacity(self.seen.len());
         for seen in self.seen {
             places.push(touched.len() as u32);
@@ -297,78 +307,25 @@ impl<'l> Overlay<'l> {
             keep: false,
         }
     }
+}
 
-    /// What the answer shows, where the record's changes alone don't tell it.
-    fn shown(&self, command: &Command) -> Option<Shown> {
-        let subject = self.envelope.subject;
-        let seen = |entity: EntityId| self.seen.iter().find(|seen| seen.seat.entity == entity);
-        match command {
-            Command::UpdateAccount(_)
-            | Command::DeleteAccount(_)
-            | Command::EraseAccount(_)
-            | Command::OpenWallet(_)
-            | Command::UpdateWallet(_)
-            | Command::OpenCard(_)
-            | Command::DeleteCard(_) => {
-                let seen = seen(subject)?;
-                match seen.state.as_ref()? {
-                    State::Account(account) => {
-                        Some(Shown::Account(account.view(subject, seen.version)))
-                    }
-                    State::Wallet(wallet) => {
-                        Some(Shown::Wallet(wallet.view(subject, seen.version)))
-                    }
-                    State::Card(card) => Some(Shown::Card(card.view(subject, seen.version))),
-                    _ => None,
-                }
-            }
-            Command::Hold(_)
-            | Command::Post(_)
-            | Command::Void(_)
-            | Command::Expire(_)
-            | Command::Reverse(_) => {
-                let made = match command {
-                    Command::Hold(_) => self.envelope.operation_id.transfer(),
-                    _ => subject,
-                };
-                let State::Transfer(transfer) = seen(made)?.state.as_ref()? else {
-                    return None;
-                };
-                let balances = |entity: EntityId| -> Option<Balances> {
-                    let seen = seen(entity)?;
-                    let (_, balance) = seen.state.as_ref()?.money()?;
-                    Some(balance.at_version(seen.version))
-                };
-                let (from, to) = (transfer.made().from, transfer.made().to);
-                Some(Shown::Transfer(match command {
-                    // The reversal is a transfer of its own, the other way.
-                    Command::Reverse(_) => TransferEnds {
-                        id: self.envelope.operation_id.transfer(),
-                        status: crate::messages::TransferStatus::Posted,
-                        from: (to, balances(to)?),
-                        to: (from, balances(from)),
-                    },
-                    _ => TransferEnds {
-                        id: made,
-                        status: transfer.status(),
-                        from: (from, balances(from)?),
-                        to: (to, balances(to)),
-                    },
-                }))
-            }
-            _ => None,
-        }
+impl After for Overlay<'_> {
+    fn state(&self, entity: EntityId) -> Option<(&State, u64)> {
+        let seen = &self.seen[self.place(entity)?];
+        Some((seen.state.as_ref()?, seen.version))
+    }
+
+    fn balances(&self, entity: EntityId) -> Option<Balances> {
+        Overlay::balances(self, entity)
     }
 }
 
-/// The posting of a part that moved money, or changed what is held.
+/// Returns the posting of a part that moved money or changed the held amount.
 fn posting(part: &Part, after: &State, place: usize, item: u32) -> Option<Posting> {
-    let amount = match &part.step {
-        Step::Debit(amount, _) | Step::PostHold { amount, .. } => -amount.signed(),
-        Step::Credit(amount, _) => amount.signed(),
-        Step::Hold(..) | Step::ReleaseHold { .. } => 0,
-        _ => return None,
+    let Step::Money(_, step) = &part.step else {
+        return None;
     };
+    let amount = step.posted()?;
     let (currency, balance, held, overdraft) = after.posted()?;
     Some(Posting {
         change: place as u32,

@@ -1,6 +1,6 @@
-//! Passivation: entities that nobody needed for a while leave memory, and come back from their
-//! snapshot and records when they are needed. It is one step: an actor without letters, all of whose
-//! records are durable, leaves at once, so none is ever seen on its way out.
+//! Passivation: entities that were not needed for a while leave memory, and are loaded from their
+//! snapshot and records when they are needed again. It is one step: an actor without queued
+//! commands whose records are all durable leaves at once, so no actor is ever seen leaving.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,26 +8,27 @@ use std::time::Duration;
 use super::ledger::Ledger;
 use super::seat::{Phase, Seat};
 
-/// Seats looked at in one step: bounds how long it holds the ledger's thread.
+/// The number of seats checked in one step, which bounds how long a step holds the ledger's thread.
 const SLICE: usize = 256;
-/// The pauses between two steps.
+/// The shortest pause between two steps; [`PAUSE_MAX`] is the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// When an entity leaves memory.
+/// The rules for removing entities from memory.
 #[derive(Debug, Clone, Copy)]
 pub struct PassivationOptions {
-    /// After it was not needed for so long.
+    /// The time after which an entity leaves that was not needed.
     pub idle: Duration,
-    /// Entities in memory past which those not needed for a second leave.
+    /// The number of entities in memory above which those not needed for a second leave.
     pub live_max: usize,
 }
 
-/// How long an entity stays when there are too many: a command that had it loaded must find it.
+/// The time that an entity stays when there are too many, so that a command that had it loaded
+/// still finds it.
 const CROWDED_IDLE: Duration = Duration::from_secs(1);
 
 impl Ledger {
-    /// Lets what is idle leave, for ever.
+    /// Removes idle entities from memory; runs forever.
     pub(super) async fn passivate_idle(self: Rc<Self>) {
         let mut place = 0;
         loop {
@@ -37,8 +38,8 @@ impl Ledger {
         }
     }
 
-    /// So that every seat is looked at four times within the idle time, or without delay when
-    /// there are too many.
+    /// Returns the pause before the next step. Every seat is checked four times within the idle
+    /// time, or as often as possible when there are too many.
     fn pause(&self) -> Duration {
         let seats = self.directory.borrow().len();
         if seats > self.passivation.live_max {
@@ -48,7 +49,7 @@ impl Ledger {
         (self.passivation.idle / 4 / slices).clamp(PAUSE_MIN, PAUSE_MAX)
     }
 
-    /// Looks at the next seats; gives where to go on.
+    /// Checks the next seats, and returns the place to continue from.
     fn passivate_slice(&self, place: usize) -> usize {
         let (leaving, next): (Vec<_>, _) = {
             let directory = self.directory.borrow();
@@ -80,7 +81,8 @@ impl Ledger {
             && !self.had_a_fault_lately(seat)
     }
 
-    /// Faults must be counted together: an actor that had one stays.
+    /// Returns whether the actor had a fault within the window. It then stays in memory, so that
+    /// its faults are counted together.
     fn had_a_fault_lately(&self, seat: &Seat) -> bool {
         let window = u64::try_from(self.supervision.window.as_nanos()).unwrap_or(u64::MAX);
         let troubles = seat.troubles.borrow();

@@ -1,36 +1,37 @@
-//! How many commands may be under way, how many accepted and not executed, and how much memory large
-//! ones may take: taken before a command is begun, given back with its answer, or once it is executed.
+//! Permits: they limit the commands in flight, the commands accepted and not yet executed, and the
+//! memory of large commands. A permit is taken before a command starts, and is given back with the
+//! command's answer or once the command is executed.
 
 use std::sync::Arc;
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// The permits of a node.
+/// A pool of permits with a limit.
 #[derive(Debug)]
 pub struct Permits {
     taken: AtomicUsize,
     max: usize,
 }
 
-/// What one holder took, given back when dropped.
+/// A permit, given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
     of: Arc<Permits>,
     weight: usize,
 }
 
-/// The room that a command has: its place, and of a batch the memory that its items take.
+/// The permits of one command: one for the command, and one for the memory of a batch's items.
 #[derive(Debug)]
 #[allow(dead_code, reason = "held, not read")]
 pub struct Room {
-    /// One place.
+    /// The permit for the command.
     pub place: Permit,
-    /// The items' bytes.
+    /// The permit for the items' bytes.
     pub items: Option<Permit>,
 }
 
 impl Permits {
-    /// So many at a time.
+    /// Creates a pool that gives out permits up to a total weight of `max`.
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
             taken: AtomicUsize::new(0),
@@ -38,12 +39,13 @@ impl Permits {
         })
     }
 
-    /// A permit, if one is left.
+    /// Takes a permit, if the limit isn't reached.
     pub fn take(self: &Arc<Self>) -> Option<Permit> {
         self.take_weighing(1)
     }
 
-    /// A permit that counts as so many, if one is left: the last one may go past the most.
+    /// Takes a permit of the given weight, if the limit isn't reached. The last permit may exceed
+    /// the limit.
     pub fn take_weighing(self: &Arc<Self>, weight: usize) -> Option<Permit> {
         let before = self.taken.fetch_add(weight, Ordering::AcqRel);
         let permit = Permit {
@@ -53,7 +55,7 @@ impl Permits {
         (before < self.max).then_some(permit)
     }
 
-    /// A permit for what is there already, also when none is left.
+    /// Takes a permit for something that exists already, even if the limit is reached.
     pub fn occupy(self: &Arc<Self>, weight: usize) -> Permit {
         self.taken.fetch_add(weight, Ordering::AcqRel);
         Permit {
@@ -62,19 +64,19 @@ impl Permits {
         }
     }
 
-    /// How many are taken; may count one that is being refused.
+    /// Returns the total weight taken. It may include a permit that is just being refused.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Acquire)
     }
 }
 
 impl Permit {
-    /// What it counts as.
+    /// Returns the permit's weight.
     pub const fn weight(&self) -> usize {
         self.weight
     }
 
-    /// Counts as so many more from now on; whether the others leave room for it.
+    /// Adds `more` to the permit's weight. Returns whether the other permits are below the limit.
     pub fn grow(&mut self, more: usize) -> bool {
         let before = self.of.taken.fetch_add(more, Ordering::AcqRel);
         let others = before.saturating_sub(self.weight);

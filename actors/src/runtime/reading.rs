@@ -1,4 +1,4 @@
-//! Reads: what is shown has been made durable first.
+//! Reads: a read is answered only once the state that it shows is durable.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -8,31 +8,46 @@ use tokio::sync::oneshot;
 use super::answering::read_decided;
 use super::core::{Core, OperationAt};
 use super::deadline::within;
-use super::index::{Found, operation_entry, search, unreadable};
+use super::index::{Found, unreadable};
 use super::ledger::Ledger;
-use super::reply::{Account, Health, Operation, Page, TrialBalance, Unavailable};
+use super::reply::{Health, Operation, Unavailable};
 use super::seat::Seat;
+use crate::base::{Page, ReadFault, TrialBalance, WithPersonal, operation_entry, search};
 use crate::entities::State;
-use crate::messages::{
-    Balances, CardView, Currency, EntityId, Kind, Movement, OperationId, Outcome, Timestamp,
-    TransferStatus, TransferView, WalletView,
+use crate::entities::{
+    AccountView, Balances, CardView, Kind, TransferStatus, TransferView, WalletView,
 };
+use crate::record::{Movement, Outcome};
 use crate::views::{
     AccountFilter, Mark, Period, Standing, TransferFilter, TransferMark, as_of, read_movements,
 };
+use crate::words::{Currency, EntityId, InputPositions, OperationId, Timestamp};
 
 impl Core {
-    /// An account as it is now. `None`: no such account.
+    /// Returns how far the partitions of command topics were read, according to every record that
+    /// was durable at the time of the call.
     ///
     /// # Errors
-    /// It can't be read now.
-    pub async fn account(&self, id: EntityId) -> Result<Option<Account>, Unavailable> {
+    /// Returns an error if the views can't be read, or didn't catch up in time.
+    pub async fn input_positions(&self) -> Result<InputPositions, Unavailable> {
+        self.views_reach().await?;
+        Ok(self.0.views.inputs())
+    }
+
+    /// Returns an account's current state, or `None` if there is no such account.
+    ///
+    /// # Errors
+    /// Returns an error if the account can't be read now.
+    pub async fn account(
+        &self,
+        id: EntityId,
+    ) -> Result<Option<WithPersonal<AccountView>>, Unavailable> {
         self.seated(id, move |seat| {
             let present = seat.present.borrow();
             match &present.state {
-                Some(State::Account(account)) => Some(Account {
+                Some(State::Account(account)) => Some(WithPersonal {
                     view: account.view(id, present.version),
-                    holder: present.holder.clone(),
+                    personal: present.personal.clone(),
                 }),
                 _ => None,
             }
@@ -40,10 +55,10 @@ impl Core {
         .await
     }
 
-    /// A wallet as it is now. `None`: no such wallet.
+    /// Returns a wallet's current state, or `None` if there is no such wallet.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the wallet can't be read now.
     pub async fn wallet(&self, id: EntityId) -> Result<Option<WalletView>, Unavailable> {
         self.seated(id, move |seat| {
             let present = seat.present.borrow();
@@ -55,10 +70,10 @@ impl Core {
         .await
     }
 
-    /// A card of this journal as it is now. `None`: no such card.
+    /// Returns the current state of a card of this journal, or `None` if there is no such card.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the card can't be read now.
     pub async fn card(&self, id: EntityId) -> Result<Option<CardView>, Unavailable> {
         self.seated(id, move |seat| {
             let present = seat.present.borrow();
@@ -70,11 +85,11 @@ impl Core {
         .await
     }
 
-    /// A page of an account's cards of this journal, in the order of their creation; shows
-    /// everything that was durable when the call came.
+    /// Returns a page of an account's cards of this journal, in the order of their creation. The
+    /// page shows everything that was durable at the time of the call.
     ///
     /// # Errors
-    /// The views can't be read, or didn't get there in time.
+    /// Returns an error if the views can't be read, or didn't catch up in time.
     pub async fn cards(
         &self,
         account: EntityId,
@@ -87,11 +102,11 @@ impl Core {
             .await
     }
 
-    /// A page of a customer's wallets, in the order of their creation; shows everything that was
-    /// durable when the call came.
+    /// Returns a page of a customer's wallets, in the order of their creation. The page shows
+    /// everything that was durable at the time of the call.
     ///
     /// # Errors
-    /// The views can't be read, or didn't get there in time.
+    /// Returns an error if the views can't be read, or didn't catch up in time.
     pub async fn wallets(
         &self,
         customer: EntityId,
@@ -104,10 +119,10 @@ impl Core {
             .await
     }
 
-    /// A transfer as it is now, pending or not. `None`: no such transfer.
+    /// Returns a transfer's current state, pending or not, or `None` if there is no such transfer.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the transfer can't be read now.
     pub async fn transfer(&self, id: EntityId) -> Result<Option<TransferView>, Unavailable> {
         let entity = self
             .seated(id, move |seat| match &seat.present.borrow().state {
@@ -118,7 +133,8 @@ impl Core {
         if entity.is_some() {
             return Ok(entity);
         }
-        // One that was made at once and never reversed is no entity: its record tells all.
+        // A transfer that was made at once and never reversed is no entity; its record contains
+        // everything.
         let operation = self.operation(id.operation()).await?;
         let Some(Operation::Decided(decided)) = operation else {
             return Ok(None);
@@ -129,14 +145,16 @@ impl Core {
             status: TransferStatus::Posted,
             posted_amount: made.amount.get(),
             made,
+            reversed_by: None,
         }))
     }
 
-    /// A page of transfers, the newest first; shows everything that was durable when the call came.
-    /// A page may be short and yet not the last one.
+    /// Returns a page of transfers, newest first. The page shows everything that was durable at the
+    /// time of the call. It may be short without being the last one.
     ///
     /// # Errors
-    /// The views or the entity can't be read, or the views didn't get there in time.
+    /// Returns an error if the views or the entity can't be read, or the views didn't catch up in
+    /// time.
     pub async fn transfers(
         &self,
         filter: TransferFilter,
@@ -160,11 +178,11 @@ impl Core {
             .await
     }
 
-    /// An account's or wallet's money as it is now, and its currency. `None`: no such entity of
-    /// that kind.
+    /// Returns the currency and the current balances of an account or wallet, or `None` if there is
+    /// no such entity of that kind.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the entity can't be read now.
     pub async fn balances(
         &self,
         id: EntityId,
@@ -182,28 +200,28 @@ impl Core {
         .await
     }
 
-    /// A page of accounts, in the order of their creation; shows everything that was durable when
-    /// the call came.
+    /// Returns a page of accounts, in the order of their creation. The page shows everything that
+    /// was durable at the time of the call.
     ///
     /// # Errors
-    /// The views can't be read, or didn't get there in time.
+    /// Returns an error if the views can't be read, or didn't catch up in time.
     pub async fn accounts(
         &self,
         filter: AccountFilter,
         after: Option<EntityId>,
         limit: usize,
-    ) -> Result<Page<Account, EntityId>, Unavailable> {
+    ) -> Result<Page<WithPersonal<AccountView>, EntityId>, Unavailable> {
         self.views_reach().await?;
         let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
         self.blocking(move || views.accounts(&reader, &filter, after, limit))
             .await
     }
 
-    /// Movements of an account or wallet in a period, newest first; `before`: the `next` of the page
-    /// before. `None`: no such entity of that kind.
+    /// Returns a page of an account's or wallet's movements in a period, newest first, or `None` if
+    /// there is no such entity of that kind. `before` is the `next` of the previous page.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the movements can't be read now.
     pub async fn movements(
         &self,
         entity: EntityId,
@@ -235,11 +253,11 @@ impl Core {
         .map(Some)
     }
 
-    /// The money of an account or wallet right after its last record at `time` or earlier. `None`:
-    /// there is no such entity of that kind, or it was opened later.
+    /// Returns the balance of an account or wallet right after its last record before `time`, or
+    /// `None` if there is no such entity of that kind or it was opened at `time` or later.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the balance can't be read now.
     pub async fn balance_at(
         &self,
         entity: EntityId,
@@ -253,7 +271,7 @@ impl Core {
             .await
     }
 
-    /// An entity's last record. `None`: no such entity of that kind.
+    /// Returns an entity's last record, or `None` if there is no such entity of that kind.
     async fn head(&self, entity: EntityId, kind: Kind) -> Result<Option<u64>, Unavailable> {
         self.seated(entity, move |seat| {
             (seat.kind() == Some(kind)).then(|| seat.present.borrow().last)
@@ -261,13 +279,14 @@ impl Core {
         .await
     }
 
-    /// What became of a command. `None`: it never took effect and never will.
+    /// Returns a command's operation, pending or decided, or `None` if the command never took
+    /// effect and never will.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the operation can't be read now.
     pub async fn operation(&self, id: OperationId) -> Result<Option<Operation>, Unavailable> {
         let found = match self.looked_up(id, operation_entry(id)).await? {
-            // Whoever sent a message knows its operation by the message's own id.
+            // The sender of a message knows the operation by the id in the message.
             None => self.looked_up(id, operation_entry(id.external())).await?,
             found => found,
         };
@@ -278,8 +297,9 @@ impl Core {
         if decided.record.outcome != Outcome::Accepted {
             return Ok(Some(Operation::Decided(decided)));
         }
-        // Accepted first: another record tells what became of it.
-        // A repeat that was told 504 leads to the first one's.
+        // The command was accepted first, so another record contains its outcome. The id is taken
+        // from the record, because the operation of a repeat that got 504 leads to the first
+        // request's record.
         let id = decided.record.operation_id;
         let execution = operation_entry(id.execution());
         match self.looked_up(id, execution).await? {
@@ -292,10 +312,11 @@ impl Core {
         }
     }
 
-    /// Whether this journal has an operation of that id; one that a message named so is none.
+    /// Returns whether this journal has an operation that Florin gave this id. An operation that
+    /// only a message named so doesn't count.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the operation can't be read now.
     pub async fn is_own_operation(&self, id: OperationId) -> Result<bool, Unavailable> {
         if !id.may_be_own() {
             return Ok(false);
@@ -304,31 +325,32 @@ impl Core {
         Ok(found.is_some())
     }
 
-    /// Operations that are not decided and durable yet, in the order of ids.
+    /// Returns the operations that are not yet decided and durable, in the order of their ids.
     ///
     /// # Errors
-    /// The node is going down.
+    /// Returns an error if the node is shutting down.
     pub async fn pending(
         &self,
         after: Option<OperationId>,
         limit: usize,
     ) -> Result<Page<Operation, OperationId>, Unavailable> {
         self.ask(move |ledger, sender| {
-            // A caller that went away has no use for it.
+            // A caller that has gone needs no answer.
             let _ = sender.send(ledger.pending(after, limit));
         })
         .await
     }
 
-    /// Waits until a command that is under way is decided and durable; doesn't wait for any other.
+    /// Waits until a command in flight is decided and durable. For any other id it returns at once.
     pub async fn settled(&self, id: OperationId) {
-        // It also ends when the node does.
+        // The wait also ends when the node does.
         let _ = self
             .ask(move |ledger, sender| ledger.listen(id, sender))
             .await;
     }
 
-    /// What the record says that `entry` leads to, if it is about that operation.
+    /// Looks up the operation `id` under its index entry `entry`, and reads the record that the
+    /// entry leads to.
     async fn looked_up(
         &self,
         id: OperationId,
@@ -361,27 +383,30 @@ impl Core {
         let (decided, _) = self
             .blocking(move || read_decided(&reader, sequence))
             .await?;
-        // A hit on disk is checked against the record itself. In memory the operation of a repeat
-        // that was told 504 leads to the first one's record.
+        // An entry found on disk is checked against its record. An entry found in memory is not
+        // checked: there, the operation of a repeat that got 504 leads to the first request's
+        // record.
         let of_entry = |own| operation_entry(own) == entry;
         let is_own = is_exact || decided.record.operations().any(of_entry);
         Ok(is_own.then(|| Operation::Decided(Box::new(decided))))
     }
 
-    /// All postings of the ledger; shows everything that was durable when the call came.
+    /// Returns the totals of all postings of the ledger. They include everything that was durable
+    /// at the time of the call.
     ///
     /// # Errors
-    /// The views didn't get there in time.
+    /// Returns an error if the views didn't catch up in time.
     pub async fn trial_balance(&self) -> Result<TrialBalance, Unavailable> {
         self.views_reach().await?;
         let views = self.0.views.clone();
-        self.blocking(move || Ok(views.trial_balance())).await
+        self.blocking(move || Ok::<_, ReadFault>(views.trial_balance()))
+            .await
     }
 
-    /// How many actors there are of each kind and state.
+    /// Returns the number of actors of each kind and state.
     ///
     /// # Errors
-    /// The node is going down.
+    /// Returns an error if the node is shutting down.
     pub async fn actor_counts(
         &self,
     ) -> Result<Vec<(&'static str, &'static str, u64)>, Unavailable> {
@@ -396,44 +421,43 @@ impl Core {
         .await
     }
 
-    /// How many idempotency keys the index holds.
+    /// Returns the number of idempotency keys in the index.
     ///
     /// # Errors
-    /// The node is going down.
+    /// Returns an error if the node is shutting down.
     pub async fn idempotency_keys(&self) -> Result<u64, Unavailable> {
         self.ask(move |ledger, sender| {
-            // A caller that went away has no use for it.
+            // A caller that has gone needs no answer.
             let _ = sender.send(ledger.keys.borrow().len());
         })
         .await
     }
 
-    /// What the index of keys and operations takes of memory.
+    /// Returns the memory of the indexes of keys and operations, in bytes.
     pub fn index_memory_bytes(&self) -> u64 {
         self.0.views.index_memory().bytes()
     }
 
-    /// The chain's link of the frame that holds a durable record.
+    /// Returns the hash chain's link of the frame that holds a durable record.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the frame can't be read now.
     pub async fn link(&self, sequence: u64) -> Result<Option<[u8; 32]>, Unavailable> {
         let reader = self.0.reader.clone();
         self.blocking(move || {
-            let frames = reader
-                .scan(sequence, 1)
-                .map_err(|error| error.to_string())?;
-            Ok(frames.first().map(|frame| frame.link))
+            let frames = reader.scan(sequence, 1)?;
+            Ok::<_, ReadFault>(frames.first().map(|frame| frame.link))
         })
         .await
     }
 
-    /// Erasures of personal data that are durable and not yet carried out on the disk.
+    /// Returns the number of erasures of personal data that are durable and not yet carried out on
+    /// disk.
     pub fn erasures_pending(&self) -> usize {
         self.0.reader.withheld_rows()
     }
 
-    /// How the node is.
+    /// Returns the node's health.
     pub fn health(&self) -> Health {
         let shared = &self.0;
         let free = shared.disk.free_bytes().ok();
@@ -445,6 +469,7 @@ impl Core {
             journal_backlog: shared.queue.backlog_records(),
             views_position: shared.views.position(),
             views_lag: self.lag(),
+            views_behind: self.lag() > shared.lag_records_max,
             views_running,
             disk_free_bytes: free,
             disk_low,
@@ -453,7 +478,7 @@ impl Core {
         }
     }
 
-    /// Waits, within the bound, until the views have what is durable now.
+    /// Waits, for at most `list_wait`, until the views contain everything that is durable now.
     pub(super) async fn views_reach(&self) -> Result<(), Unavailable> {
         let durable = self.0.watermark.durable();
         if self.0.views.position() >= durable {
@@ -464,7 +489,8 @@ impl Core {
             .map_err(|_| Unavailable::ViewBehind)
     }
 
-    /// Reads an entity's seat, loading it first, and waits until what was read is durable.
+    /// Reads an entity's seat, after loading the entity if necessary, and waits until the state
+    /// that was read is durable.
     async fn seated<T: Send + 'static>(
         &self,
         entity: EntityId,

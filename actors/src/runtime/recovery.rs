@@ -1,35 +1,37 @@
-//! Recovery: what the ledger must know of the records that the views don't hold yet.
+//! Recovery: reads what the ledger must know of the records that the views don't contain yet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::mpsc::sync_channel;
 
+use florin_storage::threads::{self, Spawner, ThreadName};
 use florin_storage::{Frame, Head, Position, Reader};
 
 use super::id_hasher::IdHasher;
 use super::index::{Index, key_hash, operation_entry};
 use super::options::StartError;
 use super::supervision::note_quarantine;
-use crate::messages::{EntityId, Outcome, Record, Timestamp};
+use crate::record::{Outcome, Record};
 use crate::record_codec::decode_record;
 use crate::views::Indexes;
+use crate::words::{EntityId, Timestamp};
 
-/// Bytes of frames read at a time.
+/// The number of frame bytes that are read at a time.
 const SCAN_BYTES: usize = 1024 * 1024;
-/// How often that may be decoded before it is wanted.
+/// The number of decoded reads that may wait to be used.
 const DECODED_AHEAD: usize = 4;
 
-/// What the start knows of entities before any of them is in memory.
+/// The facts about entities that are known at the start, before any entity is in memory.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// The last record of every entity changed since the snapshots.
+    /// The last record of every entity that changed since the snapshots.
     pub heads: HashMap<EntityId, u64, IdHasher>,
-    /// The entities out of service, and why.
+    /// The entities out of service, with the reasons.
     pub quarantined: BTreeMap<EntityId, String>,
-    /// The records of commands that were accepted and not executed.
+    /// The records that accepted commands which are not yet executed.
     pub accepted: BTreeSet<u64>,
 }
 
-/// What a record says of what was accepted and not executed.
+/// Updates the set of accepted and not yet executed commands with a record.
 pub(crate) fn note_accepted(accepted: &mut BTreeSet<u64>, record: &Record) {
     if record.outcome == Outcome::Accepted {
         accepted.insert(record.sequence);
@@ -39,14 +41,14 @@ pub(crate) fn note_accepted(accepted: &mut BTreeSet<u64>, record: &Record) {
     }
 }
 
-/// Frames as they are read and decoded at a time.
+/// The frames of one read, with their decoded records.
 type Decoded = Vec<(Vec<Record>, Frame)>;
 
-/// What the tail goes to.
+/// The journal's tail, and the state that is updated while it is read.
 #[derive(Debug)]
 pub(super) struct Tail<'a> {
     pub(super) reader: &'a Reader,
-    /// How far the snapshots go.
+    /// The last record that the snapshots contain.
     pub(super) snapshots: u64,
     pub(super) known: Known,
     pub(super) indexes: &'a mut Indexes,
@@ -55,26 +57,39 @@ pub(super) struct Tail<'a> {
 }
 
 impl Tail<'_> {
-    /// Reads what the ledger must know of the records after the views' snapshots, and after the
-    /// segments of the indexes: the last record of every entity changed since, and the entries that no
-    /// segment holds. Segments that are missing are written, so that no more entries are held in memory
-    /// than in a running node. Personal values erased since then are withheld. Each frame's link is
-    /// recomputed on the way. `beside`: frames are read and decoded on a thread of their own.
+    /// Reads the records after the views' snapshots and after the segments of the indexes. It
+    /// collects what the ledger must know of them: the last record of every entity changed since,
+    /// and the entries that no segment holds. Missing segments are written, so that memory holds no
+    /// more entries than in a running node. Personal values erased since then are withheld. Each
+    /// frame's link is recomputed. With a spawner, the frames are read and decoded on a thread of
+    /// their own.
     ///
     /// # Errors
-    /// A damaged tail, or what the disk refused.
-    pub(super) fn read(mut self, beside: bool) -> Result<Known, StartError> {
+    /// Returns an error if the tail is damaged or the disk can't be read.
+    pub(super) fn read(mut self, beside: Option<&Spawner>) -> Result<Known, StartError> {
         let covered = self.indexes.covered();
         let first = self.snapshots.min(covered.0).min(covered.1) + 1;
         let mut decoded = decoded(self.reader.clone(), first);
-        if beside {
+        if let Some(spawner) = beside {
             let (sender, receiver) = sync_channel(DECODED_AHEAD);
             std::thread::scope(|scope| {
-                // Ends early where nobody wants more.
-                scope.spawn(move || decoded.try_for_each(|frames| sender.send(frames)));
+                let decode = move || {
+                    threads::pulse();
+                    // Decoding ends early if the receiver is gone.
+                    let _ = decoded.try_for_each(|frames| sender.send(frames));
+                };
+                let decoding = spawner.start_scoped(scope, ThreadName::Recovery, decode);
+                let decoding = decoding.map_err(StartError::NoThread)?;
                 receiver
                     .into_iter()
-                    .try_for_each(|frames| self.take(frames?, covered))
+                    .try_for_each(|frames| self.take(frames?, covered))?;
+                match decoding.join() {
+                    Ok(Some(())) => Ok(()),
+                    _ => Err(StartError::Thread(
+                        "the journal's tail was not read to its end: the thread that reads it panicked"
+                            .to_owned(),
+                    )),
+                }
             })?;
         } else {
             decoded.try_for_each(|frames| self.take(frames?, covered))?;
@@ -123,7 +138,7 @@ impl Tail<'_> {
     }
 }
 
-/// The durable records from `first` on, with the frames they are in.
+/// Returns the durable records from `first` on, with their frames.
 fn decoded(reader: Reader, first: u64) -> impl Iterator<Item = Result<Decoded, StartError>> + Send {
     let mut next = first;
     std::iter::from_fn(move || {
@@ -131,7 +146,7 @@ fn decoded(reader: Reader, first: u64) -> impl Iterator<Item = Result<Decoded, S
             return None;
         }
         let decoded = decode_from(&reader, next);
-        // Nothing comes behind what can't be read.
+        // The reading ends at frames that can't be read.
         next = match &decoded {
             Ok(frames) => frames
                 .last()
@@ -145,12 +160,6 @@ fn decoded(reader: Reader, first: u64) -> impl Iterator<Item = Result<Decoded, S
 fn decode_from(reader: &Reader, next: u64) -> Result<Decoded, StartError> {
     let mut decoded = Decoded::new();
     for frame in reader.scan(next, SCAN_BYTES)? {
-        if !frame.verify() {
-            return Err(StartError::Damaged(format!(
-                "the frame of record {} is not what its link says",
-                frame.first_sequence
-            )));
-        }
         let wanted = frame.iter().filter(|(sequence, _)| *sequence >= next);
         let records = wanted.map(|(sequence, bytes)| {
             decode_record(bytes)
@@ -161,11 +170,11 @@ fn decode_from(reader: &Reader, next: u64) -> Result<Decoded, StartError> {
     Ok(decoded)
 }
 
-/// Refuses views that know of records the journal doesn't have, or of another history: the
-/// journal was cut or exchanged.
+/// Refuses views that know records which the journal doesn't contain, or that belong to another
+/// history: the journal was cut short or replaced.
 ///
 /// # Errors
-/// What doesn't fit.
+/// Returns an error if the views and the journal don't match.
 pub(super) fn check_views(
     reader: &Reader,
     head: Head,

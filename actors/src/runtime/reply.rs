@@ -1,16 +1,17 @@
-//! What comes back from the core: decided commands, operations, lists, and the reasons why the
-//! core can't say anything now.
+//! The answers of the core: decided commands, operations, lists, and the reasons why the core can't
+//! answer now.
 
-use std::sync::Arc;
+use super::observer::Answered;
+use crate::commands::CommandKind;
+use crate::entities::{AccountView, Balances};
+use crate::record::{Outcome, Record};
+use crate::words::{EntityId, OperationId, PersonalValues, Timestamp};
 
-use crate::messages::{
-    AccountView, Balances, CommandKind, EntityId, OperationId, Outcome, Record, Timestamp,
-};
-
-/// The core can't decide now; nothing was begun unless the variant says otherwise.
+/// The reason why the core can't decide now. Nothing was started, unless the variant says
+/// otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Unavailable {
-    /// More commands are under way than the limits allow.
+    /// More commands are in flight than the limits allow.
     #[error("too many commands are under way")]
     Overloaded,
     /// The node is draining.
@@ -19,30 +20,34 @@ pub enum Unavailable {
     /// An entity that the command needs can't be read or is out of service.
     #[error("an entity that this command needs is out of service")]
     Quarantined,
-    /// Its record would be larger than a record may be.
+    /// The journal is damaged at a place that would have to be read.
+    #[error("the journal is damaged where it would have to be read")]
+    JournalDamaged,
+    /// The command's record would be larger than the limit.
     #[error("the command's record would be larger than a record may be")]
     TooLarge,
-    /// Less disk is free than the limit.
+    /// The free disk space is below the limit.
     #[error("the disk is nearly full")]
     DiskLow,
     /// The views are too far behind the journal.
     #[error("the views are behind the journal")]
     ViewBehind,
-    /// The disk didn't answer a read in time.
+    /// The read didn't finish in time: an entity is not loaded, or its state is not durable.
     #[error("what was asked for can't be read in time")]
     ReadTimedOut,
-    /// The journal failed while the command was under way: whether it happened is unknown.
+    /// The journal failed while the command was in flight: it is unknown whether it took effect.
     #[error("the journal failed, the outcome is unknown")]
     OutcomeUnknown,
 }
 
 impl Unavailable {
-    /// The reason's stable name, as `overloaded`.
+    /// Returns the reason's stable name, for example `overloaded`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shutting_down",
             Self::Quarantined => "actor_quarantined",
+            Self::JournalDamaged => "journal_damaged",
             Self::TooLarge => "body_too_large",
             Self::DiskLow => "disk_low",
             Self::ViewBehind => "view_behind",
@@ -55,48 +60,59 @@ impl Unavailable {
 /// The answer to one submitted command.
 #[derive(Debug)]
 pub enum Reply {
-    /// Decided, and everything it rests on is durable.
+    /// The command is decided, and everything that the answer depends on is durable.
     Decided(Box<Decided>),
-    /// Not decided and durable within the wait; this operation tells the outcome later. For a
-    /// repeat it is the first request's.
+    /// The command was not decided and durable within the wait. This operation shows the outcome
+    /// later; for a repeat it is the first request's operation.
     TimedOut(OperationId),
-    /// Not begun, or (`OutcomeUnknown`) lost with the journal.
+    /// The command was not started, or (`OutcomeUnknown`) its outcome is unknown because the
+    /// journal failed.
     Unavailable(Unavailable),
 }
 
-/// A command's outcome: the same whether it was decided now or is replayed under its key.
+/// The outcome of a command. It is the same whether the command was decided now or is replayed
+/// under its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
-    /// What was decided, as the journal has it; where `stored` is false it is in no journal.
+    /// The decision's record, as it is in the journal; it is in no journal if `stored` is false. In
+    /// the replay of a batch's item, it is the item's part of the batch's record
+    /// ([`Record::item_alone`]).
     pub record: Record,
-    /// Whether the journal has this record: not so for dry runs, for what changes nothing, and
-    /// for refusals without a key. Only a stored one has an operation to be looked up.
+    /// True if the journal contains this record. It contains none for dry runs, for commands that
+    /// change nothing, and for refusals without a key. Only a stored decision has an operation that
+    /// can be looked up.
     pub stored: bool,
-    /// Whether it was decided earlier, under the same key.
+    /// True if the command was decided earlier, under the same key.
     pub replayed: bool,
-    /// Whether it was only decided, not done.
+    /// True if the command was only decided, not executed.
     pub dry_run: bool,
-    /// The holder's name, where the answer shows an account and the name wasn't erased.
-    pub holder: Option<Arc<str>>,
+    /// The personal values of the entity that the answer shows, if they weren't erased.
+    pub personal: Option<PersonalValues>,
 }
 
 impl Decided {
-    /// The outcome's name in measurements: `completed`, `accepted`, `replayed`, or a refusal's code.
-    pub fn label(&self) -> &'static str {
+    /// Returns how the command was answered, for measurements.
+    pub fn answered(&self) -> Answered {
         match &self.record.outcome {
-            _ if self.replayed => "replayed",
-            Outcome::Done(_) => "completed",
-            Outcome::Accepted => "accepted",
-            Outcome::Refused(rejection) => rejection.code.name(),
+            _ if self.replayed => Answered::Replayed,
+            Outcome::Done(_) => Answered::Completed,
+            Outcome::Accepted => Answered::Accepted,
+            Outcome::Refused(rejection) => Answered::Refused(rejection.code),
         }
     }
 
-    /// The balances of an entity right after, if the record moved its money.
+    /// Returns the balances of an entity right after the record, if the record moved its money.
     pub fn balances(&self, entity: EntityId) -> Option<Balances> {
         self.record.balances(entity)
     }
 
-    /// The account as it was right after, if the command's answer shows one.
+    /// Returns a personal value of the entity that the answer shows, by its place in the order of
+    /// sealing; `None` if it was erased.
+    pub fn personal_value(&self, place: usize) -> Option<&str> {
+        self.personal.as_ref()?.get(place).map(AsRef::as_ref)
+    }
+
+    /// Returns the account as it was right after the record, if the answer shows one.
     pub fn account(&self) -> Option<AccountView> {
         self.record.account()
     }
@@ -105,21 +121,21 @@ impl Decided {
 /// The client's view of one command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
-    /// Accepted, not yet decided and durable.
+    /// The command is not yet decided and durable.
     Pending {
-        /// Its id.
+        /// The operation's id.
         id: OperationId,
-        /// What was asked.
+        /// The command's kind.
         kind: CommandKind,
-        /// When it came.
+        /// The time when the command was received or accepted.
         created_at: Timestamp,
     },
-    /// Decided.
+    /// The command is decided.
     Decided(Box<Decided>),
 }
 
 impl Operation {
-    /// Its id.
+    /// Returns the operation's id.
     pub const fn id(&self) -> OperationId {
         match self {
             Self::Pending { id, .. } => *id,
@@ -128,81 +144,47 @@ impl Operation {
     }
 }
 
-/// An account, and its holder's name if it wasn't erased.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Account {
-    /// The account.
-    pub view: AccountView,
-    /// The holder's name.
-    pub holder: Option<Arc<str>>,
-}
-
-/// A part of a list, and where the next part starts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page<T, C> {
-    /// The entries.
-    pub entries: Vec<T>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<C>,
-}
-
 /// One actor as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActorView {
-    /// Its kind's name, as `account`.
+    /// The name of the actor's kind, for example `account`.
     pub kind: &'static str,
-    /// Its entity.
+    /// The actor's entity.
     pub id: EntityId,
-    /// Its state's name, as `live`.
+    /// The name of the actor's state, for example `live`.
     pub state: &'static str,
     /// The entity's version.
     pub version: u64,
-    /// How often it was started anew.
+    /// The number of restarts.
     pub restarts: u32,
-    /// Why it last failed.
+    /// The reason of the last fault.
     pub last_fault: Option<String>,
 }
 
-/// Every posting of a currency, added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// The sum of all debits, as a positive number.
-    pub debits: u128,
-    /// The sum of all credits.
-    pub credits: u128,
-}
-
-/// All postings of the ledger up to a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrialBalance {
-    /// The last record counted.
-    pub as_of_sequence: u64,
-    /// The totals by currency, sorted.
-    pub currencies: Vec<(crate::messages::Currency, Totals)>,
-}
-
-/// How the node is.
+/// The health of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// Open, recovered, not draining.
+    /// True if the node is open, recovered, and not draining.
     pub ready: bool,
     /// The journal's last durable record.
     pub journal_durable: u64,
-    /// Records decided but not durable.
+    /// The number of records that are decided but not durable.
     pub journal_backlog: u64,
     /// The last record that the views hold.
     pub views_position: u64,
-    /// Records that the views still have to read.
+    /// The number of durable records that the views have not read yet.
     pub views_lag: u64,
-    /// Whether the views still work.
+    /// True if commands are refused because the views are too far behind.
+    pub views_behind: bool,
+    /// True if the views still work.
     pub views_running: bool,
-    /// Free bytes where the journal lies; `None` when the disk doesn't tell.
+    /// The free space on the journal's disk, in bytes; `None` if the disk doesn't report it.
     pub disk_free_bytes: Option<u64>,
-    /// Whether commands are refused for want of disk.
+    /// True if commands are refused because the free disk space is too low.
     pub disk_low: bool,
-    /// How far the machine's time of day is ahead of the time that is told, where it leapt and is
-    /// not believed.
+    /// The microseconds by which the machine's time of day is ahead of the reported time, if the
+    /// time of day jumped and is not trusted.
     pub clock_jump_micros: Option<i64>,
-    /// Commands under way.
+    /// The number of commands in flight.
     pub in_flight: u64,
 }

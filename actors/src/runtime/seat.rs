@@ -1,30 +1,31 @@
-//! A seat: one entity in memory, what is known of it, and whether it can take part in a turn.
+//! A seat: one entity in memory, its current state, and its phase.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::entities::State;
-use crate::messages::{EntityId, Kind};
+use crate::base::Present;
+use crate::entities::{Kind, State};
+use crate::words::EntityId;
 
-/// Whether an entity can take part in a turn.
+/// The phase of an entity in memory: it decides whether the entity can take part in a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Being read from the views and the journal.
+    /// The entity is being read from the views and the journal.
     Loading,
-    /// In memory.
+    /// The entity is in memory.
     Live,
-    /// Its code failed: it is read anew after a pause, and its letters wait.
+    /// The entity's code failed. The entity is read again after a pause, and its queued commands
+    /// wait.
     Restarting,
-    /// Out of service until an operator resumes it: its code failed too often, or its records
-    /// can't be read. What was read is shown.
+    /// The entity is out of service until an operator resumes it, because its code failed too often
+    /// or its records can't be read. State that was read is still shown.
     Quarantined,
 }
 
 impl Phase {
-    /// The phase's name outside, as `live`.
+    /// Returns the phase's external name, for example `live`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Loading => "loading",
@@ -34,33 +35,20 @@ impl Phase {
         }
     }
 
-    /// Whether it passes by itself.
+    /// Returns whether the phase ends by itself.
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Loading | Self::Restarting)
     }
 }
 
-/// What is known of one entity.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Present {
-    /// Its state; `None` if there is no such entity.
-    pub state: Option<State>,
-    /// Its version, 0 if there is none.
-    pub version: u64,
-    /// Its last record, 0 if there is none.
-    pub last: u64,
-    /// Its holder's name, if it has one that wasn't erased.
-    pub holder: Option<Arc<str>>,
-}
-
-/// What went wrong with an actor.
+/// The faults and restarts of an actor.
 #[derive(Debug, Default)]
 pub struct Troubles {
-    /// When its code failed lately, in nanoseconds of the clock, oldest first.
+    /// The times of recent faults, in nanoseconds of the clock, oldest first.
     pub faults: Vec<u64>,
-    /// How often it was started anew.
+    /// The number of restarts.
     pub restarts: u32,
-    /// Why it last failed, or is out of service.
+    /// The reason of the last fault, or the reason why the entity is out of service.
     pub last: String,
 }
 
@@ -69,13 +57,13 @@ pub struct Troubles {
 pub struct Seat {
     /// The entity.
     pub entity: EntityId,
-    /// What is known of it.
+    /// The entity's current state.
     pub present: RefCell<Present>,
-    /// Where the directory keeps it.
+    /// The seat's place in the directory.
     pub(super) place: u32,
-    /// Letters in its mailbox or in hand.
+    /// The number of commands that are in the mailbox or being handled.
     pub(super) letters: Cell<u32>,
-    /// When it was last needed, in milliseconds of the clock, as the ledger counts them.
+    /// The time when the entity was last needed, in the milliseconds of `Moment::millis`.
     pub(super) needed: Cell<u32>,
     pub(super) counted: Cell<Option<(Kind, Phase)>>,
     pub(super) troubles: RefCell<Option<Box<Troubles>>>,
@@ -98,17 +86,17 @@ impl Seat {
         })
     }
 
-    /// Whether it can take part in a turn.
+    /// Returns the entity's phase.
     pub fn phase(&self) -> Phase {
         self.phase.get()
     }
 
-    /// What it is; `None` if that isn't known or there is no such entity.
+    /// Returns the entity's kind, or `None` if it isn't known or there is no such entity.
     pub fn kind(&self) -> Option<Kind> {
         self.present.borrow().state.as_ref().map(State::kind)
     }
 
-    /// Whether what is known of it may be shown: not while it is read.
+    /// Returns whether the entity's state may be shown, which is not the case while it is read.
     pub fn is_readable(&self) -> bool {
         match self.phase() {
             Phase::Live => true,
@@ -117,13 +105,13 @@ impl Seat {
         }
     }
 
-    /// Changes the phase and tells those who wait for it.
+    /// Changes the phase, and wakes the tasks that wait for a change.
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.changed.notify_waiters();
     }
 
-    /// Waits until it is neither loading nor restarting.
+    /// Waits until the entity is neither loading nor restarting.
     pub async fn settled(&self) {
         loop {
             let changed = self.changed.notified();
@@ -134,13 +122,13 @@ impl Seat {
         }
     }
 
-    /// Why it last failed, or is out of service.
+    /// Returns the reason of the last fault, or the reason why the entity is out of service.
     pub fn last_fault(&self) -> Option<String> {
         let troubles = self.troubles.borrow();
         troubles.as_ref().map(|troubles| troubles.last.clone())
     }
 
-    /// How often it was started anew since it was last read into memory.
+    /// Returns the number of restarts since the entity got this seat or was last resumed.
     pub fn restarts(&self) -> u32 {
         let troubles = self.troubles.borrow();
         troubles.as_ref().map_or(0, |troubles| troubles.restarts)

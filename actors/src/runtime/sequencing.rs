@@ -1,5 +1,5 @@
-//! The order of records: sequence and time are given here, and the chunk that goes to the journal
-//! once a tick is filled here.
+//! The order of records: this module assigns sequences and times, and fills the chunk that goes to
+//! the journal once per tick.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use florin_storage::{Chunk, Error, Queue};
 use tokio::sync::watch;
 
 use crate::entities::Stamp;
-use crate::messages::{PersonalRow, Record, Timestamp};
+use crate::record::Record;
 use crate::record_codec::{encode_personal, encode_record};
+use crate::words::{PersonalRow, Timestamp};
 
-/// Records in a chunk after which it leaves without waiting for the tick's end.
+/// The number of records at which a chunk is sent without waiting for the end of the tick.
 const CHUNK_RECORDS_MAX: usize = 256;
 
-/// Gives sequences and times, and collects records for the journal.
+/// Assigns sequences and times, and collects records for the journal.
 #[derive(Debug)]
 pub struct Sequencer {
     queue: Arc<Queue>,
@@ -23,7 +24,7 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Goes on after a record.
+    /// Creates a sequencer that continues after the record with the stamp `last`.
     pub fn new(queue: Arc<Queue>, last: Stamp, record_bytes_max: usize) -> Self {
         Self {
             queue,
@@ -33,14 +34,16 @@ impl Sequencer {
         }
     }
 
-    /// The last record that moved no money, and before the first such one since the start the last
-    /// record before it. It is told before the record is durable: who sees a record in the journal and
-    /// an earlier one here knows that it moved money, without reading it.
+    /// Returns a receiver of the last record that moved no money. Until the first one since the
+    /// start, the value is the last record before the start. It is updated before the record is
+    /// durable, so a record in the journal that is later than this value is known to have moved
+    /// money, without reading it.
     pub fn last_unmoving(&self) -> watch::Receiver<u64> {
         self.last_unmoving.subscribe()
     }
 
-    /// The next record's place and time: never before the last one's.
+    /// Returns the sequence and time of the next record. Its time is never before the last
+    /// record's.
     pub fn stamp(&self, now: Timestamp) -> Stamp {
         Stamp {
             sequence: self.chunk.next_sequence(),
@@ -48,11 +51,11 @@ impl Sequencer {
         }
     }
 
-    /// Appends the record that was stamped last. Says whether it is the first of its chunk: then
-    /// somebody has to see to [`Sequencer::flush`].
+    /// Appends the record that was stamped last. Returns whether it is the first one of its chunk;
+    /// if so, the caller must make sure that [`Sequencer::flush`] is called.
     ///
     /// # Errors
-    /// A record past its limit; nothing was appended.
+    /// Returns an error if the record is larger than its limit; nothing was appended then.
     pub fn append(
         &mut self,
         record: &Record,
@@ -76,7 +79,7 @@ impl Sequencer {
         Ok(self.chunk.records() == 1)
     }
 
-    /// Hands what was appended to the journal.
+    /// Hands the appended records to the journal's queue.
     pub fn flush(&mut self) {
         if !self.chunk.is_empty() {
             let next = self.chunk.next();

@@ -1,30 +1,32 @@
-//! Supervision: what becomes of an actor whose entity's code failed. It worked on copies, so its
-//! state and the journal are as before; all the same it is read anew, after a pause that grows with
-//! each fault, and after too many within a time it is taken out of service until an operator
-//! resumes it. Each decision is one line of the log, a metric, and, where it must outlive the
-//! process, a record.
+//! Supervision: the handling of an actor whose entity's code failed. The code worked on copies, so
+//! the state and the journal are unchanged. The entity is read again all the same, after a pause
+//! that grows with each fault. After too many faults within a time window, it is taken out of
+//! service until an operator resumes it. Each decision is one line of the log, a metric, and, if it
+//! must outlive the process, a record.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::envelope::Envelope;
 use super::ledger::Ledger;
+use super::observer::RestartReason;
 use super::overlay::Verdict;
 use super::seat::{Phase, Seat};
 use super::waiting::Held;
+pub use crate::base::note_quarantine;
+use crate::commands::{Command, Quarantine};
+use crate::entities::Kind;
 use crate::entities::Stamp;
-use crate::messages::{
-    Caller, Code, Command, EntityId, Kind, Outcome, Quarantine, Record, Rejection, RequestId,
-};
+use crate::record::{Outcome, Record};
+use crate::words::{Caller, Code, EntityId, Rejection, RequestId};
 
-/// When an actor is started anew, and when no more.
+/// The rules for restarting actors and for taking them out of service.
 #[derive(Debug, Clone, Copy)]
 pub struct SupervisionOptions {
-    /// Faults within the window after which an actor is still started anew; the next one takes it
-    /// out of service.
+    /// The number of faults within the window after which an actor is still restarted; the next
+    /// fault takes it out of service.
     pub restarts_max: u32,
-    /// The window.
+    /// The time window within which faults are counted together.
     pub window: Duration,
     /// The pause before the first restart; each further one within the window doubles it.
     pub backoff_min: Duration,
@@ -33,8 +35,8 @@ pub struct SupervisionOptions {
 }
 
 impl SupervisionOptions {
-    /// The pause before the restart after so many faults, between three quarters of it and all of
-    /// it: `jitter` is drawn at random.
+    /// Returns the pause before the restart after `faults` faults, between three quarters of the
+    /// full pause and all of it. `jitter` is drawn at random.
     fn backoff(&self, faults: u32, jitter: u8) -> Duration {
         let doubled = self
             .backoff_min
@@ -44,34 +46,23 @@ impl SupervisionOptions {
     }
 }
 
-/// What a record says of who is out of service.
-pub(crate) fn note_quarantine(quarantined: &mut BTreeMap<EntityId, String>, record: &Record) {
-    match (&record.command, &record.outcome) {
-        (Command::Quarantine(quarantine), Outcome::Done(_)) => {
-            quarantined.insert(quarantine.entity, quarantine.reason.clone());
-        }
-        (Command::Resume(resume), Outcome::Done(_)) => {
-            quarantined.remove(&resume.entity);
-        }
-        _ => {}
-    }
-}
-
 impl Ledger {
-    /// Decides what becomes of an actor whose entity's code failed just now.
+    /// Decides how to handle an actor whose entity's code just failed.
     pub(super) fn supervise(self: &Rc<Self>, seat: &Rc<Seat>, reason: &str) {
         if seat.phase() != Phase::Live {
             return;
         }
-        let Some(kind) = seat.kind().map(Kind::name) else {
-            // It failed at coming into being: there is nothing to start anew.
+        let Some(kind) = seat.kind() else {
+            // The entity failed while it was being created, so there is nothing to restart.
             return;
         };
         let (faults, restarts) = self.note_fault(seat, reason);
         if faults > self.supervision.restarts_max {
             tracing::error!(
-                actor = kind, id = %seat.entity, reason, restarts, backoff_ms = 0,
-                decision = "quarantined", "an actor failed too often and is out of service"
+                actor = kind.name(), id = %seat.entity, reason, restarts, backoff_ms = 0,
+                decision = "quarantined",
+                resume = format!("POST /admin/actors/{}/{}/resume", kind.name(), seat.entity),
+                "an actor failed too often and is out of service until it is resumed"
             );
             self.record_quarantine(seat.entity, reason);
             self.enter(seat, Phase::Quarantined);
@@ -79,11 +70,11 @@ impl Ledger {
         }
         let backoff = self.supervision.backoff(faults, self.random.salt()[0]);
         tracing::error!(
-            actor = kind, id = %seat.entity, reason, restarts,
+            actor = kind.name(), id = %seat.entity, reason, restarts,
             backoff_ms = backoff.as_millis() as u64, decision = "restarted",
             "an actor failed and is started anew"
         );
-        self.observer.restarted(kind, "panic");
+        self.observer.restarted(kind, RestartReason::Panic);
         self.enter(seat, Phase::Restarting);
         let (ledger, seat) = (Rc::clone(self), Rc::clone(seat));
         actix_rt::spawn(async move {
@@ -92,7 +83,8 @@ impl Ledger {
         });
     }
 
-    /// Faults within the window with this one, and restarts with the one that may follow.
+    /// Notes a fault. Returns the number of faults within the window, including this one, and the
+    /// number of restarts, including the one that may follow.
     fn note_fault(&self, seat: &Seat, reason: &str) -> (u32, u32) {
         let now = self.clock.nanos();
         let window = u64::try_from(self.supervision.window.as_nanos()).unwrap_or(u64::MAX);
@@ -110,16 +102,16 @@ impl Ledger {
         (faults, troubles.restarts)
     }
 
-    /// Reads an entity anew, once everything that is known of it is durable.
+    /// Reads an entity again, once all its known records are durable.
     async fn reload(self: Rc<Self>, seat: Rc<Seat>) {
         let last = seat.present.borrow().last;
         let (sender, durable) = tokio::sync::oneshot::channel();
         self.when_durable(last, move || {
-            // Only this task waits for it.
+            // The send fails only if this task has ended.
             let _ = sender.send(());
         });
         if durable.await.is_err() {
-            // The journal failed: the node ends.
+            // The journal failed, so the node ends.
             return;
         }
         if last > 0 {
@@ -128,19 +120,19 @@ impl Ledger {
         self.load(seat).await;
     }
 
-    /// Reads an entity anew; what comes of it decides whether it is in service.
+    /// Reads an entity again; the result decides whether the entity is in service.
     pub(super) fn read_again(self: &Rc<Self>, seat: &Rc<Seat>) {
         self.enter(seat, Phase::Restarting);
         actix_rt::spawn(Rc::clone(self).reload(Rc::clone(seat)));
     }
 
-    /// Changes a seat's phase, and counts it.
+    /// Changes a seat's phase, and updates the counts.
     pub(super) fn enter(&self, seat: &Seat, phase: Phase) {
         seat.enter(phase);
         self.directory.borrow_mut().count(seat);
     }
 
-    /// Puts down that an actor is out of service: a record that changes no entity.
+    /// Records that an actor is out of service. The record changes no entity.
     fn record_quarantine(&self, entity: EntityId, reason: &str) {
         let now = self.clock.now();
         let stamp = self.sequencer.borrow().stamp(now);
@@ -170,7 +162,8 @@ impl Ledger {
         }
     }
 
-    /// The turn of [`Command::Resume`] on a seat that is settled. What is in service stays as it is.
+    /// Takes the turn of [`Command::Resume`] on a settled seat. An entity in service stays
+    /// unchanged.
     pub(super) fn resume(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
@@ -189,8 +182,9 @@ impl Ledger {
         let resumes = seat.phase() == Phase::Quarantined && !envelope.context.dry_run;
         let mut verdict = Verdict::without_effect(Outcome::Done(None));
         verdict.rests_on = seat.present.borrow().last;
-        // Also one that changes nothing has its record, and at once: kept later for a caller who had
-        // left, it would come behind a quarantine that it knew nothing of, and a start would end that.
+        // A resume that changes nothing is recorded too, and at once. A record made later, for a
+        // caller that had left, could come after a quarantine that the resume didn't know of, and a
+        // start would end that quarantine.
         verdict.keep = !envelope.context.dry_run;
         self.conclude(envelope, stamp, verdict, None, claim);
         if resumes {
@@ -204,7 +198,7 @@ impl Ledger {
         }
     }
 
-    /// Runs `then` once a record is durable; at once if it is.
+    /// Runs `then` once a record is durable, or at once if it is already.
     pub(super) fn when_durable(self: &Rc<Self>, sequence: u64, then: impl FnOnce() + 'static) {
         if sequence <= self.watermark.durable() {
             then();

@@ -1,32 +1,34 @@
-//! The supervision tree as operators see it: every actor in memory, walked a part at a time so that
-//! the ledger's thread is never held up.
+//! The supervision tree as operators see it: every actor in memory, walked in slices so that the
+//! ledger's thread is never held up.
 
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use super::core::Core;
 use super::ledger::Ledger;
-use super::reply::{ActorView, Page, Unavailable};
+use super::reply::{ActorView, Unavailable};
 use super::seat::{Phase, Seat};
-use crate::messages::{EntityId, Kind};
+use crate::base::Page;
+use crate::entities::Kind;
+use crate::words::EntityId;
 
-/// Seats looked at before others get their turn.
+/// The number of seats checked before other tasks get their turn.
 const SLICE: usize = 512;
 
-/// Which actors are asked for.
+/// The filter for a list of actors.
 #[derive(Debug, Clone, Default)]
 pub struct ActorFilter {
-    /// Of this kind only.
+    /// Only actors of this kind.
     pub kind: Option<Kind>,
-    /// In this state only, by its name, as `live`.
+    /// Only actors in the state with this name, for example `live`.
     pub state: Option<String>,
 }
 
 impl Core {
-    /// Actors in memory, in the order of their ids.
+    /// Returns a page of the actors in memory, in the order of their ids.
     ///
     /// # Errors
-    /// The node is going down.
+    /// Returns an error if the node is shutting down.
     pub async fn actors(
         &self,
         filter: ActorFilter,
@@ -36,7 +38,7 @@ impl Core {
         self.ask(move |ledger, sender| {
             let ledger = Rc::clone(ledger);
             actix_rt::spawn(async move {
-                // A caller that went away has no use for it.
+                // A caller that has gone needs no answer.
                 let _ = sender.send(ledger.actors(&filter, after, limit).await);
             });
         })
@@ -108,7 +110,7 @@ fn view(seat: &Seat) -> ActorView {
     }
 }
 
-/// The names of an actor's states. None is ever seen draining: passivation is one step.
+/// The names of the actor states. No actor is ever seen draining, because passivation is one step.
 pub const ACTOR_STATES: [&str; 5] = [
     Phase::Loading.name(),
     Phase::Live.name(),

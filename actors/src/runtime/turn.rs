@@ -1,55 +1,56 @@
-//! The turn: one command decided, recorded and taken over, without waiting for anything.
+//! The turn: one command is decided, recorded and applied, without waiting for anything.
 //!
-//! Claim the key → decide on every entity → evolve copies → append one record → swap the copies
-//! in. Nothing fallible stands between the last two.
+//! The steps are: claim the key → decide on every entity → evolve copies → append one record → swap
+//! the copies in. Nothing fallible happens between the last two.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use super::directory::Directory;
 use super::envelope::{Envelope, Mode};
-use super::index::{Found, key_hash};
+use super::index::Found;
 use super::lane::ReplyTo;
 use super::ledger::Ledger;
-use super::loading::panic_text;
-use super::overlay::{Overlay, Verdict};
+use super::overlay::{Overlay, Touched, Verdict};
 use super::reply::{Decided, Reply, Unavailable};
 use super::seat::{Phase, Seat};
-use crate::entities::{self, Asked, Stamp, State, Stop};
-use crate::messages::{
-    Change, Code, Command, EntityId, Execution, Outcome, PersonalRow, Posting, Record, Rejection,
-};
+use crate::base::{key_hash, panic_text};
+use crate::commands::{Acceptance, Command, Known, Original, PlanInput, Stop, decide};
+use crate::entities::{Stamp, State, Transfer};
+use crate::record::{Change, Execution, Outcome, Posting, Record};
+use crate::words::{Code, Currency, EntityId, Moving, PersonalRow, PersonalValues, Rejection};
 
-/// How a turn went.
+/// The result of a turn.
 #[derive(Debug)]
 pub enum Turn {
-    /// The command is decided; its answer is on its way.
+    /// The command needs no further turn now: it is decided, turned away, or waits elsewhere.
     Ended,
-    /// Something has to be fetched first, then the turn is taken again.
+    /// Something has to be fetched first; then the turn is repeated.
     Needs(Box<Envelope>, Need),
 }
 
-/// What a turn can't do without.
+/// Something that a turn needs before it can decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// The entity whose actor takes the command, in memory.
+    /// The entity whose actor takes the command must be in memory.
     Subject,
-    /// This other entity in memory.
+    /// This other entity must be in memory.
     Entity(EntityId),
-    /// What the index's segments on disk say of the command's key.
+    /// The index segments on disk must be searched for the command's key.
     Key(u128),
-    /// The record that made this transfer.
+    /// The record that made this transfer must be read.
     Original(EntityId),
-    /// Every entity that a command of many parts names, in memory.
+    /// Every entity that a command of many parts names must be in memory.
     Parties,
-    /// What the journal tells of the keys of a batch's items.
+    /// The journal must be searched for the keys of a batch's items.
     ItemKeys,
 }
 
-/// Why there is no verdict.
+/// The reason why there is no verdict.
 pub(super) enum Obstacle {
     Need(Need),
     Unavailable(Unavailable),
-    /// An item's key is that of a command, accepted by this record, that is still to be executed.
+    /// An item's key belongs to a command that this record accepted and that is not yet executed.
     Execution(u64),
 }
 
@@ -70,7 +71,7 @@ impl Ledger {
         turn
     }
 
-    /// The turn, once every entity that a command of many parts names is in memory.
+    /// Takes the turn once every entity that a command of many parts names is in memory.
     fn turn_among(self: &Rc<Self>, seat: &Rc<Seat>, mut envelope: Box<Envelope>) -> Turn {
         if seat.phase().is_passing() {
             return Turn::Needs(envelope, Need::Subject);
@@ -94,7 +95,8 @@ impl Ledger {
                 return Turn::Needs(envelope, Need::Subject);
             }
             if !is_execution && names_currency(&mut envelope) {
-                // Whether it is the entity's own can't be told, nor whether a repeat is the same.
+                // It is unknown whether the currency is the entity's own, and whether a repeat is
+                // the same.
                 self.turn_away(envelope, Unavailable::Quarantined);
                 return Turn::Ended;
             }
@@ -143,11 +145,8 @@ impl Ledger {
             self.out_of_reach(envelope, Unavailable::Quarantined);
             return Turn::Ended;
         }
-        let is_about_transfer = matches!(
-            envelope.command,
-            Command::Post(_) | Command::Void(_) | Command::Reverse(_)
-        );
-        if envelope.mode == Mode::Accept && !is_about_transfer {
+        let is_decided_first = envelope.command.acceptance() == Acceptance::Decided;
+        if envelope.mode == Mode::Accept && !is_decided_first {
             self.take_on(seat, envelope, stamp, None, claim);
             self.forget_vacant(seat);
             return Turn::Ended;
@@ -190,7 +189,7 @@ impl Ledger {
         Turn::Ended
     }
 
-    /// Turns a command away that can't be done now; one that was accepted waits instead.
+    /// Turns away a command that can't be done now. A command that was accepted is retried instead.
     pub(super) fn out_of_reach(self: &Rc<Self>, envelope: Box<Envelope>, unavailable: Unavailable) {
         match envelope.mode {
             Mode::Execute(_) => self.postpone(envelope),
@@ -198,7 +197,7 @@ impl Ledger {
         }
     }
 
-    /// Decides on copies; changes nothing.
+    /// Decides a command on copies; changes nothing.
     fn decide(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
@@ -213,12 +212,12 @@ impl Ledger {
             Command::Batch(batch) => return self.decide_batch(batch, envelope, overlay, stamp),
             _ => {}
         }
-        let asked = Asked {
+        let input = PlanInput {
             subject: envelope.subject,
             operation: envelope.operation_id,
             now: stamp.time,
         };
-        let parts = match entities::plan(&envelope.command, asked, &mut overlay) {
+        let parts = match envelope.command.plan(input, &mut overlay) {
             Ok(parts) => parts,
             Err(Stop::Refuse(rejection)) => return Ok(overlay.refused(rejection)),
             Err(Stop::Load(entity)) => return Err(self.obstacle(entity)),
@@ -227,16 +226,10 @@ impl Ledger {
         if let (Some(wanted), Some(kind)) = (envelope.context.kind, seat.kind())
             && wanted != kind
         {
-            return Ok(overlay.refused(entities::no_such(wanted)));
+            return Ok(overlay.refused(wanted.not_found().about(seat.entity)));
         }
-        // Of a transfer its source counts, which is its first part; a reversal goes the other way.
-        let about = match (&envelope.command, parts.as_slice()) {
-            (Command::Reverse(_), [_, source, ..]) => source.entity,
-            (Command::Post(_) | Command::Void(_) | Command::Expire(_), [source, ..]) => {
-                source.entity
-            }
-            _ => envelope.subject,
-        };
+        // The version that counts is that of a transfer's source. The source is the first part, or
+        let about = envelope.command.rules().versioned(input, &parts);
         let version = overlay.version(about);
         if let Some(wanted) = envelope
             .context
@@ -244,14 +237,15 @@ impl Ledger {
             .filter(|wanted| *wanted != version)
         {
             let detail = format!("the version is {version}, not {wanted}");
-            return Ok(overlay.refused(Rejection::new(Code::VersionMismatch, detail)));
+            let rejection = Rejection::new(Code::VersionMismatch, detail).about(about);
+            return Ok(overlay.refused(rejection));
         }
-        let events = match entities::decide(&parts, &mut overlay, stamp.time) {
+        let events = match decide(&parts, &mut overlay, stamp.time) {
             Ok(events) => events,
             Err(rejection) => return Ok(overlay.refused(rejection)),
         };
         overlay.evolve(parts, events, stamp);
-        Ok(overlay.done(&envelope.command))
+        Ok(overlay.done(&envelope.command, input))
     }
 
     pub(super) fn obstacle(&self, entity: EntityId) -> Obstacle {
@@ -266,7 +260,7 @@ impl Ledger {
         }
     }
 
-    /// Records a verdict, takes its states over, and puts its answer in line.
+    /// Records a verdict, applies its states, and queues its answer.
     pub(super) fn conclude(
         self: &Rc<Self>,
         envelope: Box<Envelope>,
@@ -291,14 +285,9 @@ impl Ledger {
                 _ => claim.is_some() || !touched.is_empty(),
             };
         let stored = keeps && !envelope.context.dry_run;
-        let holder = match &envelope.command {
-            Command::OpenAccount(_) => row.as_ref().and_then(|row| row.value(0).cloned()),
-            Command::UpdateAccount(_) | Command::DeleteAccount(_) => self
-                .directory
-                .borrow()
-                .seat(envelope.subject)
-                .and_then(|seat| seat.present.borrow().holder.clone()),
-            _ => None,
+        let personal = match &row {
+            Some(row) => row.values(),
+            None => self.personal_shown(&envelope, &outcome, &touched),
         };
         let (seats, changes): (Vec<_>, Vec<_>) = touched
             .into_iter()
@@ -308,7 +297,7 @@ impl Ledger {
         let (record, reply_to) = record(envelope, stamp, outcome, changes, postings);
         if stored {
             if let Err(error) = self.append(&record, row.as_ref(), claim) {
-                // Before anything was done: the copies are dropped with the verdict.
+                // Nothing was applied yet: the copies are dropped with the verdict.
                 tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
                 self.queued.borrow_mut().remove(&record.operation_id);
                 if let (Some(execution), false) =
@@ -325,10 +314,10 @@ impl Ledger {
             for ((seat, after), change) in seats.into_iter().zip(&record.changes) {
                 let is_new = change.previous == 0;
                 let mut present = seat.present.borrow_mut();
-                match &after {
-                    State::Account(_) if is_new => present.holder.clone_from(&holder),
-                    State::Account(account) if account.is_erased() => present.holder = None,
-                    _ => {}
+                if after.personal().is_none() {
+                    present.personal = None;
+                } else if is_new {
+                    present.personal.clone_from(&personal);
                 }
                 present.state = Some(after);
                 present.version = change.version;
@@ -339,7 +328,7 @@ impl Ledger {
                 }
             }
         } else {
-            // What would have come into being.
+            // Entities that the command would have created are removed again.
             seats.iter().for_each(|(seat, _)| self.forget_vacant(seat));
         }
         let rests_on = if stored { stamp.sequence } else { rests_on };
@@ -348,7 +337,7 @@ impl Ledger {
             stored,
             replayed: false,
             dry_run,
-            holder,
+            personal,
         };
         if let Some(execution) = execution {
             self.executed(execution);
@@ -356,7 +345,31 @@ impl Ledger {
         self.promise(rests_on, decided, reply_to);
     }
 
-    /// Ends a command that was accepted and whose effect makes too large a record: it failed.
+    /// Returns the personal values that the answer shows: those of the subject, if the answer shows
+    /// it and the command doesn't erase them.
+    fn personal_shown(
+        &self,
+        envelope: &Envelope,
+        outcome: &Outcome,
+        touched: &[Touched],
+    ) -> Option<PersonalValues> {
+        let Outcome::Done(Some(shown)) = outcome else {
+            return None;
+        };
+        shown.personal()?;
+        let after = touched
+            .iter()
+            .find(|one| one.seat.entity == envelope.subject);
+        if after.is_some_and(|one| one.after.personal().is_none()) {
+            return None;
+        }
+        let directory = self.directory.borrow();
+        let present = directory.seat(envelope.subject)?.present.borrow();
+        present.personal.clone()
+    }
+
+    /// Ends an accepted command whose effect needs a record above the size limit: the command
+    /// fails.
     fn give_up(
         self: &Rc<Self>,
         mut record: Record,
@@ -365,7 +378,12 @@ impl Ledger {
         reply_to: ReplyTo,
     ) {
         let detail = "its record would be larger than a record may be";
-        record.outcome = Outcome::Refused(Rejection::new(Code::ActorFaulted, detail));
+        let rejection = Rejection::new(Code::ActorFaulted, detail);
+        let moving = self.would_move(&record.command, None);
+        record.outcome = Outcome::Refused(match moving {
+            Some(moving) => rejection.moving(moving),
+            None => rejection,
+        });
         (record.changes, record.postings) = (Vec::new(), Vec::new());
         if let Err(error) = self.append(&record, None, None) {
             tracing::error!(%error, operation = %record.operation_id, "a record was not taken");
@@ -375,13 +393,14 @@ impl Ledger {
             stored: true,
             replayed: false,
             dry_run: false,
-            holder: None,
+            personal: None,
         };
         self.executed(execution);
         self.promise(stamp.sequence, decided, reply_to);
     }
 
-    /// Refuses a command that was not begun in time; its operation tells so.
+    /// Refuses a command that was not started before its deadline; its operation then shows the
+    /// refusal.
     fn conclude_late(self: &Rc<Self>, envelope: Box<Envelope>, stamp: Stamp) {
         let dry_run = envelope.context.dry_run;
         let (record, reply_to) = self.record_late(envelope, stamp);
@@ -390,13 +409,13 @@ impl Ledger {
             stored: !dry_run,
             replayed: false,
             dry_run,
-            holder: None,
+            personal: None,
         };
         let rests_on = if dry_run { 0 } else { stamp.sequence };
         self.promise(rests_on, decided, reply_to);
     }
 
-    /// Records, unless it is a dry run, that a command was not begun in time.
+    /// Records that a command was not started before its deadline, unless it is a dry run.
     pub(super) fn record_late(
         &self,
         mut envelope: Box<Envelope>,
@@ -406,7 +425,7 @@ impl Ledger {
             Code::DeadlineExceeded,
             "the command was not begun before its deadline",
         );
-        // The personal values are dropped: nothing was done with them.
+        // The personal values are dropped, because nothing was done with them.
         envelope.command.seal(|| self.random.salt());
         envelope.context.key = None;
         let dry_run = envelope.context.dry_run;
@@ -418,7 +437,8 @@ impl Ledger {
         (record, reply_to)
     }
 
-    /// The entity's own code panicked. It worked on copies: state and journal are as before.
+    /// Handles a panic of an entity's own code. The code worked on copies, so the state and the
+    /// journal are unchanged.
     fn conclude_fault(
         self: &Rc<Self>,
         seat: &Rc<Seat>,
@@ -431,12 +451,13 @@ impl Ledger {
         let reason = panic_text(&**panic);
         tracing::error!(operation = %envelope.operation_id, reason, "a command made an actor fail");
         let rejection = Rejection::new(Code::ActorFaulted, "the command made its actor fail");
+        let rejection = self.telling_what_moves(&envelope, rejection);
         let mut verdict = Verdict::without_effect(Outcome::Refused(rejection));
         verdict.rests_on = seat.present.borrow().last;
-        // The command's dead letter is its record, whether it has a key or not.
+        // The command's record is its dead letter, so it is kept with or without a key.
         verdict.keep = true;
-        // Nothing came into being that could be erased, so no personal value is kept: the salt is
-        // enough to know a repeat of the key again.
+        // Nothing was created that could be erased later, so no personal value is kept. The salt is
+        // enough to recognize a repeat of the key.
         let row = row.filter(|_| claim.is_some());
         let row = row.map(|row| PersonalRow::new(row.salt()));
         self.conclude(envelope, stamp, verdict, row, claim);
@@ -445,8 +466,35 @@ impl Ledger {
         self.supervise(&culprit.unwrap_or_else(|| Rc::clone(seat)), &reason);
     }
 
-    /// A currency that is the entity's own says nothing: the same request with and without it
-    /// must be the same command.
+    /// Adds to a command's refusal what the command would have moved.
+    pub(super) fn telling_what_moves(
+        &self,
+        envelope: &Envelope,
+        rejection: Rejection,
+    ) -> Rejection {
+        match self.would_move(&envelope.command, envelope.original.as_ref()) {
+            Some(moving) => rejection.moving(moving),
+            None => rejection,
+        }
+    }
+
+    /// Returns the amount and currency that a command would move, as far as the entities in memory
+    /// tell, or `None` for a command that moves several amounts or nothing. `original` is the
+    /// journal's information about a transfer that is no entity.
+    pub(super) fn would_move(
+        &self,
+        command: &Command,
+        original: Option<&Original>,
+    ) -> Option<Moving> {
+        let directory = self.directory.borrow();
+        command.moving(&InMemory {
+            directory: &directory,
+            original,
+        })
+    }
+
+    /// Removes the command's currency if it is the entity's own, because a request with and without
+    /// the default currency must be the same command.
     fn leave_default_currency_away(&self, seat: &Seat, envelope: &mut Envelope) {
         if let Some(named) = envelope.command.currency_mut()
             && named.is_some()
@@ -463,12 +511,38 @@ impl Ledger {
         }
     }
 
-    /// Forgets a seat that was taken for an entity that doesn't exist. One with letters stays: the
-    /// next one may bring the entity into being, as a reversal does with a transfer made at once.
+    /// Removes the seat of an entity that doesn't exist. A seat with queued commands stays, because
+    /// the next command may create the entity, as a reversal does for a transfer made at once.
     pub(super) fn forget_vacant(&self, seat: &Seat) {
         let is_vacant = seat.phase() == Phase::Live && seat.present.borrow().state.is_none();
         if is_vacant && seat.letters.get() == 0 {
             self.directory.borrow_mut().leave(seat);
+        }
+    }
+}
+
+/// The entities in memory, as far as they tell what a command would move.
+struct InMemory<'d> {
+    directory: &'d Directory,
+    /// The journal's knowledge of a transfer that is not an entity.
+    original: Option<&'d Original>,
+}
+
+impl Known for InMemory<'_> {
+    fn currency(&self, entity: EntityId) -> Option<Currency> {
+        let present = self.directory.seat(entity)?.present.borrow();
+        let (currency, _) = present.state.as_ref()?.money()?;
+        Some(currency)
+    }
+
+    fn transfer(&self, id: EntityId) -> Option<Transfer> {
+        let seat = self.directory.seat(id);
+        let present = seat.map(|seat| seat.present.borrow());
+        let state = present.as_ref().and_then(|present| present.state.as_ref());
+        match (state, self.original) {
+            (Some(State::Transfer(transfer)), _) => Some(transfer.clone()),
+            (None, Some(Original::Immediate(made))) => Some(Transfer::immediate(made)),
+            _ => None,
         }
     }
 }
@@ -478,7 +552,7 @@ fn names_currency(envelope: &mut Envelope) -> bool {
     named.is_some_and(|named| named.is_some())
 }
 
-/// The record of a decision, and the way back.
+/// Creates the record of a decision, and returns it with the caller's reply address.
 pub(super) fn record(
     envelope: Box<Envelope>,
     stamp: Stamp,

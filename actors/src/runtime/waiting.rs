@@ -1,5 +1,5 @@
-//! What waits on the ledger's thread for the durable watermark, in the order in which it may be done,
-//! and the operations that wait for it elsewhere.
+//! The actions that wait on the ledger's thread for the durable watermark, in the order in which
+//! they may be performed, and the operations that wait for it elsewhere.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,17 +7,18 @@ use std::fmt;
 use super::envelope::Envelope;
 use super::lane::ReplyTo;
 use super::reply::Decided;
-use crate::messages::OperationId;
+use crate::words::OperationId;
 
-/// Something to be done once a record is durable.
+/// An action to be performed once a record is durable.
 pub enum Held {
-    /// Send a decision that has no record to its caller.
+    /// Sends a decision that has no record to its caller.
     Answer(Box<Decided>, ReplyTo),
-    /// Answer from the record that settled the key earlier.
+    /// Answers a repeat from the record that settled the key earlier.
     Replay(Box<Envelope>, u64),
-    /// Let a batch take its turn, whose item's key is that of a command still to be executed.
+    /// Lets a batch take its turn that has an item with the key of a command that was not executed
+    /// yet.
     Again(Box<Envelope>),
-    /// Anything else: a read.
+    /// Any other action, for example a read.
     Then(Box<dyn FnOnce()>),
 }
 
@@ -32,15 +33,15 @@ impl fmt::Debug for Held {
     }
 }
 
-/// The answers that wait, by the sequence they rest on.
+/// The waiting actions, each with the sequence that must be durable first.
 #[derive(Debug, Default)]
 pub struct Waiting {
     line: VecDeque<(u64, Held)>,
 }
 
 impl Waiting {
-    /// Puts an answer in line: it leaves when `rests_on` is durable, and never before one that
-    /// came earlier.
+    /// Queues an action. It may be performed once `rests_on` is durable, and never before an
+    /// earlier one.
     pub fn push(&mut self, rests_on: u64, held: Held) {
         let until = self
             .line
@@ -49,12 +50,12 @@ impl Waiting {
         self.line.push_back((until, held));
     }
 
-    /// What the next answer in line rests on.
+    /// Returns the sequence that must be durable before the next action.
     pub fn next(&self) -> Option<u64> {
         self.line.front().map(|(until, _)| *until)
     }
 
-    /// The next answer that may leave.
+    /// Removes and returns the next action, if `durable` is far enough for it.
     pub fn pop(&mut self, durable: u64) -> Option<Held> {
         if self
             .line
@@ -66,38 +67,38 @@ impl Waiting {
         None
     }
 
-    /// Everything, durable or not: the journal failed.
+    /// Removes and returns all actions, durable or not, because the journal failed.
     pub fn drain(&mut self) -> impl Iterator<Item = Held> {
         self.line.drain(..).map(|(_, held)| held)
     }
 }
 
-/// The operations whose records are not known to be durable, in the order of these.
+/// The operations whose records are not known to be durable, in the order of the records.
 #[derive(Debug, Default)]
 pub struct Settling {
     line: VecDeque<(u64, OperationId)>,
 }
 
 impl Settling {
-    /// Record `sequence`, later than all before, settles `operation`.
+    /// Notes that record `sequence`, later than all before, settles `operation`.
     pub fn push(&mut self, sequence: u64, operation: OperationId) {
         self.line.push_back((sequence, operation));
     }
 
-    /// The next one whose record is durable, up to `durable`.
+    /// Removes and returns the next operation whose record is durable, given the durable sequence.
     pub fn pop(&mut self, durable: u64) -> Option<OperationId> {
         let next = self.line.pop_front_if(|(sequence, _)| *sequence <= durable);
         next.map(|(_, operation)| operation)
     }
 
-    /// The operation that a record settles.
+    /// Returns the operation that a record settles.
     pub fn operation_of(&self, sequence: u64) -> Option<OperationId> {
         let at = self.line.partition_point(|(until, _)| *until < sequence);
         let (found, operation) = self.line.get(at)?;
         (*found == sequence).then_some(*operation)
     }
 
-    /// The last record that settles an operation.
+    /// Returns the last record that settles an operation.
     pub fn record_of(&self, operation: OperationId) -> Option<u64> {
         let mut latest = self.line.iter().rev();
         let found = latest.find(|(_, settled)| *settled == operation);

@@ -1,24 +1,24 @@
-//! Commands that come together: what their turns will look at is brought into the processor's cache
-//! together.
+//! Cache warming: the data that the turns of several commands will read is brought into the
+//! processor's cache together.
 //!
-//! Of many entities few are in the cache. A turn finds one in four steps, each of which waits for main
-//! memory; main memory answers ten questions in the time of one, if none waits for another's answer.
-//! So each step is taken for all entities before the next one. Nothing is changed, and nothing but
-//! speed rests on it.
+//! Of many entities, only few are in the cache. A turn finds an entity in four steps, each of which
+//! waits for main memory. Main memory answers ten requests in the time of one, if none depends on
+//! another's answer. So each step is taken for all entities before the next step. Nothing is
+//! changed, and only the speed depends on it.
 
 use std::hint::black_box;
 use std::rc::Rc;
 
 use super::ledger::Ledger;
-use super::seat::{Present, Seat};
+use super::seat::Seat;
 use crate::entities::State;
-use crate::messages::{Command, EntityId};
+use crate::words::EntityId;
 
-/// Fewer entities gain nothing.
+/// The number of entities below which warming gains nothing.
 const ENTITIES_MIN: usize = 8;
 
 impl Ledger {
-    /// Brings these entities into the cache, as far as they are in memory.
+    /// Brings these entities into the cache, if they are in memory.
     pub(super) fn warm(&self, entities: &[EntityId]) {
         if entities.len() < ENTITIES_MIN {
             return;
@@ -39,36 +39,18 @@ impl Ledger {
 }
 
 impl Seat {
-    /// Reads something of each part of it.
+    /// Reads a value from each part of the seat.
     fn warmth(self: &Rc<Self>) -> usize {
         let own = Rc::strong_count(self) ^ self.letters.get() as usize ^ self.phase() as usize;
         own ^ self.present.borrow().warmth()
     }
 }
 
-impl Present {
-    /// Reads something of each part of it.
-    pub(crate) fn warmth(&self) -> usize {
-        self.version as usize ^ usize::from(self.holder.is_some())
-    }
-}
-
 impl State {
-    /// Reads what it shares with its copies.
+    /// Reads the data that the state shares with its copies.
     fn warmth(&self) -> usize {
-        let (_, balance) = self.money().unzip();
-        self.copies() ^ balance.map_or(0, |balance| balance.posted as usize)
-    }
-}
-
-impl Command {
-    /// The entities that it is sure to look at, where it has no parts.
-    pub(super) fn ends(&self) -> [Option<EntityId>; 2] {
-        match self {
-            Self::Transfer(command) => [Some(command.from), Some(command.to)],
-            Self::Hold(command) => [Some(command.transfer.from), Some(command.transfer.to)],
-            Self::Batch(_) | Self::Transact(_) => [None; 2],
-            command => [command.routing_entity(), None],
-        }
+        self.money().map_or(0, |(currency, balance)| {
+            currency.code().len() ^ balance.posted as usize
+        })
     }
 }

@@ -1,27 +1,32 @@
-//! What an entity's money was at a time: the last record at or before it, and what that left. Found
-//! by a walk back from the first milestone after the time, or from the entity's last record.
+//! The balance of an entity at a time, as the entity's last record before that time left it. It is
+//! found by a walk back along the entity's records, from the first milestone at or after that time,
+//! or from the entity's last record.
 
 use florin_storage::Reader;
 
 use super::Views;
 use super::history::read_change;
 use super::milestones::Standing;
-use crate::messages::{
-    AccountEvent, EntityId, Event, ExternalEvent, Overdraft, Record, Timestamp, WalletEvent,
-};
+use crate::base::ReadFault;
+use crate::entities::{AccountEvent, Event, ExternalEvent, WalletEvent};
+use crate::record::Record;
+use crate::words::{EntityId, Overdraft, Timestamp};
 
-/// What an entity's money was right after its last record at `time` or earlier; `head` is its last
-/// record now. `None`: it came into being later. Blocks on the disk.
+/// Returns an entity's balance at `at`, which is the balance right after its last record before
+/// that time. As with the half-open periods, a record at exactly `at` doesn't count, so the balance
+/// at the end of a period is the balance at the beginning of the next. `head` is the entity's last
+/// record now. Returns `None` if the entity was created at that time or later. Blocks on the disk.
 ///
 /// # Errors
-/// What can't be read, as a sentence.
+/// Returns an error if something can't be read.
 pub fn as_of(
     views: &Views,
     reader: &Reader,
     entity: EntityId,
     head: u64,
-    time: Timestamp,
-) -> Result<Option<Standing>, String> {
+    at: Timestamp,
+) -> Result<Option<Standing>, ReadFault> {
+    let time = at.just_before();
     let after = views.milestone_after(entity, time)?;
     let mut next = after.map_or(head, |milestone| milestone.min(head));
     let mut line: Vec<(Record, usize)> = Vec::new();
@@ -35,7 +40,8 @@ pub fn as_of(
                 base = Some(standing);
                 break;
             }
-            // It moved no money: what was there before counts, up to a milestone at most.
+            // The record has no posting of the entity, so an earlier record counts. The walk ends
+            // at a milestone at the latest.
             let known = match until {
                 Some(known) => known,
                 None => views.milestone_until(entity, time)?,
@@ -65,7 +71,7 @@ pub fn as_of(
     Ok(Some(standing))
 }
 
-/// An entity's money before its first record.
+/// The balance of an entity before its first record.
 const NOTHING: Standing = Standing {
     balance: 0,
     held: 0,
@@ -73,7 +79,7 @@ const NOTHING: Standing = Standing {
     version: 0,
 };
 
-/// What a record's posting says of the entity of the change at `place`.
+/// Returns the balance after a record's last posting of the entity of the change at `place`.
 fn posted(record: &Record, place: usize) -> Option<Standing> {
     let posting = record
         .postings
@@ -87,7 +93,7 @@ fn posted(record: &Record, place: usize) -> Option<Standing> {
     })
 }
 
-/// What an event does to money.
+/// Applies an event without a posting to a balance.
 fn apply(standing: &mut Standing, event: &Event) {
     match event {
         Event::Account(AccountEvent::Opened(opened)) => standing.overdraft = opened.overdraft,
@@ -97,7 +103,7 @@ fn apply(standing: &mut Standing, event: &Event) {
         Event::Wallet(WalletEvent::Opened(opened)) => standing.overdraft = opened.overdraft,
         Event::Wallet(WalletEvent::OverdraftChanged(overdraft)) => standing.overdraft = *overdraft,
         Event::External(ExternalEvent::Opened(_)) => standing.overdraft = Overdraft::Unlimited,
-        // Whatever moves money has a posting, which says what was then.
+        // Events that move or hold money have a posting, which contains the balance.
         Event::Account(
             AccountEvent::StatusChanged(_)
             | AccountEvent::PersonalErased(_)

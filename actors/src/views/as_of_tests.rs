@@ -1,4 +1,4 @@
-//! Milestones and what is read by them, compared with a walk over all records.
+//! Tests that compare milestones, and the queries that use them, with a walk over all records.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::sample::{Sample, Still, account, outside};
 use super::*;
-use crate::messages::*;
+use crate::entities::*;
+use crate::words::*;
 
 fn options(flush_records_max: u64, milestone_records: u64) -> ProjectorOptions {
     ProjectorOptions {
@@ -47,10 +48,10 @@ fn project(disk: &SimulatedDisk, reader: &Reader, options: ProjectorOptions) -> 
     views
 }
 
-/// The truth by a walk over all records up to a time.
+/// Returns the expected balance, found by a walk over all records before a time.
 fn walk(sample: &Sample, entity: EntityId, time: Timestamp) -> Option<Standing> {
     let mut standing: Option<Standing> = None;
-    for record in sample.records.iter().filter(|record| record.time <= time) {
+    for record in sample.records.iter().filter(|record| record.time < time) {
         for (place, change) in record.changes.iter().enumerate() {
             if change.entity != entity {
                 continue;
@@ -81,7 +82,7 @@ fn walk(sample: &Sample, entity: EntityId, time: Timestamp) -> Option<Standing> 
     standing
 }
 
-/// Sequences of an entity's movements in a period, newest first.
+/// Returns the operation ids of an entity's movements in a period, newest first.
 fn moved(sample: &Sample, entity: EntityId, period: Period) -> Vec<OperationId> {
     let all = sample.records.iter().rev();
     let within = all.filter(|record| record.time >= period.from && record.time < period.to);
@@ -103,7 +104,7 @@ fn deeds() -> impl Strategy<Value = Vec<(u128, Deed, i64)>> {
         1 => (0..9_000u64).prop_map(Deed::Overdraft),
         1 => any::<bool>().prop_map(Deed::Status),
     ];
-    // Many records share a time: clocks are coarse.
+    // Many records share a time, because clocks are coarse.
     prop::collection::vec((0..3u128, deed, 0..3i64), 1..120)
 }
 
@@ -196,7 +197,7 @@ fn an_entity_with_fewer_records_than_a_milestone_takes_has_no_row() {
     let reader = sample.write(&disk, 5);
     let views = project(&disk, &reader, options(30, 64));
     let always = Timestamp::from_micros(0);
-    // The 64th record of one account, and of the world outside.
+    // These are the 64th records of one account and of the external account.
     assert_eq!(views.milestone_after(account(0), always), Ok(Some(65)));
     assert_eq!(views.milestone_after(outside(), always), Ok(Some(66)));
     assert_eq!(views.milestone_after(account(1), always), Ok(None));

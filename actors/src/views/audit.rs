@@ -1,18 +1,19 @@
-//! The views as an auditor reads them: without repairing or changing anything.
+//! Reading the views for an audit, without repairing or changing anything.
 
 use florin_storage::{Disk, Position, ViewError, ViewOptions, ViewStore};
 
-use super::{FILE, SCHEMA, SNAPSHOTS, memory};
-use crate::messages::EntityId;
-use crate::runtime::Present;
+use super::memory;
+use super::tables::{FILE, SCHEMA, SNAPSHOTS};
+use crate::base::Present;
+use crate::words::EntityId;
 
-/// Every snapshot, and how far they reach.
+/// All snapshots, and the position up to which they are complete.
 pub(crate) type Snapshots = (Position, Vec<(EntityId, Present)>);
 
-/// Reads every snapshot. `None` if there is no view.
+/// Reads all snapshots. Returns `None` if there is no view.
 ///
 /// # Errors
-/// A view that can't be read.
+/// Returns an error if the view can't be read.
 pub(crate) fn read_all(disk: &dyn Disk) -> Result<Option<Snapshots>, ViewError> {
     let exists = disk
         .exists(FILE)

@@ -1,30 +1,33 @@
-//! The eraser: carries out what erasures were recorded. The projector notes them in the views' own
-//! store; here the personal rows are taken off the disk, and then the note. A note that comes back,
-//! as when the view is rebuilt, is carried out once more and changes nothing.
+//! The eraser, which carries out the recorded erasures. The projector notes them in the views' own
+//! store. The eraser removes the personal rows from the disk, and then the note. A note that comes
+//! back, e.g. because the view is rebuilt, is carried out once more and changes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use florin_storage::threads::{self, PULSE};
 use florin_storage::{Erasure, Reader, ViewError};
 
-use super::{ERASURES, Views};
+use super::Views;
+use super::tables::ERASURES;
 
-/// Notes read at a time.
+/// The number of notes read at a time.
 const NOTES_MAX: usize = 10_000;
-/// How long until a segment that is to be sealed is looked at again.
+/// The pause before a segment that is to be sealed is checked again.
 const SEALING: Duration = Duration::from_millis(10);
 
-/// How erasures are carried out.
+/// The options of the eraser.
 #[derive(Debug, Clone, Copy)]
 pub struct EraserOptions {
-    /// How long erasures gather, so that those of one segment are one rewrite.
+    /// The time for which erasures are collected, so that the erasures of one segment need one
+    /// rewrite.
     pub interval: Duration,
-    /// Free bytes that a rewrite leaves on the disk.
+    /// The number of free bytes that a rewrite leaves on the disk.
     pub free_bytes_min: u64,
 }
 
-/// Carries erasures out; belongs to one thread or task.
+/// The eraser, which carries out erasures. It belongs to one thread or task.
 #[derive(Debug)]
 pub struct Eraser {
     views: Arc<Views>,
@@ -33,7 +36,7 @@ pub struct Eraser {
 }
 
 impl Eraser {
-    /// An eraser of what the views note.
+    /// Creates an eraser for the erasures that the views note.
     pub const fn new(
         views: Arc<Views>,
         journal: florin_storage::Eraser,
@@ -46,8 +49,8 @@ impl Eraser {
         }
     }
 
-    /// Carries out a part of what is noted: one segment is rewritten. Says when to come again. A
-    /// fault is logged, and it is tried again later: nothing is lost by it.
+    /// Carries out a part of the noted erasures by rewriting one segment. Returns the pause before
+    /// the next call. A fault is logged and the step is retried later; nothing is lost by it.
     pub fn step(&mut self, goes_on: &dyn Fn() -> bool) -> Duration {
         match self.try_step(goes_on) {
             Ok(pause) => pause,
@@ -87,26 +90,34 @@ impl Eraser {
         }
     }
 
-    /// Works on a thread of its own until `stop` says so; to be unparked then.
-    pub fn run(mut self, stop: &AtomicBool) {
-        while !stop.load(Ordering::Acquire) {
-            let pause = self.step(&|| !stop.load(Ordering::Acquire));
-            std::thread::park_timeout(pause);
+    /// Works on a thread of its own until `stop` is set. The code that sets it must unpark the
+    /// thread.
+    pub fn run(&mut self, stop: &AtomicBool) {
+        let goes_on = || !stop.load(Ordering::Acquire);
+        while goes_on() {
+            let mut pause = self.step(&goes_on);
+            threads::pulse();
+            while pause > Duration::ZERO && goes_on() {
+                std::thread::park_timeout(pause.min(PULSE));
+                pause = pause.saturating_sub(PULSE);
+                threads::pulse();
+            }
         }
     }
 }
 
 impl Views {
-    /// Serves the personal values no more that the notes say are to be erased.
+    /// Stops the journal's reader from serving the personal values that are noted for erasure.
     ///
     /// # Errors
-    /// What can't be read.
+    /// Returns an error if the notes can't be read.
     pub fn withhold(&self, reader: &Reader) -> Result<(), ViewError> {
         reader.withhold(self.erasures(usize::MAX)?);
         Ok(())
     }
 
-    /// The records whose personal values are to be erased, in order, so many at most.
+    /// Returns the sequences of the records whose personal values are to be erased, in order, at
+    /// most `max` of them.
     fn erasures(&self, max: usize) -> Result<Vec<u64>, ViewError> {
         let mut notes = Vec::new();
         for row in self.store().read()?.range(ERASURES, ..)?.take(max) {
@@ -116,7 +127,7 @@ impl Views {
         Ok(notes)
     }
 
-    /// Takes the notes of what is gone away.
+    /// Removes the notes of erasures that were carried out.
     fn erased(&self, rows: &[u64]) -> Result<(), ViewError> {
         self.store().write(|write| {
             for row in rows {

@@ -1,27 +1,24 @@
-//! An entity's history: its own chain of records, walked back from its last one.
-
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+//! The history of an entity: its own chain of records, read back from the last one.
 
 use florin_storage::Reader;
 
 use super::Views;
-use crate::messages::{
-    Command, EntityId, Event, Kind, Metadata, Movement, Posting, Record, Timestamp, TransferEvent,
-};
-use crate::runtime::{Page, read_record};
+use crate::base::{Page, ReadFault, read_record};
+use crate::entities::Kind;
+use crate::record::{Movement, Posting, Record};
+use crate::words::{EntityId, Timestamp};
 
-/// A time from its beginning to just before its end.
+/// A half-open period of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
-    /// Where it begins.
+    /// The first moment of the period.
     pub from: Timestamp,
-    /// Where it ends; this moment isn't in it.
+    /// The end of the period; this moment isn't a part of it.
     pub to: Timestamp,
 }
 
 impl Period {
-    /// All times but the very last.
+    /// The period of all times except the very last one.
     pub const ALWAYS: Self = Self {
         from: Timestamp::from_micros(i64::MIN),
         to: Timestamp::from_micros(i64::MAX),
@@ -29,42 +26,40 @@ impl Period {
 }
 
 impl Views {
-    /// The record from which the movements of `entity` in `period` are to be read back, if that is
-    /// known to be earlier than its last one.
+    /// Returns the record from which the movements of `entity` in `period` are read back, if a
+    /// milestone shows that it is not the entity's last record.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns an error if something can't be read.
     pub fn begin(&self, entity: EntityId, period: Period) -> Result<Option<u64>, String> {
-        let last = period.to.as_micros().saturating_sub(1);
-        self.milestone_after(entity, Timestamp::from_micros(last))
+        self.milestone_after(entity, period.to.just_before())
     }
 }
 
-/// Where an entity's movements go on: with a record, and how many of its movements, the newest first,
-/// were shown already.
+/// The position from which a list of an entity's movements continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// The record.
+    /// The record with which the list continues.
     pub record: u64,
-    /// How many of its movements of this entity come no more.
+    /// The number of the entity's movements in that record, the newest first, that were shown
+    /// already.
     pub shown: u32,
 }
 
-/// Movements of `entity` in `period`, newest first, from `mark` back. `next` is where to go on.
-/// Blocks on the disk.
+/// Reads a page of the movements of `entity` in `period`, newest first, from `mark` back. The
+/// page's `next` is the mark of the next page. Blocks on the disk.
 ///
 /// # Errors
-/// What can't be read, as a sentence.
+/// Returns an error if something can't be read.
 pub fn read_movements(
     reader: &Reader,
     entity: EntityId,
     mark: Mark,
     period: Period,
     limit: usize,
-) -> Result<Page<Movement, Mark>, String> {
+) -> Result<Page<Movement, Mark>, ReadFault> {
     let mut entries = Vec::new();
     let mut next = mark;
-    let mut notes = HashMap::new();
     while next.record > 0 {
         let (record, place) = read_change(reader, entity, next.record)?;
         if record.time < period.from {
@@ -75,21 +70,14 @@ pub fn read_movements(
         } else {
             Vec::new()
         };
-        for mut movement in moved.into_iter().skip(next.shown as usize) {
-            // What is left may move nothing, as the record that opens an account: only a movement
-            // that is there makes another page.
+        for movement in moved.into_iter().skip(next.shown as usize) {
+            // Another page is announced only once a further movement is found, because the
+            // remaining records may move nothing, e.g. the record that opens an account.
             if entries.len() == limit {
                 return Ok(Page {
                     entries,
                     next: Some(next),
                 });
-            }
-            if let Command::Post(post) = &record.command {
-                let notes = match notes.entry(post.transfer) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(place) => place.insert(notes_of(reader, &record, post.transfer)?),
-                };
-                (movement.reference, movement.metadata) = notes.clone();
             }
             entries.push(movement);
             next.shown += 1;
@@ -105,35 +93,12 @@ pub fn read_movements(
     })
 }
 
-/// The reference and metadata of the pending transfer that a record posts: those of the record that
-/// made it, found along the transfer's own chain.
-fn notes_of(
-    reader: &Reader,
-    record: &Record,
-    transfer: EntityId,
-) -> Result<(Option<String>, Metadata), String> {
-    let own = record
-        .changes
-        .iter()
-        .find(|change| change.entity == transfer);
-    let mut at = own.map_or(0, |change| change.previous);
-    while at > 0 {
-        let (earlier, place) = read_change(reader, transfer, at)?;
-        let change = &earlier.changes[place];
-        if let Some(Event::Transfer(TransferEvent::Pending(made))) = change.events.first() {
-            return Ok((made.reference.clone(), made.metadata.clone()));
-        }
-        at = change.previous;
-    }
-    Ok((None, Metadata::default()))
-}
-
-/// A record, and which of its changes is the entity's.
+/// Reads a record. Returns it with the index of the entity's change.
 pub(super) fn read_change(
     reader: &Reader,
     entity: EntityId,
     sequence: u64,
-) -> Result<(Record, usize), String> {
+) -> Result<(Record, usize), ReadFault> {
     let record = read_record(reader, sequence)?;
     let place = record
         .changes
@@ -141,11 +106,11 @@ pub(super) fn read_change(
         .position(|change| change.entity == entity);
     match place {
         Some(place) => Ok((record, place)),
-        None => Err(format!("record {sequence} doesn't change {entity}")),
+        None => Err(format!("record {sequence} doesn't change {entity}").into()),
     }
 }
 
-/// The movements of the entity of the change at `place`, newest first.
+/// Returns the movements of the entity of the change at `place`, newest first.
 fn movements(record: &Record, place: usize) -> Vec<Movement> {
     let change = &record.changes[place];
     let mut version = change.version;
@@ -164,7 +129,7 @@ fn movements(record: &Record, place: usize) -> Vec<Movement> {
     found
 }
 
-/// The movement of the posting at `at`.
+/// Returns the movement of the posting at index `at`.
 fn movement(
     record: &Record,
     at: usize,
@@ -172,11 +137,13 @@ fn movement(
     balance_after: i64,
     version: u64,
 ) -> Movement {
-    // An item's postings stand side by side; with more than two ends there is no other one.
-    let near = &record.postings[at.saturating_sub(1)..(at + 2).min(record.postings.len())];
-    let among = match &record.command {
-        Command::Batch(_) => near,
-        _ => &record.postings[..],
+    let item = record.item(own.item);
+    // The postings of a batch's item are next to each other. If the movement has more than two
+    // ends, there is no single counterparty.
+    let among = if item.is_some() {
+        &record.postings[at.saturating_sub(1)..(at + 2).min(record.postings.len())]
+    } else {
+        &record.postings[..]
     };
     let mut others = among
         .iter()
@@ -186,14 +153,14 @@ fn movement(
         .and_then(|posting| record.changes.get(posting.change as usize))
         .filter(|change| change.kind() != Some(Kind::External))
         .map(|change| change.entity);
-    let (transaction_id, reference, metadata) = match record.item(own.item) {
+    let (transaction_id, reference, metadata) = match item {
         Some((item, _)) => {
             let transfer = &item.transfer;
             let id = record.operation_id.item(own.item, transfer.from.shard());
             (id, transfer.reference.as_deref(), Some(&transfer.metadata))
         }
         None => {
-            let (reference, metadata) = record.command.notes();
+            let (reference, metadata) = record.notes();
             (record.operation_id, reference, metadata)
         }
     };

@@ -1,10 +1,10 @@
-//! The index of keys and operations on disk: sorted segments, each written once and later merged
-//! with its neighbours.
+//! The index of keys and the index of operations on disk. Each consists of sorted segments; a
+//! segment is written once and later merged with its neighbours.
 //!
-//! The segments cover the journal from its first record on without a gap; those that expired are
-//! one empty segment. A file is named by the last record it covers, and a merge takes the name of
-//! the newest segment it replaces: so at any moment there is one whole chain of files, and whatever
-//! is not in it is a leftover.
+//! The segments cover the journal from its first record on without a gap; the expired segments are
+//! replaced by one empty segment. A file is named after the last record that it covers, and a
+//! merged file takes the name of the newest segment that it replaces. So at any moment there is one
+//! complete chain of files, and every other file is a leftover.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,66 +12,25 @@ use std::sync::Arc;
 use florin_storage::{Disk, Extent, Reader, SegmentWriter, SortedSegment};
 
 use super::index_job::Job;
-use crate::messages::Timestamp;
+use super::index_segments::{FOLDER, IndexKind, Piece, Replacement, write};
+use crate::words::Timestamp;
 
-const FOLDER: &str = "views";
-/// Past so many segments some are merged.
+/// The number of segments above which some are merged.
 const SEGMENTS_MAX: usize = 10;
 
-/// Which index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IndexKind {
-    /// Idempotency keys: random, kept for a time.
-    Keys,
-    /// Operations: in the order of time, kept for ever.
-    Operations,
-}
-
-impl IndexKind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Keys => "keys",
-            Self::Operations => "operations",
-        }
-    }
-
-    /// Whether segments have filters: time-ordered entries don't need them.
-    pub(super) const fn has_filters(self) -> bool {
-        matches!(self, Self::Keys)
-    }
-
-    /// The file of the segment whose last record is `last`.
-    pub(super) fn file(self, last: u64) -> String {
-        format!("{FOLDER}/{}-{last:020}", self.name())
-    }
-}
-
-/// How large segments get.
+/// The size limits of segments.
 #[derive(Debug, Clone, Copy)]
 pub struct IndexOptions {
-    /// Entries of a new segment.
+    /// The number of entries from which on a new segment is written.
     pub entries_max: usize,
-    /// Entries that a merged segment may have.
+    /// The greatest number of entries of a merged segment.
     pub merged_entries_max: u64,
-    /// Microseconds between the oldest and the newest entry of a merged segment.
+    /// The greatest number of microseconds between the oldest and the newest entry of a merged
+    /// segment.
     pub merged_micros_max: i64,
 }
 
-/// A segment and its file.
-#[derive(Debug, Clone)]
-pub(super) struct Piece {
-    pub(super) file: String,
-    pub(super) segment: Arc<SortedSegment>,
-}
-
-/// Segments that a job made, in place of some others.
-#[derive(Debug)]
-pub(super) struct Replacement {
-    pub(super) of: Range<usize>,
-    pub(super) pieces: Vec<Piece>,
-}
-
-/// The segments of one index, and the entries that will make the next one.
+/// The segments of one index, and the entries for its next segment.
 #[derive(Debug)]
 pub struct IndexFiles {
     kind: IndexKind,
@@ -83,11 +42,12 @@ pub struct IndexFiles {
 }
 
 impl IndexFiles {
-    /// Opens the segments there are. From a damaged or missing one on, all are removed: they are
-    /// written anew from the journal. So are those that cover what the journal doesn't have.
+    /// Opens the existing segments. From the first damaged or missing segment on, all are removed,
+    /// and so are segments that cover records which the journal doesn't have. The removed segments
+    /// are rebuilt from the journal.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     pub fn open(
         disk: Arc<dyn Disk>,
         kind: IndexKind,
@@ -105,8 +65,8 @@ impl IndexFiles {
                 continue;
             }
             let opened = SortedSegment::open(disk.as_ref(), &file);
-            // Filters are checked now, so that damage shows while it can be mended; they are kept
-            // later, as far as there is room.
+            // Filters are checked now, so that damage is found while it can be repaired. They are
+            // loaded into memory later, as far as there is room.
             match opened.and_then(|segment| segment.with_filters().map(|_| segment)) {
                 Ok(segment) if segment.covers().1 <= journal_last => {
                     let segment = Arc::new(segment);
@@ -140,44 +100,45 @@ impl IndexFiles {
         })
     }
 
-    /// The last record whose entry is in a segment.
+    /// Returns the sequence of the last record that the segments cover.
     pub const fn covered(&self) -> u64 {
         self.covered
     }
 
-    /// The segments, oldest first.
+    /// Returns the segments, oldest first.
     pub fn segments(&self) -> Vec<Arc<SortedSegment>> {
         let pieces = self.pieces.iter();
         pieces.map(|piece| Arc::clone(&piece.segment)).collect()
     }
 
-    /// How many segments.
+    /// Returns the number of segments.
     pub fn count(&self) -> usize {
         self.pieces.len()
     }
 
-    /// Takes an entry for the next segment, unless one holds it already.
+    /// Adds an entry for the next segment, unless a segment covers its record already.
     pub fn take(&mut self, entry: u128, sequence: u64) {
         if sequence > self.covered {
             self.building.push((entry, sequence));
         }
     }
 
-    /// Forgets what was taken for the next segment: whoever took it is done, another begins.
+    /// Drops the entries added for the next segment. The projector adds them again when it reads
+    /// the records after the covered ones again.
     pub fn forget_taken(&mut self) {
         self.building = Vec::new();
     }
 
-    /// Whether there are enough entries for the next segment.
+    /// Returns whether there are enough entries for the next segment.
     pub const fn is_due(&self) -> bool {
         self.building.len() >= self.options.entries_max
     }
 
-    /// Writes the next segment, covering everything up to record `last`, made at `time`. Does
-    /// nothing if this index reaches that far already: the other one was interrupted.
+    /// Writes the next segment, which covers all records up to `last`, made at `time`. Does nothing
+    /// if this index covers `last` already, because the write of the other index was interrupted.
     ///
     /// # Errors
-    /// What the disk refused; the entries stay.
+    /// Returns an error if the disk fails; the entries stay.
     pub fn seal(
         &mut self,
         last: u64,
@@ -201,12 +162,12 @@ impl IndexFiles {
         Ok(())
     }
 
-    /// Lets the oldest segments go while the others hold at least `entries_max` entries, and those
-    /// whose newest entry was made before `oldest`. Says how many entries went. Not while a job is
-    /// under way.
+    /// Removes the oldest segments as long as the others hold at least `entries_max` entries, and
+    /// segments whose newest entry was made before `oldest`. Returns the number of removed entries.
+    /// It must not be called while a job is under way.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     pub(super) fn expire(&mut self, entries_max: u64, oldest: Timestamp) -> std::io::Result<u64> {
         let mut left: u64 = self.pieces.iter().map(|piece| piece.segment.len()).sum();
         let mut gone = 0;
@@ -221,7 +182,7 @@ impl IndexFiles {
             gone += segment.len();
             count += 1;
         }
-        // What is empty already only ends up here again.
+        // The selected segments are empty already, so replacing them would change nothing.
         if gone == 0 {
             return Ok(0);
         }
@@ -245,8 +206,8 @@ impl IndexFiles {
         Ok(gone)
     }
 
-    /// Keeps filters in memory, of the newest segments first, as far as `bytes_max` goes. Says how
-    /// many bytes they take.
+    /// Keeps filters in memory, those of the newest segments first, as far as they fit in
+    /// `bytes_max`. Returns the number of bytes that they take.
     pub(super) fn fit(&mut self, bytes_max: u64) -> u64 {
         let mut taken = 0;
         for piece in self.pieces.iter_mut().rev() {
@@ -256,7 +217,8 @@ impl IndexFiles {
             if fits && bytes > 0 && !segment.has_filters() {
                 match segment.with_filters() {
                     Ok(segment) => piece.segment = Arc::new(segment),
-                    // It is looked up on disk meanwhile, and rebuilt if it is damaged.
+                    // Until then look-ups read this segment on disk. It is rebuilt if it is
+                    // damaged.
                     Err(error) => {
                         tracing::warn!(file = piece.file, %error, "an index filter can't be read");
                         continue;
@@ -272,7 +234,8 @@ impl IndexFiles {
         taken
     }
 
-    /// What is to be done beside: a damaged segment rebuilt, or some merged.
+    /// Returns the next job in the background, if there is one: a damaged segment to rebuild, or
+    /// segments to merge.
     pub(super) fn job(&self, reader: &Reader) -> Option<Job> {
         let damaged = self
             .pieces
@@ -301,8 +264,8 @@ impl IndexFiles {
         Some(Job::merge(Arc::clone(&self.disk), self.kind, run, pieces))
     }
 
-    /// The neighbours to merge when there are too many segments: those that cost the fewest
-    /// entries rewritten for each segment less.
+    /// Returns the neighbours to merge if there are too many segments: those with the fewest
+    /// entries to rewrite per segment saved.
     fn cheapest_run(&self) -> Option<Range<usize>> {
         if self.pieces.len() <= SEGMENTS_MAX {
             return None;
@@ -337,7 +300,8 @@ impl IndexFiles {
         best.map(|(_, _, run)| run)
     }
 
-    /// Puts segments in place of others, which are in files already, and removes the others'.
+    /// Replaces segments by new ones, whose files exist already, and removes the files of the old
+    /// ones.
     pub(super) fn replace(&mut self, replacement: Replacement) {
         let Replacement { of, pieces } = replacement;
         let kept: Vec<String> = pieces.iter().map(|piece| piece.file.clone()).collect();
@@ -345,7 +309,7 @@ impl IndexFiles {
             if kept.contains(&old.file) {
                 continue;
             }
-            // A file that stays is a leftover, which the next start removes.
+            // A file that can't be removed is a leftover, which the next start removes.
             if let Err(error) = self.disk.remove(&old.file) {
                 tracing::warn!(file = old.file, %error, "an index segment can't be removed");
             }
@@ -353,23 +317,10 @@ impl IndexFiles {
     }
 }
 
-/// Writes a segment and opens it; `pause` is called after every entry.
-pub(super) fn write(
-    disk: &dyn Disk,
-    kind: IndexKind,
-    entries: Vec<(u128, u64)>,
-    extent: Extent,
-    pause: &mut dyn FnMut(),
-) -> std::io::Result<Piece> {
-    let file = kind.file(extent.covers.1);
-    SortedSegment::write(disk, &file, entries, extent, kind.has_filters(), pause)?;
-    let segment = Arc::new(SortedSegment::open(disk, &file)?);
-    Ok(Piece { file, segment })
-}
-
-/// The chain of segments from the first record on, each as long as there is one; and the rest.
+/// Splits segments into the chain from the first record on and the rest. Each link of the chain is
+/// the longest segment that starts there.
 fn chain(mut found: Vec<Piece>) -> (Vec<Piece>, Vec<Piece>) {
-    // Of those that start at the same record, the longest comes first.
+    // Of segments that start at the same record, the longest comes first.
     found.sort_by_key(|piece| {
         let (first, last) = piece.segment.covers();
         (first, std::cmp::Reverse(last))

@@ -1,6 +1,7 @@
-//! Work on an index's segments that takes long, cut into short steps: merging some into one, and
-//! writing a damaged one anew from the journal. Nobody waits for it: until it is done the segments
-//! that it replaces are in use, and after a crash at any moment one whole set of them is on disk.
+//! Long work on the segments of an index, cut into short steps: merging segments into one, and
+//! rebuilding a damaged segment from the journal. No request waits for it. Until it is done, the
+//! segments that it replaces stay in use, and after a crash at any moment one complete set of
+//! segments is on disk.
 
 use std::io;
 use std::ops::Range;
@@ -8,21 +9,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use florin_storage::threads::{self, Spawner, ThreadName};
 use florin_storage::{Disk, Extent, Reader, SegmentWriter, SortedSegment};
 
-use super::index_files::{IndexKind, Piece, Replacement, write};
+use super::index_segments::{IndexKind, Piece, Replacement, write};
 use super::pace::Pace;
+use crate::base::{Clock, key_hash, operation_entry};
 use crate::record_codec::decode_record;
-use crate::runtime::{Clock, key_hash, operation_entry};
 
-/// Blocks of 170 entries read at a time from each segment.
+/// The number of blocks, of 170 entries each, that are read at a time from each segment.
 const READ_BLOCKS: u64 = 64;
-/// Entries merged in a step.
+/// The number of entries merged in a step.
 const STEP_ENTRIES: usize = 16 * 1024;
-/// Bytes of frames read in a step.
+/// The number of bytes of frames read in a step.
 const SCAN_BYTES: usize = 1024 * 1024;
 
-/// A piece of work, step by step.
+/// A job: one merge or rebuild, done step by step.
 #[derive(Debug)]
 pub(super) struct Job {
     disk: Arc<dyn Disk>,
@@ -38,7 +40,7 @@ enum Work {
 }
 
 impl Job {
-    /// Merges neighbours, which are those at `of`, into one segment.
+    /// Creates a job that merges the neighbours in the range `of` into one segment.
     pub(super) fn merge(
         disk: Arc<dyn Disk>,
         kind: IndexKind,
@@ -57,7 +59,8 @@ impl Job {
         }
     }
 
-    /// Writes the segment at `place` anew, as several of `entries_max` entries.
+    /// Creates a job that rebuilds the segment at `place` as segments of about `entries_max`
+    /// entries each.
     pub(super) fn rebuild(
         disk: Arc<dyn Disk>,
         kind: IndexKind,
@@ -84,12 +87,12 @@ impl Job {
         }
     }
 
-    /// Which index it works on.
+    /// Returns the index on which the job works.
     pub(super) const fn kind(&self) -> IndexKind {
         self.kind
     }
 
-    /// Does a little; the result once it is done.
+    /// Does one step. Returns the result when the job is done.
     pub(super) fn step(&mut self) -> io::Result<Option<Replacement>> {
         let disk = self.disk.as_ref();
         let pieces = match &mut self.work {
@@ -102,7 +105,7 @@ impl Job {
         }))
     }
 
-    /// Does all of it; `pause` is called after every step.
+    /// Does the whole job. `pause` is called after every step.
     pub(super) fn run(
         &mut self,
         stop: &AtomicBool,
@@ -126,7 +129,7 @@ struct Merge {
     writer: Option<SegmentWriter>,
 }
 
-/// A segment that is read from its start to its end.
+/// A cursor over a segment, from its start to its end.
 #[derive(Debug)]
 struct Source {
     piece: Piece,
@@ -143,7 +146,7 @@ impl Source {
         }
     }
 
-    /// The next entry, which stays.
+    /// Returns the next entry without consuming it.
     fn peek(&mut self) -> io::Result<Option<(u128, u64)>> {
         if self.entries.len() == 0 && self.next_block < self.piece.segment.blocks() {
             let read = self
@@ -196,7 +199,7 @@ impl Merge {
             let filled = extents().filter(|segment| !segment.is_empty());
             filled.map(|segment| segment.extent().times)
         };
-        // Empty ones have no entry whose age could matter.
+        // Empty segments have no entries whose age could matter.
         let newest = extents().map(|segment| segment.extent().times.1).max();
         let times = (
             of_entries().map(|times| times.0).min().or(newest),
@@ -225,7 +228,7 @@ struct Rebuild {
     entries_max: usize,
     /// The next record to read.
     next: u64,
-    /// The first record of the segment that is being gathered, and the time before it.
+    /// The first record of the segment that is being collected, and the time before that record.
     first: u64,
     since: i64,
     entries: Vec<(u128, u64)>,
@@ -263,7 +266,7 @@ impl Rebuild {
                     times: (self.since, frame.last_time),
                 };
                 let entries = std::mem::take(&mut self.entries);
-                // The last one takes the place of the damaged file.
+                // The last segment has the name of the damaged file and so replaces it.
                 self.pieces
                     .push(write(disk, kind, entries, extent, &mut || {})?);
                 (self.first, self.since) = (extent.covers.1 + 1, frame.last_time);
@@ -276,43 +279,52 @@ impl Rebuild {
     }
 }
 
-/// Who does jobs, one at a time.
+/// The runner of jobs, one at a time.
 #[derive(Debug)]
 pub struct Crew {
-    /// By which threads rest; without it there are none.
+    /// The clock by which the threads rest. Without a clock no threads are started.
     clock: Option<Arc<dyn Clock>>,
     running: Option<Running>,
+    spawner: Spawner,
 }
 
 #[derive(Debug)]
 enum Running {
     Here(Box<Job>),
     Thread {
-        thread: JoinHandle<io::Result<Replacement>>,
+        thread: JoinHandle<Option<io::Result<Replacement>>>,
         kind: IndexKind,
         stop: Arc<AtomicBool>,
     },
 }
 
 impl Crew {
-    /// Works on threads of its own, which rest by a clock, or, in a simulation, a step whenever
-    /// it is asked.
-    pub const fn new(clock: Option<Arc<dyn Clock>>) -> Self {
+    /// Creates a crew. With a clock it works on threads of its own, which rest by that clock.
+    /// Without a clock, in a simulation, each poll does one step.
+    pub fn new(clock: Option<Arc<dyn Clock>>) -> Self {
         Self {
             clock,
             running: None,
+            spawner: Spawner::default(),
         }
     }
 
-    /// Whether nothing is under way.
+    /// Lets `spawner` start the crew's threads.
+    #[must_use]
+    pub fn on(mut self, spawner: Spawner) -> Self {
+        self.spawner = spawner;
+        self
+    }
+
+    /// Returns whether no job is under way.
     pub(super) const fn is_idle(&self) -> bool {
         self.running.is_none()
     }
 
-    /// Begins a job.
+    /// Starts a job.
     ///
     /// # Errors
-    /// There is no thread to be had.
+    /// Returns an error if no thread can be started.
     pub(super) fn begin(&mut self, mut job: Job) -> io::Result<()> {
         let Some(clock) = self.clock.clone() else {
             self.running = Some(Running::Here(Box::new(job)));
@@ -321,17 +333,18 @@ impl Crew {
         let kind = job.kind();
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("index".to_owned())
-            .spawn(move || {
-                let mut pace = Pace::always(clock);
-                job.run(&asked, &mut || pace.rest())
-            })?;
+        let thread = self.spawner.start(ThreadName::Index, move || {
+            let mut pace = Pace::always(clock);
+            threads::pulse();
+            let done = job.run(&asked, &mut || pace.rest());
+            threads::pulse();
+            done
+        })?;
         self.running = Some(Running::Thread { thread, kind, stop });
         Ok(())
     }
 
-    /// What has come of the job, once it is done.
+    /// Returns the result of the job, once it is done.
     pub(super) fn poll(&mut self) -> Option<(IndexKind, io::Result<Replacement>)> {
         match self.running.take()? {
             Running::Here(mut job) => match job.step() {
@@ -343,8 +356,9 @@ impl Crew {
                 Err(error) => Some((job.kind(), Err(error))),
             },
             Running::Thread { thread, kind, .. } if thread.is_finished() => {
-                let panicked = |_| Err(io::Error::other("it panicked"));
-                Some((kind, thread.join().unwrap_or_else(panicked)))
+                let done = thread.join().ok().flatten();
+                let panicked = || Err(io::Error::other("it panicked"));
+                Some((kind, done.unwrap_or_else(panicked)))
             }
             running @ Running::Thread { .. } => {
                 self.running = Some(running);
@@ -353,11 +367,11 @@ impl Crew {
         }
     }
 
-    /// Gives up what is under way and waits until nobody writes any more.
+    /// Cancels the job under way and waits until its thread writes no more.
     pub(super) fn stop(&mut self) {
         if let Some(Running::Thread { thread, stop, .. }) = self.running.take() {
             stop.store(true, Ordering::Release);
-            // Whatever it ended with, it is of no use now.
+            // The result of a cancelled job is not used.
             drop(thread.join());
         }
     }

@@ -1,5 +1,5 @@
-//! The indexes on disk: whatever is sealed, merged, rebuilt or let go, and wherever a crash comes in
-//! between, an entry is found at its record or not yet in a segment.
+//! Tests of the indexes on disk. Whatever is sealed, merged, rebuilt or expired, and wherever a
+//! crash interrupts it, an entry is found with its record or is not in a segment yet.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use florin_storage::{CrashMode, Disk, OpenHow, Reader, SimulatedDisk, SortedSegm
 
 use super::sample::{Sample, Still, account};
 use super::*;
-use crate::runtime::{Clock, key_hash, operation_entry};
+use crate::base::{Clock, key_hash, operation_entry};
 
 const RECORDS: u64 = 140;
 
@@ -51,7 +51,7 @@ fn open(
     )
 }
 
-/// Takes in what no segment holds, and does what there is to do.
+/// Adds the records that no segment covers, and runs all pending jobs.
 fn follow(indexes: &mut Indexes, sample: &Sample) -> std::io::Result<()> {
     let (keys, operations) = indexes.covered();
     for record in &sample.records[keys.min(operations) as usize..] {
@@ -67,10 +67,11 @@ fn follow(indexes: &mut Indexes, sample: &Sample) -> std::io::Result<()> {
 }
 
 fn look_up(segments: &[Arc<SortedSegment>], entry: u128) -> std::io::Result<Option<u64>> {
-    crate::runtime::search(segments, entry)
+    crate::base::search(segments, entry)
 }
 
-/// Every record's entries are where they should be; keys up to `expired` may be gone.
+/// Asserts that every entry of a covered record is found and that no other is. Keys of records up
+/// to `expired` may be missing.
 #[track_caller]
 fn assert_whole(indexes: &Indexes, sample: &Sample, expired: u64) {
     let (keys, operations) = indexes.segments();
@@ -139,7 +140,7 @@ fn a_crash_at_any_io_leaves_a_whole_index_and_the_start_removes_what_is_left_ove
             keys.len() + operations.len(),
             "I/O {point}"
         );
-        // The reader's files were closed by the crash.
+        // The crash closed the reader's files, so the journal is opened again.
         indexes = open(&disk, &reopened(&disk), options(), false).unwrap();
         follow(&mut indexes, &sample).unwrap();
         assert_whole(&indexes, &sample, 0);
@@ -147,7 +148,7 @@ fn a_crash_at_any_io_leaves_a_whole_index_and_the_start_removes_what_is_left_ove
     }
 }
 
-/// A reader of a journal that is opened anew.
+/// Opens the journal again and returns its reader.
 fn reopened(disk: &SimulatedDisk) -> Reader {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let journal = florin_storage::Options::new([1; 16]);
@@ -179,13 +180,13 @@ fn any_file_that_is_missing_or_damaged_is_written_anew() {
                 1 => file.set_len(0).unwrap(),
                 2 => file.set_len(bytes.len() as u64 - 1).unwrap(),
                 3 => file.set_len(bytes.len() as u64 + 1).unwrap(),
-                // In the header, and in an entry.
+                // The bytes damaged are in the header and in an entry.
                 4 => assert!(disk.rot(name, 30, 9)),
                 _ => assert!(disk.rot(name, 140, 9)),
             }
             let mut indexes = open(&disk, &reader, options(), false).unwrap();
             follow(&mut indexes, &sample).unwrap();
-            // What a look-up finds damaged is rebuilt while the node runs.
+            // A segment that a look-up finds damaged is rebuilt while the node runs.
             let (keys, operations) = indexes.segments();
             for record in &sample.records {
                 drop(look_up(&operations, operation_entry(record.operation_id)));
@@ -195,14 +196,15 @@ fn any_file_that_is_missing_or_damaged_is_written_anew() {
             }
             follow(&mut indexes, &sample).unwrap();
             assert_whole(&indexes, &sample, 0);
-            // Four keys are in six records.
+            // A segment takes four entries. Four keys come from up to six records, so fewer than
+            // six records may be uncovered.
             let (keys, operations) = indexes.covered();
             assert!(keys.min(operations) > RECORDS - 6, "{name}, {damage}");
         }
     }
 }
 
-/// Puts the views' files back as they were.
+/// Restores the views' files to the given contents.
 fn restore(disk: &SimulatedDisk, whole: &[(String, Vec<u8>)]) {
     for file in files(disk) {
         disk.remove(&format!("views/{file}")).unwrap();
@@ -230,7 +232,7 @@ fn expired_keys_go_in_whole_segments_and_never_too_soon() {
     // Two of three records have a key.
     assert_whole(&indexes, &sample, RECORDS - 40 * 3 / 2);
     drop(indexes);
-    // They stay gone, and nothing is rebuilt, after a start.
+    // After a restart the expired keys stay gone, and nothing is rebuilt.
     let again = open(&disk, &reader, by_number, false).unwrap();
     assert_eq!(again.covered(), (RECORDS, RECORDS));
     assert_whole(&again, &sample, RECORDS - 40 * 3 / 2);
@@ -238,7 +240,7 @@ fn expired_keys_go_in_whole_segments_and_never_too_soon() {
     let disk = SimulatedDisk::new();
     let reader = sample.write(&disk, 1);
     let by_age = ProjectorOptions {
-        // A record a millisecond.
+        // There is one record per millisecond.
         keys_millis_max: 60,
         ..options()
     };
@@ -279,7 +281,7 @@ fn past_the_cap_the_oldest_filters_go_and_their_keys_are_found_on_disk() {
         let (keys, operations) = indexes.segments();
         assert!(operations.iter().all(|segment| !segment.has_filters()));
         with_filters.push(keys.iter().filter(|segment| segment.has_filters()).count());
-        // The newest have theirs: no gap but at the old end, for filters of equal size.
+        // A generation that takes the whole cap leaves no room for filters.
         memory.add_generation(cap);
         indexes.tend(u64::MAX).unwrap();
         let (keys, _) = indexes.segments();

@@ -1,6 +1,7 @@
-//! Both indexes, kept together: every record has an operation and at most one key, so both get
-//! their next segment when there are operations enough for one. Only an index that is written anew
-//! goes by its own entries until it has caught up.
+//! The index of keys and the index of operations, which are maintained together. A record has at
+//! least as many operations as keys, so both get their next segment when there are enough
+//! operations for one. Only an index that is being rebuilt gets segments by its own number of
+//! entries, until it has caught up.
 
 use std::io;
 use std::sync::Arc;
@@ -8,23 +9,27 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use florin_storage::{Disk, Reader, SortedSegment};
 
-use super::index_files::{IndexFiles, IndexKind, IndexOptions};
+use super::index_files::{IndexFiles, IndexOptions};
 use super::index_job::Crew;
-use super::projector::ProjectorOptions;
-use crate::messages::{Record, Timestamp};
-use crate::runtime::{key_hash, operation_entry};
+use super::index_segments::IndexKind;
+use super::options::ProjectorOptions;
+use crate::base::{key_hash, operation_entry};
+use crate::record::Record;
+use crate::words::Timestamp;
 
-/// A merged segment of keys holds at most this part of the keys, and of the time, that are kept:
-/// segments expire whole.
+/// The divisor for merged segments of keys: a merged segment holds at most this part (1/4) of the
+/// kept keys, and covers at most this part of the retention time, because segments expire as a
+/// whole.
 const EXPIRY_PARTS: u64 = 4;
-/// A merged segment of operations holds at most as many entries as so many new ones.
+/// The size limit of merged segments of operations, as a multiple of the entries of a new segment.
 const MERGED_SEGMENTS_MAX: u64 = 64;
-/// How long a job that failed isn't tried again.
+/// The time for which no job is started after a job failed.
 const RETRY_NANOS: u64 = 10_000_000_000;
-/// Segments of an index past which a start merges them itself rather than open ever more files.
+/// The number of segments of an index above which a start merges them itself, so that it doesn't
+/// open ever more files.
 const STARTING_SEGMENTS_MAX: usize = 64;
 
-/// The memory that the indexes take, counted by whoever takes it.
+/// The memory that the indexes take. Each component that takes memory adds to the counter.
 #[derive(Debug, Default)]
 pub struct IndexMemory {
     generations: AtomicU64,
@@ -32,23 +37,23 @@ pub struct IndexMemory {
 }
 
 impl IndexMemory {
-    /// A generation of entries was made.
+    /// Adds the bytes of a generation of entries that was made.
     pub fn add_generation(&self, bytes: u64) {
         self.generations.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// A generation of entries was forgotten.
+    /// Subtracts the bytes of a generation of entries that was dropped.
     pub fn drop_generation(&self, bytes: u64) {
         self.generations.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes in all.
+    /// Returns the total number of bytes.
     pub fn bytes(&self) -> u64 {
         self.generations.load(Ordering::Relaxed) + self.filters.load(Ordering::Relaxed)
     }
 }
 
-/// Both indexes' segments, keys then operations.
+/// The segments of both indexes: keys, then operations.
 pub type Segments = (Vec<Arc<SortedSegment>>, Vec<Arc<SortedSegment>>);
 
 /// Both indexes on disk.
@@ -60,17 +65,17 @@ pub struct Indexes {
     options: ProjectorOptions,
     memory: Arc<IndexMemory>,
     crew: Crew,
-    /// When a job failed last: not before so much later is there another.
+    /// The time before which no other job is started, because a job failed.
     retry_nanos: u64,
-    /// The generations' bytes that the filters were last fitted beside.
+    /// The bytes of the generations when the filters were last fitted.
     fitted_beside: u64,
 }
 
 impl Indexes {
-    /// Opens both; what is damaged is removed, to be written anew.
+    /// Opens both indexes. Damaged segments are removed and will be rebuilt.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     pub fn open(
         disk: &Arc<dyn Disk>,
         reader: Reader,
@@ -107,17 +112,18 @@ impl Indexes {
         Ok(indexes)
     }
 
-    /// The last record whose key is in a segment, and the last whose operation is.
+    /// Returns the last record that the segments of keys cover, and the last one that the segments
+    /// of operations cover.
     pub const fn covered(&self) -> (u64, u64) {
         (self.keys.covered(), self.operations.covered())
     }
 
-    /// The segments as they are, oldest first.
+    /// Returns the current segments, oldest first.
     pub fn segments(&self) -> Segments {
         (self.keys.segments(), self.operations.segments())
     }
 
-    /// Takes a record in.
+    /// Adds a record's operations and keys for the next segments.
     pub fn take(&mut self, record: &Record) {
         let sequence = record.sequence;
         for operation in record.operations() {
@@ -128,17 +134,18 @@ impl Indexes {
         }
     }
 
-    /// Whoever took records in is done; another goes on behind what is covered.
+    /// Drops the entries added for the next segments. The next reader of the journal continues
+    /// after the covered records and adds them again.
     pub fn forget_taken(&mut self) {
         self.keys.forget_taken();
         self.operations.forget_taken();
     }
 
-    /// Writes the next segments if there is enough for them, up to record `last`, made at `time`;
-    /// says whether it did. `pause` is called after every entry.
+    /// Writes the next segments, up to record `last`, made at `time`, if there are enough entries.
+    /// Returns whether it did. `pause` is called after every entry.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     pub fn seal(
         &mut self,
         last: u64,
@@ -155,10 +162,10 @@ impl Indexes {
         Ok(true)
     }
 
-    /// Merges, while the node starts, what would be too many files.
+    /// Merges segments during the node's start, if there are too many files.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     pub fn merge_while_starting(&mut self) -> io::Result<()> {
         while self.keys.count().max(self.operations.count()) > STARTING_SEGMENTS_MAX {
             let files = if self.keys.count() > self.operations.count() {
@@ -175,10 +182,10 @@ impl Indexes {
         Ok(())
     }
 
-    /// Does what is to be done beside, a little at a time; says whether the segments changed.
+    /// Runs the background jobs in small steps. Returns whether the segments changed.
     ///
     /// # Errors
-    /// What the disk refused to the projector itself; a job that fails is tried again.
+    /// Returns an error if the disk fails in the projector's own work. A job that fails is retried.
     pub fn tend(&mut self, nanos: u64) -> io::Result<bool> {
         let mut changed = false;
         if let Some((kind, done)) = self.crew.poll() {
@@ -194,7 +201,7 @@ impl Indexes {
                 }
                 Err(error) => {
                     tracing::warn!(?kind, %error, "index segments could not be merged or rebuilt; it is tried again");
-                    // A segment that turned out to be damaged is rebuilt at once.
+                    // A segment that turned out to be damaged is rebuilt without a delay.
                     if error.kind() != io::ErrorKind::InvalidData {
                         self.retry_nanos = nanos.saturating_add(RETRY_NANOS);
                     }
@@ -213,12 +220,12 @@ impl Indexes {
         Ok(changed)
     }
 
-    /// Gives up what is done beside.
+    /// Cancels the background job.
     pub fn stop(&mut self) {
         self.crew.stop();
     }
 
-    /// Lets old keys go, unless their segments are being worked on: then a little later.
+    /// Removes expired keys, unless a job is under way: then they are removed after the job.
     fn expire(&mut self) -> io::Result<()> {
         if !self.crew.is_idle() {
             return Ok(());
@@ -238,8 +245,8 @@ impl Indexes {
         Ok(())
     }
 
-    /// Fits the filters into what the generations leave of the memory; says whether any came or
-    /// went. It is done anew whenever a generation comes or goes.
+    /// Fits the filters into the memory that the generations leave. Returns whether the size of the
+    /// loaded filters changed. It is called again whenever a generation is added or dropped.
     fn fit(&mut self) -> bool {
         let generations = self.memory.generations.load(Ordering::Relaxed);
         self.fitted_beside = generations;

@@ -1,5 +1,6 @@
-//! What changed since the view was last written: entities, list rows, milestones, totals. States stay here after
-//! they were written, up to a number, so that the next change of a busy entity needs no read.
+//! The changes since the view was last written: entities, list rows, milestones, totals. A limited
+//! number of states stays in memory after they were written, so that the next change of a busy
+//! entity needs no read.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,42 +10,46 @@ use std::sync::Arc;
 use florin_storage::{Position, ViewError, ViewRead, ViewStore};
 use serde::{Deserialize, Serialize};
 
+use super::lists;
 use super::milestones::Milestones;
-use super::{ERASURES, QUARANTINED, ROWS, SNAPSHOTS, TOTALS, lists};
+use super::tables::{ERASURES, INPUTS, QUARANTINED, ROWS, SNAPSHOTS, TOTALS};
+use crate::base::{IdHasher, Present, Totals, apply, contained, note_quarantine};
 use crate::entities::State;
-use crate::messages::{
-    AccountEvent, CardEvent, Currency, EntityId, Event, Outcome, Record, WalletEvent,
-};
-use crate::runtime::{IdHasher, Present, Totals, apply, contained, note_quarantine};
+use crate::record::{Outcome, Record};
+use crate::words::{Currency, EntityId, InputPlace, InputPosition, InputPositions, note_input};
 
-/// The projector's unwritten work, over what the store holds.
+/// The projector's unwritten changes, on top of the store.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// What was written.
+    /// The store with the written changes.
     pub(super) store: Arc<ViewStore>,
-    /// The last record in here.
+    /// The sequence of the last record that was applied.
     pub(super) sequence: u64,
-    /// The last record that the store holds.
+    /// The sequence of the last record that the store holds.
     written: u64,
-    /// Entities as they are here; those changed since `written` are not in the store yet.
+    /// The current states of entities. Those that changed since `written` are not in the store yet.
     known: HashMap<EntityId, Present, IdHasher>,
-    /// List rows added (true) or removed (false) since then.
+    /// The list rows added (true) or removed (false) since `written`.
     pub(super) rows: BTreeMap<Vec<u8>, bool>,
-    /// Records whose personal values are to be erased, noted since then.
+    /// The records whose personal values are to be erased, noted since `written`.
     erasures: Vec<u64>,
-    /// Milestones since then.
+    /// The milestones since `written`.
     pub(super) milestones: Milestones,
-    /// All postings, by currency.
+    /// The totals of all postings, by currency.
     pub(super) totals: BTreeMap<Currency, Totals>,
-    /// The entities out of service by a record, and why.
+    /// The quarantined entities, with the reasons.
     pub(super) quarantined: BTreeMap<EntityId, String>,
-    /// Those of them that the store holds.
+    /// The quarantined entities as the store holds them.
     quarantined_written: BTreeMap<EntityId, String>,
-    /// Entities whose records can't be replayed: they stay as they were.
+    /// The positions up to which partitions of command topics were read.
+    pub(super) inputs: InputPositions,
+    /// The partitions whose positions changed since `written`.
+    inputs_changed: BTreeSet<InputPlace>,
+    /// The entities whose records can't be replayed. Their views stay as they were.
     broken: BTreeSet<EntityId>,
 }
 
-/// A snapshot as the store keeps it.
+/// The stored form of a snapshot.
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     version: u64,
@@ -58,6 +63,7 @@ impl Memory {
         sequence: u64,
         totals: BTreeMap<Currency, Totals>,
         quarantined: BTreeMap<EntityId, String>,
+        inputs: InputPositions,
     ) -> Self {
         Self {
             store,
@@ -70,6 +76,8 @@ impl Memory {
             totals,
             quarantined_written: quarantined.clone(),
             quarantined,
+            inputs,
+            inputs_changed: BTreeSet::new(),
             broken: BTreeSet::new(),
         }
     }
@@ -78,8 +86,8 @@ impl Memory {
         self.known.get(&entity)
     }
 
-    /// Brings what these records change into the processor's cache, as commands that come together
-    /// do it for theirs.
+    /// Brings the entities that these records change into the processor's cache, as the ledger does
+    /// for the entities of commands that arrive together.
     pub(super) fn warm(&self, records: &[Record]) {
         let changes = records.iter().flat_map(|record| &record.changes);
         let read = changes.fold(0, |read, change| {
@@ -89,7 +97,7 @@ impl Memory {
         black_box(read);
     }
 
-    /// Takes a record in. `read` is the store as it is; each `milestone_records`-th record of an
+    /// Applies a record. `read` is the current store. Every `milestone_records`-th record of an
     /// entity is a milestone.
     pub(super) fn take(
         &mut self,
@@ -113,14 +121,14 @@ impl Memory {
                     place.insert(stored.unwrap_or_default())
                 }
             };
-            let listed = change.events.iter().any(moves_rows);
+            let listed = change.events.iter().any(lists::changes_rows);
             let before = if listed {
                 lists::rows(entity, present.state.as_ref())
             } else {
                 vec![]
             };
             if let Err(fault) = contained(|| apply(present, record, change)) {
-                // It alone stays behind: its actor finds the same when it is loaded.
+                // Only this entity stays behind. Its actor finds the same fault when it is loaded.
                 tracing::error!(id = %entity, sequence = record.sequence, fault,
                     "an entity's record can't be replayed; its view stays as it was");
                 self.known.remove(&entity);
@@ -151,6 +159,10 @@ impl Memory {
             }
         }
         note_quarantine(&mut self.quarantined, record);
+        if let Some(input) = &record.input {
+            self.inputs_changed
+                .insert(note_input(&mut self.inputs, input));
+        }
         if record.outcome == Outcome::Accepted {
             self.rows.insert(lists::accepted(record.sequence), true);
         }
@@ -163,7 +175,8 @@ impl Memory {
         Ok(())
     }
 
-    /// Writes every change, sorted, in one transaction; `pause` is called after each. To be followed by [`Self::written`].
+    /// Writes all changes, sorted, in one transaction. `pause` is called after each of them. The
+    /// caller must call [`Self::written`] afterwards.
     pub(super) fn write(&self, link: [u8; 32], pause: &mut dyn FnMut()) -> Result<(), ViewError> {
         let changed = |present: &Present| present.last > self.written;
         let known = self.known.iter();
@@ -211,6 +224,12 @@ impl Memory {
                     write.put(QUARANTINED, &entity.to_bytes(), reason.as_bytes())?;
                 }
             }
+            for place in &self.inputs_changed {
+                let (mut key, mut value) = (Vec::new(), Vec::new());
+                florin_storage::encode(place, &mut key)?;
+                florin_storage::encode(&self.inputs.get(place), &mut value)?;
+                write.put(INPUTS, &key, &value)?;
+            }
             write.set_position(Position {
                 sequence: self.sequence,
                 link,
@@ -218,8 +237,8 @@ impl Memory {
         })
     }
 
-    /// Notes that everything was written; keeps at most `states_max` states, of those that changed
-    /// since the last time first.
+    /// Notes that all changes were written. Keeps at most `states_max` states; if there are more,
+    /// only states that changed since the previous write are kept.
     pub(super) fn written(&mut self, states_max: usize) {
         if self.known.len() > states_max {
             let written = self.written;
@@ -236,27 +255,12 @@ impl Memory {
         self.quarantined_written.clone_from(&self.quarantined);
         self.rows.clear();
         self.erasures.clear();
+        self.inputs_changed.clear();
         self.milestones.clear();
     }
 }
 
-/// Whether an event can change the lists an entity stands in: those of money never do.
-const fn moves_rows(event: &Event) -> bool {
-    match event {
-        Event::Account(event) => {
-            matches!(
-                event,
-                AccountEvent::Opened(_) | AccountEvent::StatusChanged(_)
-            )
-        }
-        Event::Wallet(event) => matches!(event, WalletEvent::Opened(_)),
-        Event::Transfer(_) => true,
-        Event::Card(event) => !matches!(event, CardEvent::Deleted),
-        Event::External(_) | Event::Numbering(_) | Event::CardNumber(_) => false,
-    }
-}
-
-/// An entity's snapshot in the store.
+/// Reads an entity's snapshot from the store.
 pub(super) fn read_snapshot(
     read: &ViewRead,
     entity: EntityId,
@@ -267,7 +271,7 @@ pub(super) fn read_snapshot(
     decode_snapshot(&bytes).map(Some)
 }
 
-/// A snapshot's bytes as what is known of its entity.
+/// Decodes the bytes of a snapshot.
 pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<Present, ViewError> {
     let Snapshot {
         version,
@@ -278,11 +282,11 @@ pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<Present, ViewError> {
         state: Some(state),
         version,
         last,
-        holder: None,
+        personal: None,
     })
 }
 
-/// The entities out of service, as the store has them.
+/// Reads the quarantined entities from the store.
 pub(super) fn read_quarantined(read: &ViewRead) -> Result<BTreeMap<EntityId, String>, ViewError> {
     let mut all = BTreeMap::new();
     for row in read.range(QUARANTINED, ..)? {
@@ -295,7 +299,21 @@ pub(super) fn read_quarantined(read: &ViewRead) -> Result<BTreeMap<EntityId, Str
     Ok(all)
 }
 
-/// The totals in the store.
+/// Reads the positions of partitions of command topics from the store.
+pub(super) fn read_inputs(read: &ViewRead) -> Result<InputPositions, ViewError> {
+    let mut all = InputPositions::new();
+    for row in read.range(INPUTS, ..)? {
+        let (place, position) = row?;
+        let position: Option<InputPosition> = florin_storage::decode(&position)?;
+        all.insert(
+            florin_storage::decode(&place)?,
+            position.unwrap_or_default(),
+        );
+    }
+    Ok(all)
+}
+
+/// Reads the totals from the store.
 pub(super) fn read_totals(read: &ViewRead) -> Result<BTreeMap<Currency, Totals>, ViewError> {
     let mut all = BTreeMap::new();
     for row in read.range(TOTALS, ..)? {

@@ -1,9 +1,10 @@
-//! What is derived from the journal and can be rebuilt from it: snapshots of entities, lists,
-//! totals, and the index of keys and operations.
+//! The views: data that is derived from the journal and can be rebuilt from it. They are snapshots
+//! of entities, lists, totals, and the indexes of idempotency keys and operations.
 //!
-//! One projector reads durable records and keeps what changed in memory; now and then
-//! it writes all of it, sorted, with the position it reaches, in one transaction. Queries see
-//! memory over store, so they are as new as the projector's position.
+//! A single projector reads durable records and keeps the changes in memory. From time to time it
+//! writes all of them, sorted, in one transaction together with the position that it has reached.
+//! Queries read the memory first and then the store, so their results are as recent as the
+//! projector's position.
 
 mod as_of;
 mod audit;
@@ -11,13 +12,17 @@ mod eraser;
 mod history;
 mod index_files;
 mod index_job;
+mod index_segments;
 mod indexes;
 mod lists;
 mod memory;
+mod milestone_queries;
 mod milestones;
+mod options;
 mod pace;
 mod projector;
 mod queries;
+mod tables;
 mod transfers;
 
 use std::collections::BTreeMap;
@@ -36,12 +41,14 @@ pub use index_job::Crew;
 pub use indexes::{IndexMemory, Indexes};
 pub use lists::AccountFilter;
 pub use milestones::Standing;
-pub use projector::{Projector, ProjectorOptions};
+pub use options::ProjectorOptions;
+pub use projector::Projector;
 pub use transfers::{TransferFilter, TransferMark};
 
-use crate::messages::EntityId;
-use crate::runtime::Present;
+use crate::base::Present;
+use crate::words::{EntityId, InputPositions};
 use memory::Memory;
+use tables::{FILE, SCHEMA};
 
 #[cfg(test)]
 mod as_of_tests;
@@ -49,18 +56,6 @@ mod as_of_tests;
 mod index_tests;
 #[cfg(test)]
 pub(crate) mod sample;
-
-/// The file of the entities' view.
-const FILE: &str = "views/entities.redb";
-/// Raised when the rows' form changes: the view is then rebuilt.
-const SCHEMA: u32 = 3;
-const SNAPSHOTS: &str = "snapshots";
-const ROWS: &str = "rows";
-const TOTALS: &str = "totals";
-/// Erasures recorded and not carried out: a row is the sequence of the record whose personal values
-/// are to go.
-const ERASURES: &str = "erasures";
-const QUARANTINED: &str = "quarantined";
 
 /// See [`crate::fuzzing::is_snapshot`].
 #[cfg(fuzzing)]
@@ -76,11 +71,12 @@ pub struct Views {
     memory: RwLock<Memory>,
     position: AtomicU64,
     written: AtomicU64,
-    /// Set when they turned out to be damaged: the projector makes them anew.
+    /// Whether the views turned out to be damaged. The projector then rebuilds them.
     damaged: AtomicBool,
-    /// Until they hold this record, what they don't hold says nothing: they are being made anew.
+    /// The sequence of the record from which on the views are complete. Until a rebuild reaches it,
+    /// an entity that is missing in the views may still exist.
     whole_from: AtomicU64,
-    /// Wakes those who wait for the position, in the order in which they came.
+    /// Wakes the tasks that wait for a position, in the order in which they began to wait.
     moved: Notify,
     projector: OnceLock<Thread>,
     running: AtomicBool,
@@ -88,10 +84,11 @@ pub struct Views {
 }
 
 impl Views {
-    /// Opens the view's file; a damaged one, or one of another version, is removed and made anew.
+    /// Opens the views' file. A file that is damaged or has another version is removed and created
+    /// again.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     pub fn open(
         disk: &Arc<dyn Disk>,
         cache_bytes: usize,
@@ -99,13 +96,12 @@ impl Views {
     ) -> Result<(Arc<Self>, Option<Position>), ViewError> {
         let store = open_store(disk.as_ref(), cache_bytes, forget_cached)?;
         let position = store.position()?;
-        let sequence = position.map_or(0, |position| position.sequence);
-        let totals = memory::read_totals(&store.read()?)?;
-        let quarantined = memory::read_quarantined(&store.read()?)?;
+        let memory = read_memory(store)?;
+        let sequence = memory.sequence;
         let views = Self {
             disk: Arc::clone(disk),
             cache_bytes,
-            memory: RwLock::new(Memory::new(Arc::new(store), sequence, totals, quarantined)),
+            memory: RwLock::new(memory),
             position: AtomicU64::new(sequence),
             written: AtomicU64::new(sequence),
             damaged: AtomicBool::new(false),
@@ -118,33 +114,41 @@ impl Views {
         Ok((Arc::new(views), position))
     }
 
-    /// The last record that queries see.
+    /// Returns the sequence of the last record that queries see.
     pub fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
     }
 
-    /// What the indexes of keys and operations take of memory.
+    /// Returns the counter of the memory that the indexes of keys and operations take.
     pub fn index_memory(&self) -> Arc<IndexMemory> {
         Arc::clone(&self.index_memory)
     }
 
-    /// The last record that the file holds.
+    /// Returns the sequence of the last record that the file holds.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
 
-    /// The entities out of service by a record up to the views' position, and why.
+    /// Returns the entities that are quarantined by records up to the views' position, with the
+    /// reasons.
     pub fn quarantined(&self) -> BTreeMap<EntityId, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         memory.quarantined.clone()
     }
 
-    /// Whether the projector still follows the journal.
+    /// Returns the positions up to which partitions of command topics were read, according to the
+    /// records up to the views' position.
+    pub fn inputs(&self) -> InputPositions {
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        memory.inputs.clone()
+    }
+
+    /// Returns whether the projector still follows the journal.
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Acquire)
     }
 
-    /// Waits until queries see `sequence`; the caller bounds the wait.
+    /// Waits until queries see record `sequence`. The caller bounds the wait.
     pub async fn reach(&self, sequence: u64) {
         loop {
             let moved = self.moved.notified();
@@ -156,19 +160,19 @@ impl Views {
         }
     }
 
-    /// Queries see `sequence` from now on.
+    /// Lets queries see records up to `sequence` from now on.
     fn reached(&self, sequence: u64) {
         self.position.store(sequence, Ordering::Release);
         self.moved.notify_waiters();
     }
 
-    /// Whether they turned out to be damaged and are not what they were yet.
+    /// Returns whether the views turned out to be damaged and are not complete again yet.
     pub fn is_rebuilding(&self) -> bool {
         self.damaged.load(Ordering::Acquire)
             || self.position() < self.whole_from.load(Ordering::Acquire)
     }
 
-    /// Waits until they are not being made anew, or have stopped.
+    /// Waits until no rebuild is under way, or until the views have stopped.
     pub async fn whole(&self) {
         loop {
             let moved = self.moved.notified();
@@ -180,10 +184,10 @@ impl Views {
         }
     }
 
-    /// An entity as the views know it, without its holder's name; blocks on the disk.
+    /// Returns an entity as the views know it, without its holder's name. Blocks on the disk.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns a sentence if something can't be read.
     pub fn snapshot(&self, entity: EntityId) -> Result<Option<Present>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         if memory.sequence < self.whole_from.load(Ordering::Acquire) {
@@ -197,7 +201,8 @@ impl Views {
         memory::read_snapshot(&read, entity).map_err(|error| self.fault(error))
     }
 
-    /// An error as a sentence. If it says that the views are damaged, they are made anew.
+    /// Converts an error to a sentence. If the error says that the views are damaged, a rebuild is
+    /// requested.
     fn fault(&self, error: ViewError) -> String {
         if matches!(error, ViewError::Unusable { .. }) {
             self.damaged.store(true, Ordering::Release);
@@ -206,25 +211,46 @@ impl Views {
         error.to_string()
     }
 
-    /// Begins the views anew: an empty file in place of the damaged one. What they are asked waits
-    /// until they hold again what they held.
+    /// Starts a rebuild of the views: replaces the damaged file by an empty one. Queries wait until
+    /// the views hold all records that they held before.
     ///
     /// # Errors
-    /// What the disk refused.
+    /// Returns an error if the disk fails.
     fn begin_anew(&self) -> Result<(), ViewError> {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
         self.whole_from.fetch_max(memory.sequence, Ordering::AcqRel);
         remove(self.disk.as_ref())?;
         let store = open_store(self.disk.as_ref(), self.cache_bytes, true)?;
-        *memory = Memory::new(Arc::new(store), 0, BTreeMap::new(), BTreeMap::new());
+        let (totals, quarantined) = (BTreeMap::new(), BTreeMap::new());
+        *memory = Memory::new(Arc::new(store), 0, totals, quarantined, BTreeMap::new());
         self.position.store(0, Ordering::Release);
         self.damaged.store(false, Ordering::Release);
-        // Where they held nothing yet, they hold all of it again.
+        // If the views held nothing before, they are complete already, so waiting tasks are woken.
         self.moved.notify_waiters();
         Ok(())
     }
 
-    /// The file as it is now; it is another one once the views are made anew.
+    /// Reopens the file after a fault, if it accepts no more writes. Returns the position of the
+    /// views after that.
+    ///
+    /// # Errors
+    /// Returns an error if the disk fails.
+    fn open_again(&self) -> Result<u64, ViewError> {
+        let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
+        if !memory.store.has_failed() {
+            return Ok(memory.sequence);
+        }
+        self.whole_from.fetch_max(memory.sequence, Ordering::AcqRel);
+        // Readers may still hold the old store, which writes nothing more.
+        let store = open_store(self.disk.as_ref(), self.cache_bytes, true)?;
+        *memory = read_memory(store)?;
+        let sequence = memory.sequence;
+        self.position.store(sequence, Ordering::Release);
+        self.written.store(sequence, Ordering::Release);
+        Ok(sequence)
+    }
+
+    /// Returns the current store. A rebuild replaces it by another one.
     fn store(&self) -> Arc<ViewStore> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&memory.store)
@@ -236,13 +262,36 @@ impl Views {
         }
     }
 
-    fn stopped(&self) {
-        self.running.store(false, Ordering::Release);
+    /// Marks the views as stopped. Returns whether they ran before.
+    fn stopped(&self) -> bool {
+        let ran = self.running.swap(false, Ordering::AcqRel);
         self.moved.notify_waiters();
+        ran
+    }
+
+    /// Marks the views as running. Returns whether they had stopped before.
+    fn go_on(&self) -> bool {
+        !self.running.load(Ordering::Acquire) && !self.running.swap(true, Ordering::AcqRel)
     }
 }
 
-/// Opens the views' file; a damaged one, or one of another version, is removed and made anew.
+/// Reads the part of the views' file that is kept in memory.
+fn read_memory(store: ViewStore) -> Result<Memory, ViewError> {
+    let sequence = store.position()?.map_or(0, |position| position.sequence);
+    let totals = memory::read_totals(&store.read()?)?;
+    let quarantined = memory::read_quarantined(&store.read()?)?;
+    let inputs = memory::read_inputs(&store.read()?)?;
+    Ok(Memory::new(
+        Arc::new(store),
+        sequence,
+        totals,
+        quarantined,
+        inputs,
+    ))
+}
+
+/// Opens the views' file. A file that is damaged or has another version is removed and created
+/// again.
 fn open_store(
     disk: &dyn Disk,
     cache_bytes: usize,

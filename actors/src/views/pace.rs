@@ -1,27 +1,28 @@
-//! Long work of the views rests now and then, so that it takes no core from commands; unless the
-//! views are far behind.
+//! Pacing of the views' long work. The work rests from time to time, so that it takes no core from
+//! commands, unless the views are far behind.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use florin_storage::Reader;
 
-use crate::runtime::Clock;
+use crate::base::Clock;
 
-/// How long it works at a stretch.
+/// The time that the work runs before it rests.
 const STRETCH_NANOS: u64 = 1_000_000;
-/// It rests so many times as long as it worked.
+/// The length of a rest, as a multiple of the time worked.
 const REST: u64 = 2;
-/// And no longer than this, however long a call took.
+/// The greatest length of a rest, however long a call took.
 const REST_NANOS_MAX: u64 = 20_000_000;
-/// The clock is looked at once in so many calls.
+/// The number of calls after which the clock is read.
 const CALLS: u32 = 32;
 
-/// How long work goes on between rests. In a simulation, whose clock stands while anything works,
-/// there are none.
+/// The pace of long work: it decides when the work rests. In a simulation there are no rests,
+/// because the clock stands still while work runs.
 pub struct Pace {
     clock: Arc<dyn Clock>,
-    /// The journal, and how many records behind its end work doesn't rest any more.
+    /// The journal's reader, and the number of records behind the journal's end from which on the
+    /// work doesn't rest.
     behind: Option<(Reader, u64)>,
     position: u64,
     since: u64,
@@ -35,13 +36,13 @@ impl std::fmt::Debug for Pace {
 }
 
 impl Pace {
-    /// Rests whenever it worked for a while, as long as what works is less than so many records
-    /// behind the journal's end.
+    /// Creates a pace that rests after each stretch of work, as long as the work is less than
+    /// `records` records behind the journal's end.
     pub fn until_behind(clock: Arc<dyn Clock>, reader: Reader, records: u64) -> Self {
         Self::new(clock, Some((reader, records)))
     }
 
-    /// Rests whenever it worked for a while.
+    /// Creates a pace that rests after each stretch of work.
     pub fn always(clock: Arc<dyn Clock>) -> Self {
         Self::new(clock, None)
     }
@@ -57,20 +58,21 @@ impl Pace {
         }
     }
 
-    /// Begins work that has come to record `position`.
+    /// Begins a stretch of work that has reached record `position`.
     pub fn begin(&mut self, position: u64) {
         self.position = position;
         self.since = self.clock.nanos();
     }
 
-    /// No rests from now on.
+    /// Ends all rests from now on, for a pace made by [`Self::until_behind`].
     pub fn hurry(&mut self) {
         if let Some((_, records)) = &mut self.behind {
             *records = 0;
         }
     }
 
-    /// To be called after every small piece of work: rests if it is time to.
+    /// Rests if it is time to. It is called after every small piece of work, and reads the clock
+    /// only now and then.
     pub fn breathe(&mut self) {
         self.calls = self.calls.wrapping_add(1);
         if self.calls.is_multiple_of(CALLS) {
@@ -78,7 +80,8 @@ impl Pace {
         }
     }
 
-    /// To be called after a larger piece of work: rests if it is time to.
+    /// Rests if it is time to. It is called after a larger piece of work, and reads the clock each
+    /// time.
     pub fn rest(&mut self) {
         let worked = self.clock.nanos().saturating_sub(self.since);
         if worked < STRETCH_NANOS {

@@ -1,46 +1,45 @@
-//! The projector: follows the durable journal and keeps the views.
+//! The projector, which follows the durable journal and updates the views.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use florin_storage::{Frame, Reader, Watermark};
+use florin_storage::{Frame, Reader, Watermark, threads};
 
 use super::Views;
 use super::indexes::{Indexes, Segments};
+use super::options::ProjectorOptions;
 use super::pace::Pace;
-use crate::messages::Timestamp;
+use crate::base::Clock;
 use crate::record_codec::decode_record;
-use crate::runtime::Clock;
+use crate::words::Timestamp;
 
-/// Bytes of frames read at a time: bounds how long queries wait for the memory.
+/// The number of bytes of frames read at a time. It bounds the time for which queries wait for the
+/// memory's lock.
 const SCAN_BYTES: usize = 256 * 1024;
-/// How long the projector lets records gather when nobody waits for them.
+/// The time for which the projector lets records collect when no query waits for them.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// When the views are written.
-#[derive(Debug, Clone, Copy)]
-pub struct ProjectorOptions {
-    /// After so many records.
-    pub flush_records_max: u64,
-    /// After so many milliseconds.
-    pub flush_millis_max: u64,
-    /// States that stay in memory once they are written.
-    pub states_kept_max: usize,
-    /// Idempotency keys kept in segments; past that the oldest go.
-    pub keys_max: u64,
-    /// Idempotency keys are kept so many milliseconds.
-    pub keys_millis_max: u64,
-    /// Bytes that the indexes may take of memory: past that, filters of old segments go.
-    pub index_memory_bytes_max: u64,
-    /// Each so many records of an entity one is a milestone of its history.
-    pub milestone_records: u64,
+/// The backoff after a fault before the views are retried. Each further fault doubles it, up to
+/// `RETRY_MAX`.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Waits for `pause`, or until `stop` is set. Returns `false` if `stop` is set.
+fn rest(pause: Duration, stop: &AtomicBool) -> bool {
+    let mut rested = Duration::ZERO;
+    while rested < pause && !stop.load(Ordering::Acquire) {
+        std::thread::sleep(GATHER);
+        rested += GATHER;
+        threads::pulse();
+    }
+    !stop.load(Ordering::Acquire)
 }
 
-/// Told when the segments of the indexes changed.
+/// The callback that is called when the segments of the indexes changed.
 pub type Sealed = Box<dyn Fn(Segments) + Send>;
 
-/// Keeps the views; belongs to one thread or task.
+/// The projector, which updates the views. It belongs to one thread or task.
 pub struct Projector {
     views: Arc<Views>,
     reader: Reader,
@@ -64,7 +63,8 @@ impl std::fmt::Debug for Projector {
 }
 
 impl Projector {
-    /// A projector that goes on where the slowest of its views stopped.
+    /// Creates a projector that continues after the last record that the views and both indexes
+    /// hold.
     pub fn new(
         views: Arc<Views>,
         reader: Reader,
@@ -97,22 +97,22 @@ impl Projector {
         }
     }
 
-    /// Takes in a part of what is durable. Says whether there is more.
+    /// Applies a part of the durable records. Returns whether there are more.
     ///
     /// # Errors
-    /// What can't be read or written, as a sentence: the views stop there.
+    /// Returns a sentence if something can't be read or written. The views stop there.
     pub fn step(&mut self) -> Result<bool, String> {
         if self.views.damaged.load(Ordering::Acquire) {
             self.begin_anew()?;
         }
         match self.advance() {
-            // The next step makes them anew.
+            // The next step rebuilds the views.
             Err(_) if self.views.damaged.load(Ordering::Acquire) => Ok(true),
             advanced => advanced,
         }
     }
 
-    /// The views turned out to be damaged: they are made anew from the first record on.
+    /// Starts a rebuild of damaged views from the first record on.
     fn begin_anew(&mut self) -> Result<(), String> {
         tracing::error!(
             position = self.views.position(),
@@ -147,16 +147,17 @@ impl Projector {
         Ok(self.next <= self.reader.durable())
     }
 
-    /// Writes what was taken in.
+    /// Writes the applied records' changes.
     ///
     /// # Errors
-    /// What can't be written, as a sentence.
+    /// Returns a sentence if something can't be written.
     pub fn flush(&mut self) -> Result<(), String> {
         self.flushed_nanos = self.clock.nanos();
         self.pace.begin(self.next - 1);
         let views = Arc::clone(&self.views);
         {
-            // Only this thread changes the memory: readers go on while it is written.
+            // Only this thread changes the memory, so a read lock is enough, and queries continue
+            // while the memory is written.
             let memory = views.memory.read().unwrap_or_else(PoisonError::into_inner);
             if memory.sequence == self.flushed {
                 return Ok(());
@@ -175,15 +176,35 @@ impl Projector {
         Ok(())
     }
 
-    /// Follows the journal on a thread of its own until `stop` says so, then writes everything.
-    pub fn run(mut self, watermark: &Watermark, stop: &std::sync::atomic::AtomicBool) {
-        // Set once: this thread is the only projector.
+    /// Follows the journal on a thread of its own until `stop` is set, then writes all changes.
+    pub fn run(mut self, watermark: &Watermark, stop: &AtomicBool) {
+        // This is set once, because this thread is the only projector.
         drop(self.views.projector.set(std::thread::current()));
+        let mut pause = RETRY_MIN;
         loop {
+            threads::pulse();
             match self.step() {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(fault) => return self.stop(&fault),
+                Ok(is_behind) => {
+                    if self.views.go_on() {
+                        tracing::info!(position = self.next - 1, "the views go on");
+                        pause = RETRY_MIN;
+                    }
+                    if is_behind {
+                        continue;
+                    }
+                }
+                Err(fault) => {
+                    self.stop(&fault);
+                    if !rest(pause, stop) {
+                        self.indexes.stop();
+                        return;
+                    }
+                    pause = (pause * 2).min(RETRY_MAX);
+                    if let Err(fault) = self.begin_again() {
+                        tracing::warn!(fault, "the views can't be opened again yet");
+                    }
+                    continue;
+                }
             }
             if stop.load(Ordering::Acquire) {
                 self.indexes.stop();
@@ -200,14 +221,26 @@ impl Projector {
         }
     }
 
-    /// Notes that the views stopped.
+    /// Marks the views as stopped, and logs it if they ran before.
     pub fn stop(&self, fault: &str) {
-        tracing::error!(
-            fault,
-            position = self.next - 1,
-            "the views stopped; lists are stale until a restart"
-        );
-        self.views.stopped();
+        if self.views.stopped() {
+            tracing::error!(
+                fault,
+                position = self.next - 1,
+                "the views stopped; lists are stale until they go on"
+            );
+        }
+    }
+
+    /// Prepares the next attempt after a fault: reopens the views' file if it accepts no more
+    /// writes, and continues after the last record that the views and both indexes hold.
+    fn begin_again(&mut self) -> Result<(), String> {
+        let position = self.views.open_again().map_err(|error| error.to_string())?;
+        self.indexes.forget_taken();
+        let (keys, operations) = self.indexes.covered();
+        self.next = position.min(keys).min(operations) + 1;
+        self.flushed = self.views.written();
+        Ok(())
     }
 
     fn take(&mut self, frames: &[Frame]) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Lists and totals. They block on the disk: never on the ledger arbiter.
+//! Queries of lists and totals. They block on the disk, so they must not run on the ledger arbiter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -6,25 +6,26 @@ use std::sync::PoisonError;
 
 use florin_storage::{Reader, ViewError, ViewRead};
 
+use super::Views;
 use super::lists::{self, AccountFilter};
 use super::memory::{self, Memory};
-use super::{ROWS, Views};
-use crate::entities::State;
-use crate::messages::{CardView, EntityId, Timestamp, WalletView};
-use crate::runtime::{Account, Page, Present, TrialBalance, read_holder};
+use super::tables::ROWS;
+use crate::base::{Page, Present, ReadFault, TrialBalance, WithPersonal, read_personal};
+use crate::entities::{AccountView, CardView, Entity as _, State, WalletView};
+use crate::words::{EntityId, Timestamp};
 
 impl Views {
-    /// A page of accounts in the order of their ids.
+    /// Returns a page of accounts in the order of their ids.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns an error if something can't be read.
     pub fn accounts(
         &self,
         reader: &Reader,
         filter: &AccountFilter,
         after: Option<EntityId>,
         limit: usize,
-    ) -> Result<Page<Account, EntityId>, String> {
+    ) -> Result<Page<WithPersonal<AccountView>, EntityId>, ReadFault> {
         let shows = |state: &State| filter.shows(state);
         let found = self.page(filter.prefix(), shows, after, limit + 1)?;
         let has_more = found.len() > limit;
@@ -35,13 +36,12 @@ impl Views {
                 continue;
             };
             let view = account.view(entity, present.version);
-            let holder = if account.is_erased() {
-                None
-            } else {
-                read_holder(reader, view.opened)?
+            let personal = match account.personal() {
+                Some(beside) => read_personal(reader, beside)?,
+                None => None,
             };
             last = Some(entity);
-            entries.push(Account { view, holder });
+            entries.push(WithPersonal { view, personal });
         }
         Ok(Page {
             entries,
@@ -49,10 +49,10 @@ impl Views {
         })
     }
 
-    /// A page of a customer's wallets in the order of their ids.
+    /// Returns a page of a customer's wallets in the order of their ids.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns an error if something can't be read.
     pub fn wallets(
         &self,
         customer: EntityId,
@@ -64,9 +64,11 @@ impl Views {
         let has_more = found.len() > limit;
         let mut entries: Vec<WalletView> = found
             .into_iter()
-            .filter_map(|(entity, present)| match &present.state {
-                Some(State::Wallet(wallet)) => Some(wallet.view(entity, present.version)),
-                _ => None,
+            .filter_map(|(entity, present)| {
+                let State::Wallet(wallet) = present.state? else {
+                    return None;
+                };
+                Some(wallet.view(entity, present.version))
             })
             .collect();
         entries.truncate(limit);
@@ -74,10 +76,10 @@ impl Views {
         Ok(Page { entries, next })
     }
 
-    /// A page of an account's cards in the order of their ids.
+    /// Returns a page of an account's cards in the order of their ids.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns an error if something can't be read.
     pub fn cards(
         &self,
         account: EntityId,
@@ -89,9 +91,11 @@ impl Views {
         let has_more = found.len() > limit;
         let mut entries: Vec<CardView> = found
             .into_iter()
-            .filter_map(|(entity, present)| match &present.state {
-                Some(State::Card(card)) => Some(card.view(entity, present.version)),
-                _ => None,
+            .filter_map(|(entity, present)| {
+                let State::Card(card) = present.state? else {
+                    return None;
+                };
+                Some(card.view(entity, present.version))
             })
             .collect();
         entries.truncate(limit);
@@ -99,10 +103,11 @@ impl Views {
         Ok(Page { entries, next })
     }
 
-    /// Pending transfers whose time is over at `now`, past the first `skip`, at most `limit`.
+    /// Returns the pending transfers whose expiry time has passed at `now`. The first `skip` are
+    /// left out, and at most `limit` are returned.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns an error if something can't be read.
     pub fn due(&self, now: Timestamp, skip: usize, limit: usize) -> Result<Vec<EntityId>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
@@ -113,10 +118,11 @@ impl Views {
         found.map_err(|error| self.fault(error))
     }
 
-    /// The records of commands that were accepted and not executed, as the store has them.
+    /// Returns the records of the commands that were accepted and not executed, according to the
+    /// store.
     ///
     /// # Errors
-    /// What can't be read.
+    /// Returns an error if the store can't be read.
     pub fn accepted(&self) -> Result<BTreeSet<u64>, ViewError> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read()?;
@@ -130,7 +136,7 @@ impl Views {
         Ok(all)
     }
 
-    /// All postings up to the views' position.
+    /// Returns the totals of all postings up to the views' position.
     pub fn trial_balance(&self) -> TrialBalance {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         TrialBalance {
@@ -174,8 +180,8 @@ impl Views {
     }
 }
 
-/// The entities of a list, in the order of ids: what the store has, less what was removed since,
-/// and what was added since.
+/// Returns the entities of a list, in the order of ids: those in the store, without those removed
+/// and with those added since it was written.
 fn listed<'m>(
     memory: &'m Memory,
     read: &ViewRead,
@@ -190,7 +196,7 @@ fn listed<'m>(
     Ok(listed.filter(move |entity| after.is_none() || entity.as_ref().ok() != after.as_ref()))
 }
 
-/// The entities of the rows from one to another, both included, in the order of rows.
+/// Returns the entities of the rows between two rows, both included, in the order of rows.
 fn between<'m>(
     memory: &'m Memory,
     read: &ViewRead,
@@ -208,7 +214,7 @@ fn between<'m>(
     }))
 }
 
-/// The rows from one to another, both included, from the last one back.
+/// Returns the rows between two rows, both included, from the last one back.
 pub(super) fn rows_back<'m>(
     memory: &'m Memory,
     read: &ViewRead,
@@ -223,7 +229,7 @@ pub(super) fn rows_back<'m>(
     })
 }
 
-/// The rows in the store that nothing was done with since.
+/// Returns the rows in the store that were not added or removed in memory since.
 fn stored<'m>(
     memory: &'m Memory,
     read: &ViewRead,
@@ -245,7 +251,7 @@ fn rows_added(
         .map(|(row, _)| row.clone())
 }
 
-/// Two sorted iterators as one; an error comes first.
+/// An iterator that merges two sorted iterators. An error comes before all rows.
 struct Merged<L: Iterator, R: Iterator> {
     left: Peekable<L>,
     right: Peekable<R>,

@@ -1,15 +1,18 @@
-//! A small ledger for tests of views: records that follow one another, written to a journal.
+//! A small ledger for tests of the views: consecutive records that are written to a journal.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use florin_storage::{Chunk, Disk, Journal, Options, Reader, SimulatedDisk};
 
+use crate::base::Clock;
+use crate::commands::*;
 use crate::encode_record;
-use crate::messages::*;
-use crate::runtime::Clock;
+use crate::entities::*;
+use crate::record::*;
+use crate::words::*;
 
-/// What is known of an entity.
+/// The state of an entity after the records so far.
 #[derive(Debug, Clone, Default)]
 struct Line {
     version: u64,
@@ -18,14 +21,14 @@ struct Line {
     overdraft: u64,
 }
 
-/// Records, and the entities as they left them.
+/// Records, and the states of the entities after them.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
     pub(crate) records: Vec<Record>,
     lines: HashMap<EntityId, Line>,
 }
 
-/// The account of a number.
+/// Returns the account with a number.
 pub(crate) fn account(number: u128) -> EntityId {
     EntityId::from_parts(1, number, 0)
 }
@@ -34,7 +37,7 @@ fn usd() -> Currency {
     "USD".parse().unwrap()
 }
 
-/// The world outside.
+/// Returns the external account.
 pub(crate) fn outside() -> EntityId {
     Kind::External.system_id(Some(usd()), 0)
 }
@@ -56,7 +59,7 @@ impl Sample {
         self.record(micros, vec![(account, vec![event], 0)]);
     }
 
-    /// Deposits, or with a negative amount withdraws.
+    /// Deposits an amount, or withdraws it if it is negative.
     pub(crate) fn move_money(&mut self, account: EntityId, amount: i64, micros: i64) {
         let moved = Amount::new(amount.unsigned_abs()).unwrap();
         let mut outer = Vec::new();
@@ -90,7 +93,7 @@ impl Sample {
         self.record(micros, vec![(account, vec![Event::Account(event)], 0)]);
     }
 
-    /// An entity's last record; 0 for none.
+    /// Returns the sequence of an entity's last record; 0 if it has none.
     pub(crate) fn last(&self, entity: EntityId) -> u64 {
         self.lines.get(&entity).map_or(0, |line| line.last)
     }
@@ -140,7 +143,7 @@ impl Sample {
             epoch: 0,
             operation_id,
             caller: Caller::default(),
-            // Two of three have one.
+            // Two of three records have a key.
             key: (!sequence.is_multiple_of(3)).then(|| format!("key {sequence}").into()),
             request_id: RequestId::Made(operation_id),
             correlation_id: None,
@@ -155,7 +158,7 @@ impl Sample {
         });
     }
 
-    /// Writes the records to a journal, so many a frame.
+    /// Writes the records to a journal, `per_frame` of them in each frame.
     pub(crate) fn write(&self, disk: &SimulatedDisk, per_frame: usize) -> Reader {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let mut journal = Journal::open(disk, Options::new([1; 16]), 0).unwrap();

@@ -1,7 +1,8 @@
-//! Lists of transfers, the newest first. No transfer that is made at once has a row for its ends:
-//! those of an entity are found along its own chain of records, which is there anyway. Beside it
-//! stand rows that lead to records: of holds by their target, whose chain doesn't know them, and of
-//! transfers that carry a reference. Pending ones have rows of their own for as long as they are.
+//! Lists of transfers, newest first. An immediate transfer has no rows for its source and target:
+//! the transfers of an entity are found along the entity's own chain of records, which exists
+//! anyway. In addition there are rows that lead to records: for holds by their target, whose chain
+//! doesn't contain them, and for transfers with a reference. Pending transfers have rows of their
+//! own as long as they are pending.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -11,64 +12,65 @@ use florin_storage::Reader;
 use super::lists::{self, PendingRow};
 use super::queries::rows_back;
 use super::{Views, memory};
+use crate::base::{Page, ReadFault, read_record};
 use crate::entities::State;
-use crate::messages::{
-    EntityId, NewTransfer, Record, Timestamp, TransferMade, TransferStatus, TransferView,
-};
-use crate::runtime::{Page, read_record};
+use crate::entities::{TransferMade, TransferStatus, TransferView};
+use crate::record::{NewTransfer, Record};
+use crate::words::{EntityId, Timestamp};
 
-/// How much a page looks at, records and transfers together, before it ends early and leaves the
-/// rest to the next one.
+/// The number of records and transfers together that a page looks at, before it ends early and
+/// leaves the rest to the next page.
 const LOOKED_AT_MAX: usize = 10_000;
-/// The same for rows of pending transfers, which are cheaper.
+/// The number of rows of pending transfers that a page looks at. It is greater, because these rows
+/// are cheaper.
 const ROWS_LOOKED_AT_MAX: usize = 100_000;
-/// How many rows of records are read at a time.
+/// The number of rows of records that are read at a time.
 const ROWS_AT_A_TIME: usize = 256;
 
-/// Which transfers a list shows.
+/// The filter of a list of transfers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TransferFilter {
-    /// Only those with this entity at either end.
+    /// Only transfers with this entity as source or target.
     pub entity: Option<EntityId>,
-    /// Only these.
+    /// Only transfers with this status.
     pub status: Option<TransferStatus>,
-    /// Only with this reference.
+    /// Only transfers with this reference.
     pub reference: Option<String>,
 }
 
-/// Where a list of transfers goes on.
+/// The position from which a list of transfers continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferMark {
-    /// With this record of the entity's chain, or the last listed one that is not past a record,
-    /// whichever is later; so many of its transfers, the newest first, come no more.
+    /// The list continues with the later of two records: the next record of the entity's chain, and
+    /// the last record with a row that is not later than `listed`.
     Record {
-        /// The record of the chain; 0: its end was reached.
+        /// The next record of the entity's chain; 0 if the end of the chain was reached.
         chain: u64,
-        /// The rows of later records come no more.
+        /// The last record whose row may still be shown. The rows of later records are done.
         listed: u64,
-        /// How many come no more.
+        /// The number of transfers of the next record, the newest first, that are done.
         shown: u32,
     },
-    /// With the pending transfer before this one, made then.
+    /// The list continues with the pending transfer before this one, which was made at this time.
     Pending(Timestamp, EntityId),
 }
 
 impl TransferFilter {
-    /// Whether the transfers that it shows are found without a look at every transfer there is.
+    /// Returns whether the filtered transfers can be found without reading every transfer.
     pub const fn is_bounded(&self) -> bool {
         self.entity.is_some() || self.reference.is_some() || self.is_of_pending()
     }
 
-    /// Whether the list goes along the rows of pending transfers.
+    /// Returns whether the list reads the rows of pending transfers.
     const fn is_of_pending(&self) -> bool {
         self.reference.is_none() && matches!(self.status, Some(TransferStatus::Pending))
     }
 
-    /// The entity whose chain of records the list goes along.
+    /// Returns the entity whose chain of records the list reads, if it reads one.
     pub const fn walks(&self) -> Option<EntityId> {
         match self.entity {
             Some(entity) if self.reference.is_none() && !self.is_of_pending() => Some(entity),
-            _ => None,
+            Some(_) | None => None,
         }
     }
 
@@ -85,7 +87,7 @@ impl TransferFilter {
             .is_none_or(|entity| entity == from || entity == to)
     }
 
-    /// What the rows of the list's records start with.
+    /// Returns the prefix of the rows of the list's records.
     fn prefix(&self) -> Vec<u8> {
         match (&self.reference, self.entity) {
             (Some(reference), _) => lists::transfers_by_reference(reference),
@@ -97,7 +99,7 @@ impl TransferFilter {
 }
 
 impl TransferMark {
-    /// The mark as bytes, for a cursor.
+    /// Returns the mark as bytes, for a cursor.
     pub fn to_bytes(self) -> [u8; 24] {
         let mut bytes = [0; 24];
         match self {
@@ -118,7 +120,7 @@ impl TransferMark {
         bytes
     }
 
-    /// The mark that [`Self::to_bytes`] wrote, of a list with this filter.
+    /// Parses a mark that [`Self::to_bytes`] wrote for a list with this filter.
     pub fn from_bytes(filter: &TransferFilter, bytes: [u8; 24]) -> Self {
         let number = |at: usize| {
             let mut number = [0; 8];
@@ -140,12 +142,13 @@ impl TransferMark {
 }
 
 impl Views {
-    /// A page of transfers, the newest first; `head`: the last record of the entity whose chain the
-    /// list goes along, 0 without one. A page may be short, and even empty, and yet not the last one:
-    /// so much is looked at, not more. Blocks on the disk.
+    /// Returns a page of transfers, newest first. `head` is the last record of the entity whose
+    /// chain the list reads, or 0 if it reads none. A page may be short, or even empty, without
+    /// being the last one, because the number of records that a page looks at is limited. Blocks on
+    /// the disk.
     ///
     /// # Errors
-    /// What can't be read, as a sentence.
+    /// Returns an error if something can't be read.
     pub fn transfers(
         &self,
         reader: &Reader,
@@ -153,13 +156,13 @@ impl Views {
         head: u64,
         after: Option<TransferMark>,
         limit: usize,
-    ) -> Result<Page<TransferView, TransferMark>, String> {
+    ) -> Result<Page<TransferView, TransferMark>, ReadFault> {
         if filter.is_of_pending() {
             let after = match after {
                 Some(TransferMark::Pending(time, transfer)) => Some((time, transfer)),
-                _ => None,
+                Some(TransferMark::Record { .. }) | None => None,
             };
-            return self.pending_transfers(filter, after, limit);
+            return Ok(self.pending_transfers(filter, after, limit)?);
         }
         let mut walk = match after {
             Some(TransferMark::Record {
@@ -167,7 +170,7 @@ impl Views {
                 listed,
                 shown,
             }) => Walk::new(filter, chain, listed, shown),
-            _ => Walk::new(filter, head, u64::MAX, 0),
+            Some(TransferMark::Pending(..)) | None => Walk::new(filter, head, u64::MAX, 0),
         };
         let mut entries = Vec::new();
         let mut looked_at = 0;
@@ -182,7 +185,7 @@ impl Views {
                 looked_at += 1;
                 let view = self.transfer_view(new)?;
                 if filter.status.is_none_or(|status| status == view.status) {
-                    // Only a transfer that is there makes another page.
+                    // Another page is announced only once a further transfer is found.
                     if entries.len() == limit {
                         return Ok(page(entries, Some(walk.mark())));
                     }
@@ -198,7 +201,8 @@ impl Views {
         Ok(page(entries, None))
     }
 
-    /// A transfer as it is now; one that was made at once and never reversed is no entity.
+    /// Returns the current state of a transfer. A transfer that is not an entity was made
+    /// immediately and never reversed.
     fn transfer_view(&self, new: NewTransfer) -> Result<TransferView, String> {
         let NewTransfer {
             id,
@@ -220,6 +224,7 @@ impl Views {
             },
             posted_amount: posted(&made),
             made,
+            reversed_by: None,
         })
     }
 
@@ -232,7 +237,7 @@ impl Views {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
         let (from, to) = lists::all_pending();
-        // The row goes on after what it starts with: it isn't in the range itself.
+        // The row of the mark's transfer is longer than its prefix, so it isn't in the range.
         let to = after.map_or(to, |(time, transfer)| lists::pending_since(time, transfer));
         let rows = rows_back(&memory, &read, from, to).map_err(|error| self.fault(error))?;
         let mut entries: Vec<TransferView> = Vec::new();
@@ -254,15 +259,16 @@ impl Views {
                 Some(present) => Some(present.clone()),
                 None => memory::read_snapshot(&read, id).map_err(|error| self.fault(error))?,
             };
-            match present.and_then(|present| present.state) {
-                Some(State::Transfer(transfer)) => entries.push(transfer.view(id)),
-                _ => return Err(format!("{id} is listed and has no snapshot")),
-            }
+            let Some(State::Transfer(transfer)) = present.and_then(|present| present.state) else {
+                return Err(format!("{id} is listed and has no snapshot"));
+            };
+            entries.push(transfer.view(id));
         }
         Ok(page(entries, None))
     }
 
-    /// Records of a list, the newest first, from one back; at most so many.
+    /// Returns records of a list, newest first, from record `from` back, at most `ROWS_AT_A_TIME`
+    /// of them.
     fn records_back(&self, prefix: &[u8], from: u64) -> Result<VecDeque<u64>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
@@ -285,19 +291,19 @@ fn page(
     Page { entries, next }
 }
 
-/// The way along an entity's chain and a list of records, each record once, the newest first.
+/// A walk along an entity's chain and a list of records. It visits each record once, newest first.
 struct Walk {
     entity: Option<EntityId>,
     prefix: Vec<u8>,
-    /// The chain's next record; 0 at its end.
+    /// The next record of the chain; 0 at its end.
     chain: u64,
-    /// The rows of later records come no more.
+    /// The last record whose row may still be shown. The rows of later records are done.
     listed: u64,
-    /// How many transfers of the next record come no more.
+    /// The number of transfers of the next record that are done.
     shown: u32,
-    /// The next listed records.
+    /// The next records of the list that were read.
     rows: VecDeque<u64>,
-    /// Whether no more rows follow these.
+    /// Whether no more rows follow those in `rows`.
     rows_end: bool,
 }
 
@@ -322,7 +328,7 @@ impl Walk {
         }
     }
 
-    /// The next record, which stays the next one until it is done.
+    /// Returns the next record. It stays the next one until [`Self::done`] is called.
     fn next(&mut self, views: &Views) -> Result<Option<u64>, String> {
         if self.rows.is_empty() && !self.rows_end {
             self.rows = views.records_back(&self.prefix, self.listed)?;
@@ -332,7 +338,7 @@ impl Walk {
         Ok((next > 0).then_some(next))
     }
 
-    /// Leaves a record behind.
+    /// Moves on to the record after `record`.
     fn done(&mut self, record: &Record) -> Result<(), String> {
         let at = record.sequence;
         if let Some(entity) = self.entity.filter(|_| self.chain == at) {

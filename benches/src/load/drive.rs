@@ -1,5 +1,5 @@
-//! Drives one load: opens the connections, runs the threads, and reads the CPU clocks at both ends
-//! of the measured window.
+//! Runs one load: opens the connections, runs the threads, and reads the CPU clocks at both ends of
+//! the measured window.
 
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -14,57 +14,59 @@ use crate::error::BenchError;
 use crate::{cpu, interrupt};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Thousands of connections at once are more than a server accepts at once, so there is a pause
-/// after some.
+/// The number of connections that are opened before a pause: a server can't accept thousands at the
+/// same moment.
 const CONNECT_BURST: usize = 256;
 const CONNECT_PAUSE: Duration = Duration::from_millis(10);
-/// How long what is in flight at the end is awaited: past the node's own 5 s for a confirmation.
+/// The longest wait for requests in flight at the end: more than the node's own 5 s for a
+/// confirmation.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// How often the waiting thread looks for a signal.
+/// The interval at which the waiting thread checks for a signal.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What to load, with how much, for how long.
+/// The target, size and length of a load.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub address: SocketAddr,
-    /// The process behind the address, for its CPU time.
+    /// The process behind the address, whose CPU time is measured.
     pub server: u32,
-    /// A process that works for that one with its children: a database.
+    /// A process whose children also work for the server: a database.
     pub backing: Option<u32>,
-    /// Requests in flight at most.
+    /// The largest number of requests in flight.
     pub connections: usize,
     pub pace: Pace,
     pub warmup: Duration,
-    /// The measured time after the warm-up. A load ends earlier when its scripts do.
+    /// The measured time after the warm-up. A load ends earlier if its scripts do.
     pub measured: Duration,
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Debug)]
 pub struct Driven<S> {
     pub tally: Tally,
-    /// The scripts, with what they learned from the answers.
+    /// The scripts, with the data that they collected from the answers.
     pub scripts: Vec<S>,
-    /// The window as it really was, between the two readings of the CPU clocks.
+    /// The real length of the window, between the two readings of the CPU clocks.
     pub window: Duration,
-    /// CPU time the server used in that window; zero when it was gone.
+    /// The CPU time that the server used in that window; zero if the server was gone.
     pub server_cpu: Duration,
-    /// CPU time this process used in it.
+    /// The CPU time that this process used in the window.
     pub generator_cpu: Duration,
-    /// CPU time all other processes used in it: they disturbed the measurement.
+    /// The CPU time that all other processes used in the window. They disturbed the measurement.
     pub other_cpu: Duration,
-    /// CPU time the machine's host took in it.
+    /// The CPU time that the machine's host took in the window.
     pub stolen_cpu: Duration,
-    /// From the window's end until the last answer.
+    /// The time from the end of the window to the last answer.
     pub drained: Duration,
 }
 
-/// Runs one thread a script, with the connections shared out among them, and waits for all.
+/// Runs one thread per script, distributes the connections among them, and waits for all threads.
 pub fn drive<S: Script>(plan: &Plan, scripts: Vec<S>) -> Result<Driven<S>, BenchError> {
     drive_watched(plan, scripts, &mut |_| {})
 }
 
-/// The same; `watch` is called about each 100 ms of the measured window, with the time into it.
+/// Does the same as [`drive`], and calls `watch` about every 100 ms of the measured window, with
+/// the time since its start.
 pub fn drive_watched<S: Script>(
     plan: &Plan,
     scripts: Vec<S>,
@@ -148,7 +150,7 @@ fn connect(address: SocketAddr, connections: usize) -> Result<Vec<TcpStream>, Be
     Ok(sockets)
 }
 
-/// Sleeps until then, or until the load is over or a signal came.
+/// Sleeps until `then`, or until the load has ended or a signal has arrived.
 fn wait_until(then: Instant, busy: &dyn Fn() -> bool, meanwhile: &mut dyn FnMut()) {
     while busy() && !interrupt::requested() {
         let left = then.saturating_duration_since(Instant::now());
@@ -265,13 +267,14 @@ mod tests {
         };
         let tally = drive(&plan, scripts(&fake, None)).unwrap().tally;
         assert_eq!((tally.errors(), tally.unsent), (0, 0));
-        // Nothing was left out: the schedule went on while the server stood still.
+        // No request was omitted: the schedule continued while the server was stalled.
         assert_eq!(tally.latency.len(), 600);
         assert_eq!(fake.records(), 600);
         let slow = |histogram: &hdrhistogram::Histogram<u64>| {
             histogram.len() - histogram.count_between(0, 149_999)
         };
-        // Those due in its first half waited half of it and more; from their write only two did.
+        // The requests that were due in the first half of the stall waited for at least half of it.
+        // Measured from their write, only two did.
         assert!(slow(&tally.latency) >= 140, "{}", slow(&tally.latency));
         assert!(slow(&tally.service) < 140, "{}", slow(&tally.service));
     }

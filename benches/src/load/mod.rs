@@ -1,8 +1,8 @@
-//! The load generator, over keep-alive connections: a closed loop, or requests at a set rate. Each
-//! thread has its own epoll loop, requests are rendered into one buffer and replies are read just
-//! far enough.
+//! The load generator, over keep-alive connections, in a closed loop or at a fixed rate. Each
+//! thread has its own epoll loop. Requests are rendered into one buffer, and replies are parsed
+//! only as far as needed.
 //!
-//! It shares the cores with what it measures, so what it costs is part of every figure.
+//! It shares the cores with the server that it measures, so its own cost is part of every figure.
 
 mod drive;
 mod pace;

@@ -1,25 +1,25 @@
-//! When requests are due. In a closed loop each connection sends again once it was answered; at a
-//! set rate the times are fixed beforehand, and a slow server does not move them: a request that
-//! had to wait for its turn has waited since the time it was due.
+//! The times at which requests are due. In a closed loop each connection sends again once it is
+//! answered. At a fixed rate the times are set beforehand, and a slow server does not move them:
+//! the latency of a delayed request counts from the time it was due.
 
 use std::time::{Duration, Instant};
 
-/// How the requests of a load follow each other.
+/// The way in which the requests of a load follow each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// As fast as the answers come, one request in flight a connection.
+    /// As fast as the answers come, with one request in flight per connection.
     Closed,
-    /// At a set rate, over all threads.
+    /// A fixed rate over all threads.
     Open {
-        /// Requests due each second; above zero.
+        /// The number of requests that are due each second; above zero.
         per_second: f64,
-        /// How late a request may be sent when every connection is busy. Past it, it is counted
-        /// as not sent.
+        /// How late a request may be sent if every connection is busy. After that it is counted as
+        /// not sent.
         patience: Duration,
     },
 }
 
-/// Which part of a schedule is a thread's own: each takes every `of`th request.
+/// The share of one thread in a schedule: it takes every `of`th request.
 #[derive(Debug, Clone, Copy)]
 pub struct Share {
     pub thread: usize,
@@ -33,14 +33,14 @@ pub struct Timetable {
     share: Share,
     started: Instant,
     ends: Instant,
-    /// The number of the next request of this thread, at a set rate.
+    /// The number of this thread's next request, at a fixed rate.
     next: u64,
     /// Requests that were due and could not be sent in time.
     unsent: u64,
 }
 
 impl Timetable {
-    /// Requests are due from `started` until before `ends`.
+    /// Creates a timetable of requests that are due from `started` until before `ends`.
     pub fn new(pace: Pace, share: Share, started: Instant, ends: Instant) -> Self {
         Self {
             pace,
@@ -52,7 +52,7 @@ impl Timetable {
         }
     }
 
-    /// Takes the request that is due at `now`, the oldest first, and gives when it was due.
+    /// Takes the oldest request that is due at `now`, and returns when it was due.
     pub fn take(&mut self, now: Instant) -> Option<Instant> {
         let Pace::Open { patience, .. } = self.pace else {
             return (now < self.ends).then_some(now);
@@ -70,18 +70,18 @@ impl Timetable {
         }
     }
 
-    /// When the next request is due, at a set rate; `None` when there are no more.
+    /// Returns when the next request is due at a fixed rate, or `None` if there are no more.
     pub fn next_at(&self) -> Option<Instant> {
         let Pace::Open { per_second, .. } = self.pace else {
             return None;
         };
-        // Below 2^53 requests the conversion is exact.
+        // The conversion is exact below 2^53 requests.
         let number = self.next as f64 * self.share.of as f64 + self.share.thread as f64;
         let due = self.started + Duration::from_secs_f64(number / per_second);
         (due < self.ends).then_some(due)
     }
 
-    /// Whether nothing is due any more, at `now` or later.
+    /// Returns whether no request is due at `now` or later.
     pub fn over(&self, now: Instant) -> bool {
         match self.pace {
             Pace::Closed => now >= self.ends,
@@ -89,17 +89,17 @@ impl Timetable {
         }
     }
 
-    /// Whether latency is measured from the time a request was due.
+    /// Returns whether latency is measured from the time at which a request was due.
     pub fn is_open(&self) -> bool {
         matches!(self.pace, Pace::Open { .. })
     }
 
-    /// Ends the schedule now rather than later.
+    /// Ends the schedule now, if it would end later.
     pub fn end(&mut self, now: Instant) {
         self.ends = self.ends.min(now);
     }
 
-    /// The requests that were never sent, with all that are still due.
+    /// Returns the number of requests that were never sent, including all that are still due.
     pub fn into_unsent(mut self) -> u64 {
         while self.next_at().is_some() {
             self.next += 1;
@@ -123,8 +123,9 @@ mod tests {
         }
     }
 
-    /// A server on a clock of its own: one request at a time, 1 ms each, but the `stalled`th takes
-    /// `stall`. Gives the latencies from when each was due, and what was never sent.
+    /// Simulates a server with its own clock: it handles one request at a time in 1 ms each, but
+    /// takes `stall` for the `stalled`th. Returns the latencies from the due times, and the number
+    /// of unsent requests.
     fn serve(pace: Pace, stalled: usize, stall: Duration) -> (Vec<Duration>, u64) {
         let started = Instant::now();
         let mut table = Timetable::new(pace, ONE, started, started + 2_000 * MS);
@@ -143,15 +144,15 @@ mod tests {
 
     #[test]
     fn a_stall_is_in_the_latency_of_every_request_that_was_due_during_it() {
-        // 500 a second: each 2 ms. A stall of 400 ms makes 200 requests late, and each later one
-        // catches up 1 ms: the last of 400 waits 1 ms.
+        // At 500 requests per second one is due every 2 ms. A stall of 400 ms makes 200 requests
+        // late, and each later one catches up 1 ms: the last of 400 waits 1 ms.
         let (latencies, unsent) = serve(open(500.0, 1_000 * MS), 100, 400 * MS);
         assert_eq!((latencies.len(), unsent), (1_000, 0));
         let late = latencies.iter().filter(|&&latency| latency > MS).count();
         assert!((398..=400).contains(&late), "{late}");
         let over_half = latencies.iter().filter(|&&latency| latency > 200 * MS);
         assert!((198..=202).contains(&over_half.count()));
-        // The closed loop sees the same stall once: that is the omission.
+        // The closed loop sees the same stall only once: this is the coordinated omission.
         let (closed, _) = serve(Pace::Closed, 100, 400 * MS);
         assert_eq!(closed.iter().filter(|&&latency| latency > MS).count(), 1);
     }

@@ -1,11 +1,12 @@
-//! Reads HTTP/1.1 replies as far as a benchmark needs: status, length, whether the connection goes
-//! on. A reply that came in one read, as nearly all do, is read in place and not copied.
+//! Parses HTTP/1.1 replies as far as a benchmark needs: status, length, and whether the connection
+//! stays open. A reply that arrives in one read, as nearly all do, is parsed in place and not
+//! copied.
 
 use std::ops::Range;
 
-/// The longest head that is read.
+/// The longest head that is accepted, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// The longest body that is read.
+/// The longest body that is accepted, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
@@ -14,13 +15,13 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 pub struct Reply<'a> {
     pub status: u16,
     pub body: &'a [u8],
-    /// The server will close the connection.
+    /// Whether the server will close the connection.
     pub closes: bool,
-    /// It says when to come again.
+    /// Whether the reply has a `Retry-After`.
     pub retry_after: bool,
 }
 
-/// Why bytes are not a reply that this benchmark reads.
+/// The reasons why bytes are not a reply that this benchmark accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("not an HTTP/1.1 reply")]
@@ -41,7 +42,7 @@ pub enum Malformed {
     Surplus,
 }
 
-/// Puts the replies of one connection together.
+/// Assembles the replies of one connection.
 #[derive(Debug, Default)]
 pub struct ReplyReader {
     partial: Vec<u8>,
@@ -49,8 +50,8 @@ pub struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// Takes what was read next. Gives the reply once it is whole; at most one is ever in flight,
-    /// so more bytes than that are refused.
+    /// Takes the bytes that were read next, and returns the reply once it is complete. Only one
+    /// request is in flight at a time, so bytes beyond its reply are refused.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Result<Option<Reply<'a>>, Malformed> {
         if self.given {
             self.partial.clear();
@@ -76,7 +77,7 @@ impl ReplyReader {
     }
 }
 
-/// Where a whole reply's parts are.
+/// The positions of a complete reply's parts.
 struct Extent {
     status: u16,
     body: Range<usize>,
@@ -164,7 +165,7 @@ impl Head {
     }
 }
 
-/// The first line without its end, and what follows it.
+/// Returns the first line without its line end, and the bytes after it.
 fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'\n', bytes) {
         Some(at) => {

@@ -1,21 +1,23 @@
-//! What a thread sends, and what it does with the answers.
+//! The requests of a thread, and the handling of their answers.
 
-/// One thread's requests. A connection has one request in flight; `slot` is its number, 0 up to the
-/// thread's connections.
+/// One thread's requests. A connection has one request in flight. `slot` is the connection's
+/// number, from 0 to below the number of the thread's connections.
 pub trait Script: Send {
-    /// The status that every answer must have.
-    fn expected_status(&self, slot: usize) -> u16;
+    /// Returns whether the answer to the connection's last request may have this status.
+    fn expects(&self, slot: usize, status: u16) -> bool;
 
-    /// The next request of this connection, whole, as it goes out; `None` when it has no more.
+    /// Returns the complete bytes of this connection's next request, or `None` if there are no
+    /// more.
     fn next(&mut self, slot: usize) -> Option<&[u8]>;
 
-    /// How many records the last request of this connection makes when it is answered as expected.
+    /// Returns how many records the connection's last request creates if it is answered as
+    /// expected.
     fn records(&self, slot: usize) -> u64 {
         let _ = slot;
         1
     }
 
-    /// An answer with the expected status came. Returns what is wrong with it, if anything.
+    /// Handles an answer with the expected status. Returns an error if something is wrong with it.
     fn answered(&mut self, slot: usize, body: &[u8]) -> Result<(), String> {
         let _ = (slot, body);
         Ok(())

@@ -1,14 +1,14 @@
-//! A load second by second: how many answers came in each, and how long they had taken.
+//! A load second by second: the number of answers in each second, and their latencies.
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::tally::LATENCY_US_MAX;
 
-/// Two digits: an error of at most 1 %, and 20 KB a second and thread.
+/// Two significant digits: an error of at most 1 %, and 20 KB per second and thread.
 const DIGITS: u8 = 2;
 
-/// One second's counts.
+/// The counts of one second.
 #[derive(Debug)]
 struct Bucket {
     refused: u64,
@@ -29,7 +29,7 @@ impl Bucket {
     }
 }
 
-/// The seconds of the measured window, by when the answers came.
+/// The seconds of the measured window. An answer belongs to the second in which it arrived.
 #[derive(Debug, Default)]
 pub struct Series {
     seconds: Vec<Bucket>,
@@ -40,9 +40,9 @@ pub struct Series {
 pub struct Second {
     /// Answers with the expected status.
     pub answered: u64,
-    /// Answers with another one.
+    /// Answers with another status.
     pub refused: u64,
-    /// Of the answered ones; zero when there were none.
+    /// Latencies of the answers with the expected status; zero if there were none.
     pub p50_us: u64,
     pub p99_us: u64,
     pub max_us: u64,
@@ -69,12 +69,12 @@ impl Series {
         for (second, bucket) in other.seconds.into_iter().enumerate() {
             let own = self.at(second);
             own.refused += bucket.refused;
-            // Both have the same bounds, so this can't fail.
+            // Both histograms have the same bounds, so this can't fail.
             let _ = own.latency.add(&bucket.latency);
         }
     }
 
-    /// The first `whole` seconds; those in which nothing came are zeros.
+    /// Returns the first `whole` seconds. A second without answers is all zeros.
     pub fn seconds(&self, whole: usize) -> Vec<Second> {
         let empty = Bucket::new();
         (0..whole)

@@ -1,4 +1,4 @@
-//! What one thread counted, and the sum over threads.
+//! The counts of one thread, and their sum over all threads.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,56 +8,58 @@ use hdrhistogram::Histogram;
 use super::reply::Reply;
 use super::series::Series;
 
-/// Latencies are recorded up to here; a longer one counts as this.
+/// The longest latency that is recorded, in microseconds. A longer one counts as this.
 pub const LATENCY_US_MAX: u64 = 60_000_000;
-/// Three digits: an error of at most 0.1 %.
+/// Three significant digits: an error of at most 0.1 %.
 const LATENCY_DIGITS: u8 = 3;
-/// How much of a wrong reply's body is kept, to show what went wrong.
+/// How many bytes of an unexpected reply's body are kept, to show what went wrong.
 const SAMPLE_BYTES_MAX: usize = 400;
 
-/// How long one reply took.
+/// The times of one reply.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// From when the request was due (in a closed loop: sent) to its reply.
+    /// The time from when the request was due (in a closed loop: sent) to its reply.
     pub latency: Duration,
-    /// From its write to its reply.
+    /// The time from the request's write to its reply.
     pub service: Duration,
-    /// Whether these count: it was due (in a closed loop: answered) in the measured window.
+    /// Whether these times count: the request was due (in a closed loop: answered) in the measured
+    /// window.
     pub measured: bool,
-    /// The second of the measured window in which the reply came, if it came within it.
+    /// The second of the measured window in which the reply arrived, or `None` if it arrived
+    /// outside the window.
     pub second: Option<usize>,
 }
 
-/// Counts of one load. The measured window lies inside it, after the warm-up.
+/// The counts of one load. The measured window lies inside the load, after the warm-up.
 #[derive(Debug)]
 pub struct Tally {
-    /// Answers with the expected status, warm-up and the end's stragglers included.
+    /// Answers with the expected status, including those during warm-up and after the window.
     pub answered: u64,
-    /// Those of them that came within the measured window.
+    /// The number of these answers that arrived in the measured window.
     pub answered_in_window: u64,
-    /// The records in the journal that the answers stand for.
+    /// The records in the journal that these answers stand for.
     pub recorded: u64,
-    /// Requests that may have made records or not: their outcome is not known here.
+    /// Requests whose outcome is unknown: each may have created a record.
     pub maybe_recorded: u64,
     /// Microseconds from when a request was due to its reply.
     pub latency: Histogram<u64>,
-    /// Microseconds from its write.
+    /// Microseconds from a request's write to its reply.
     pub service: Histogram<u64>,
-    /// The same of answers with another status.
+    /// Microseconds from a request's write to a reply with another status.
     pub refusal: Histogram<u64>,
     /// Answers with another status, by status.
     pub other_statuses: BTreeMap<u16, u64>,
-    /// Those of them that said when to come again.
+    /// Answers with another status that had a `Retry-After`.
     pub with_retry_after: u64,
-    /// Connections that were refused, broke or sent what is no reply.
+    /// Connections that were refused, broke, or sent something that is not a reply.
     pub transport_errors: u64,
-    /// Requests still unanswered when the generator gave up.
+    /// Requests that were still unanswered when the generator gave up.
     pub unanswered: u64,
-    /// Requests that were due at a set rate while all connections were busy, and never sent.
+    /// Requests that were due at a fixed rate while all connections were busy, and were never sent.
     pub unsent: u64,
-    /// The first answer with another status, in words.
+    /// The first answer with another status, as text.
     pub first_refusal: Option<String>,
-    /// The first other thing that went wrong.
+    /// The first other error.
     pub first_error: Option<String>,
     pub series: Series,
 }
@@ -83,7 +85,7 @@ impl Tally {
         }
     }
 
-    /// An answer with the expected status, which stands for so many records.
+    /// Counts an answer with the expected status, which stands for `records` records.
     pub fn answer(&mut self, timing: &Timing, records: u64) {
         self.answered += 1;
         self.recorded += records;
@@ -97,7 +99,7 @@ impl Tally {
         }
     }
 
-    /// An answer with another status.
+    /// Counts an answer with another status.
     pub fn other_status(&mut self, timing: &Timing, reply: &Reply<'_>) {
         *self.other_statuses.entry(reply.status).or_default() += 1;
         self.with_retry_after += u64::from(reply.retry_after);
@@ -114,7 +116,7 @@ impl Tally {
         });
     }
 
-    /// A connection broke; `in_flight` when it had a request.
+    /// Counts a broken connection. `in_flight` tells whether it had a request in flight.
     pub fn transport_error(&mut self, what: impl ToString, in_flight: bool) {
         self.transport_errors += 1;
         self.maybe_recorded += u64::from(in_flight);
@@ -130,18 +132,18 @@ impl Tally {
         }
     }
 
-    /// What went wrong first, in words.
+    /// Returns the first error or refusal, as text.
     pub fn first_wrong(&self) -> &str {
         let first = self.first_error.as_ref().or(self.first_refusal.as_ref());
         first.map_or("none", String::as_str)
     }
 
-    /// Answers with a status that was not the expected one.
+    /// Returns the number of answers with an unexpected status.
     pub fn refused(&self) -> u64 {
         self.other_statuses.values().sum()
     }
 
-    /// Everything that was sent and not answered with the expected status.
+    /// Returns the number of requests that were sent and did not get the expected status.
     pub fn errors(&self) -> u64 {
         self.refused() + self.transport_errors + self.unanswered
     }
@@ -152,7 +154,7 @@ impl Tally {
         self.answered_in_window += other.answered_in_window;
         self.recorded += other.recorded;
         self.maybe_recorded += other.maybe_recorded;
-        // They have the same bounds, so this can't fail.
+        // The histograms have the same bounds, so this can't fail.
         let _ = self.latency.add(&other.latency);
         let _ = self.service.add(&other.service);
         let _ = self.refusal.add(&other.refusal);
@@ -182,8 +184,8 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Whether a refusal leaves open if there is a record. Malformed, unknown and overloaded requests
-/// leave none; a rule that refuses is recorded with its key.
+/// Returns whether it is unknown if a refused request created a record. Malformed, unknown and
+/// overloaded requests create none. A refusal by a business rule is recorded with its key.
 fn outcome_unknown(reply: &Reply<'_>) -> bool {
     match reply.status {
         400..=408 | 413 | 415 | 429 => false,

@@ -1,5 +1,5 @@
-//! A timer that wakes an epoll loop to the microsecond. The wait's own limit is in milliseconds,
-//! which at thousands of requests a second would make most of them late.
+//! A timer that wakes an epoll loop with microsecond precision. The timeout of epoll itself is in
+//! milliseconds; at thousands of requests per second it would make most of them late.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Makes one that raises `token` in the loop of `registry`.
+    /// Creates a timer that raises `token` in the loop of `registry`.
     pub fn register(registry: &Registry, token: Token) -> Result<Self, BenchError> {
         let descriptor = timerfd_create(
             TimerfdClockId::Monotonic,
@@ -35,10 +35,10 @@ impl Timer {
         Ok(Self { descriptor })
     }
 
-    /// Sets it anew: it goes off once, after `wait`. It needs no reading, for each going off is a
-    /// new edge.
+    /// Sets the timer to fire once after `wait`. It need not be read, because each expiry is a new
+    /// edge.
     pub fn set(&self, wait: Duration) -> Result<(), BenchError> {
-        // Zero would stop it.
+        // Zero would stop the timer.
         let wait = wait.max(Duration::from_nanos(1));
         let value = Timespec::try_from(wait).unwrap_or(Timespec {
             tv_sec: i64::MAX,

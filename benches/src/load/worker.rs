@@ -1,5 +1,5 @@
-//! One thread's loop: wait for replies and for the time the next request is due, take each reply,
-//! send what is due on a connection that is free. Nothing is allocated for a request.
+//! The loop of one thread: wait for replies and for the time of the next request, process each
+//! reply, and send due requests on free connections. It allocates nothing per request.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -18,24 +18,25 @@ use super::timer::Timer;
 use crate::error::BenchError;
 use crate::interrupt;
 
-/// The longest the loop sleeps before it looks at its deadlines.
+/// The longest sleep of the loop before it checks its deadlines.
 const TICK: Duration = Duration::from_millis(50);
-/// The shortest wait for a request that is due. Requests due within it go out together and up to so
-/// much late, which their latency counts; a wake each would take a core from the server.
+/// The shortest wait for a due request. Requests that are due within it are sent together and up to
+/// that much late, which counts in their latency. Waking for each of them would take a core from
+/// the server.
 const GRAIN: Duration = Duration::from_micros(100);
 const READ_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 1024;
 const TIMER: Token = Token(usize::MAX - 1);
 
-/// When requests are due, which are measured, and when a load ends.
+/// The times of a load: when requests are due, which of them are measured, and when it ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     pub pace: Pace,
     pub started: Instant,
     pub measured_from: Instant,
-    /// From here on nothing is due; what is in flight is awaited.
+    /// From this moment no request is due, and requests in flight are awaited.
     pub measured_to: Instant,
-    /// From here on nothing is awaited.
+    /// From this moment nothing is awaited.
     pub give_up_at: Instant,
 }
 
@@ -48,7 +49,7 @@ impl Schedule {
 struct Connection {
     socket: TcpStream,
     reader: ReplyReader,
-    /// What the socket didn't take at once of the request in flight.
+    /// The bytes of the request in flight that the socket didn't accept yet.
     unsent: Vec<u8>,
     due_at: Instant,
     sent_at: Instant,
@@ -56,26 +57,26 @@ struct Connection {
     broken: bool,
 }
 
-/// One thread's connections and what it sends over them.
+/// One thread's connections and the requests that it sends over them.
 pub struct Worker<S> {
     poll: Poll,
     timer: Timer,
     connections: Vec<Connection>,
-    /// Those without a request in flight, the longest idle first.
+    /// The connections without a request in flight, the longest idle one first.
     free: VecDeque<usize>,
     script: S,
     schedule: Schedule,
     timetable: Timetable,
     tally: Tally,
     in_flight: u64,
-    /// Connections that may send again.
+    /// The number of connections that may send again.
     alive: usize,
-    /// The script had no more for a connection.
+    /// Whether the script had no more requests for a connection.
     exhausted: bool,
 }
 
 impl<S: Script> Worker<S> {
-    /// Takes over connected sockets.
+    /// Creates a worker on connected sockets.
     pub fn new(
         sockets: Vec<net::TcpStream>,
         script: S,
@@ -119,7 +120,8 @@ impl<S: Script> Worker<S> {
         })
     }
 
-    /// Runs until the schedule's end, or until the script has no more to send, and all is answered.
+    /// Runs until the schedule ends or the script has no more requests, and all requests are
+    /// answered.
     pub fn run(mut self) -> Result<(Tally, S), BenchError> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut buffer = vec![0; READ_BYTES];
@@ -153,7 +155,8 @@ impl<S: Script> Worker<S> {
         self.alive > 0 && !self.timetable.over(now)
     }
 
-    /// Wakes the loop when the next request is due, if a connection is free for it, or a grain later.
+    /// Sets the timer to the time when the next request is due, but at least a grain ahead, if a
+    /// connection is free.
     fn set_timer(&self) -> Result<(), BenchError> {
         if self.free.is_empty() {
             return Ok(());
@@ -181,8 +184,8 @@ impl<S: Script> Worker<S> {
         }
     }
 
-    /// Reads until the socket is empty. A read that doesn't fill the buffer emptied it: what comes
-    /// later raises a new event.
+    /// Reads until the socket is empty. A read that doesn't fill the buffer has emptied it: data
+    /// that arrives later raises a new event.
     fn receive(&mut self, slot: usize, buffer: &mut [u8]) {
         while !self.connections[slot].broken {
             match self.connections[slot].socket.read(buffer) {
@@ -202,7 +205,8 @@ impl<S: Script> Worker<S> {
         }
     }
 
-    /// Takes what was read; a whole reply frees the connection for what is due.
+    /// Processes bytes that were read. A complete reply frees the connection for the next due
+    /// request.
     fn take(&mut self, slot: usize, bytes: &[u8]) -> Result<(), Malformed> {
         let Self {
             connections,
@@ -231,7 +235,7 @@ impl<S: Script> Worker<S> {
             second: second_of(schedule, now),
         };
         let closes = reply.closes;
-        if reply.status != script.expected_status(slot) {
+        if !script.expects(slot, reply.status) {
             tally.other_status(&timing, &reply);
         } else if let Err(wrong) = script.answered(slot, reply.body) {
             tally.transport_error(wrong, true);
@@ -249,7 +253,7 @@ impl<S: Script> Worker<S> {
         Ok(())
     }
 
-    /// Sends what is due on the connections that are free.
+    /// Sends due requests on the free connections.
     fn dispatch(&mut self, now: Instant) {
         while let Some(&slot) = self.free.front() {
             let Some(due) = self.timetable.take(now) else {
@@ -283,7 +287,8 @@ impl<S: Script> Worker<S> {
         }
     }
 
-    /// The other end closed. Nothing is lost when no request is in flight, but it stays closed.
+    /// Handles a connection that the server closed. Nothing is lost if no request is in flight, but
+    /// the connection is not opened again.
     fn closed(&mut self, slot: usize) {
         if self.connections[slot].in_flight {
             let why = "the server closed a connection with a request in flight";
@@ -298,7 +303,8 @@ impl<S: Script> Worker<S> {
         self.tally.transport_error(why, in_flight);
     }
 
-    /// Gives a connection up, and says whether it had a request in flight. It is not opened anew.
+    /// Gives a connection up, and returns whether it had a request in flight. It is not opened
+    /// again.
     fn give_up(&mut self, slot: usize) -> bool {
         let connection = &mut self.connections[slot];
         if std::mem::replace(&mut connection.broken, true) {
@@ -315,7 +321,7 @@ impl<S: Script> Worker<S> {
     }
 }
 
-/// The second of the measured window that `at` is in.
+/// Returns the second of the measured window that contains `at`.
 fn second_of(schedule: &Schedule, at: Instant) -> Option<usize> {
     let into = schedule
         .covers(at)
@@ -323,7 +329,7 @@ fn second_of(schedule: &Schedule, at: Instant) -> Option<usize> {
     usize::try_from(into.as_secs()).ok()
 }
 
-/// Writes as much as the socket takes now.
+/// Writes as many bytes as the socket accepts now.
 fn write(socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {

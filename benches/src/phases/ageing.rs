@@ -1,5 +1,5 @@
-//! Makes the journal old before anything is measured: as many transfers as were asked for, as fast
-//! as the node takes them.
+//! Ages the journal before anything is measured: makes the requested number of transfers, as fast
+//! as the node accepts them.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 use crate::session::Session;
 
 const CONNECTIONS: usize = 256;
-/// Transfers between two lines of progress, and between two looks at what was refused.
+/// The number of transfers between two lines of progress, and between two checks for refusals.
 const PART: u64 = 1_000_000;
 const PART_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -20,9 +20,10 @@ const PART_LIMIT: Duration = Duration::from_secs(3600);
 pub struct Ageing {
     pub transfers: u64,
     pub seconds: f64,
-    /// Times that the node said it was too much, and was given time.
+    /// The number of refusals because of overload, after which the node was given time.
     pub refused: u64,
-    /// Transfers a second of each part, of a million but for the last: does it slow down with age?
+    /// The transfers per second of each part. A part is a million transfers, except for the last.
+    /// They show whether the node slows down with age.
     pub parts_per_second: Vec<f64>,
 }
 
@@ -58,7 +59,7 @@ pub fn age(session: &Session<'_>) -> Result<Ageing, BenchError> {
     Ok(ageing)
 }
 
-/// Tries `transfers`; gives how many were answered, and how many the node was too busy for.
+/// Attempts `transfers`; returns how many were answered, and how many the node was too busy for.
 fn make(session: &Session<'_>, transfers: u64) -> Result<(u64, u64), BenchError> {
     let (address, threads) = (session.node.address(), session.options.threads);
     let plan = Plan {

@@ -1,4 +1,4 @@
-//! The parts of a run, in their order: ageing, rounds, and what was asked for beside them.
+//! The parts of a run in their order: ageing, the rounds, and the extras that the user asked for.
 
 mod ageing;
 mod overload;
@@ -17,7 +17,7 @@ use crate::error::BenchError;
 use crate::report::Report;
 use crate::session::{Session, stop_if_interrupted};
 
-/// Runs all of them; what was measured until an error is in the report.
+/// Runs all parts. If one fails, the report has what was measured before.
 pub fn run(
     session: &mut Session<'_>,
     work_dir: &Path,

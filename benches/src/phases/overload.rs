@@ -1,5 +1,5 @@
-//! Three times what a node can do: how much of its maximum it still does, how it refuses the rest,
-//! whether it still says that it lives, and how soon all is normal again.
+//! An overload of three times the node's maximum: how much it still does, how it refuses the rest,
+//! whether its liveness check still answers, and how soon it is normal again.
 
 use std::time::{Duration, Instant};
 
@@ -13,29 +13,30 @@ use crate::session::{Load, Session};
 use crate::{http, interrupt, memory};
 
 const TIMES: f64 = 3.0;
-/// More than a node admits at once (8,192 by default), fewer than the connections it serves
-/// (10,000), with room for those that look whether it lives.
+/// The number of connections: more than the commands that a node admits at once (8,192 by default),
+/// and fewer than the connections that it serves (10,000), so that liveness checks still get one.
 const CONNECTIONS: usize = 9_000;
-/// A request that finds all connections busy for so long is not sent.
+/// A request that finds all connections busy for this long is not sent.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Single transfers in a row that must be quick before a node counts as normal.
+/// The number of consecutive single transfers that must be fast before a node counts as normal.
 const NORMAL_IN_A_ROW: usize = 10;
-/// How much slower than before the load a single transfer may be, and how slow in any case.
+/// How much slower than before the load a single transfer may be, and the time that is always fast
+/// enough.
 const NORMAL_TIMES: f64 = 3.0;
 const NORMAL_TIME: Duration = Duration::from_millis(5);
-/// How long that is awaited.
+/// The longest wait for the node to be normal again.
 const NORMAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// What an overload came to.
+/// The result of an overload.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Overload {
     pub measurement: Measurement,
-    /// What went well, as a share of the maximum.
+    /// The rate of successful requests as a share of the maximum.
     pub goodput_to_maximum: f64,
-    /// A single transfer's time before the load, the median of ten.
+    /// The time of a single transfer before the load, the median of ten.
     pub single_ms_before: f64,
-    /// From the load's end until ten single transfers in a row were about as quick again; none when
-    /// that took more than a minute.
+    /// The time from the end of the load until ten consecutive single transfers were about as fast
+    /// again; none if that took more than a minute.
     pub normal_after_ms: Option<f64>,
     pub rss_bytes_before: u64,
     pub rss_bytes_after: u64,
@@ -77,11 +78,11 @@ fn resident(session: &Session<'_>) -> u64 {
     memory::resident(session.node.pid()).unwrap_or_default()
 }
 
-/// Single transfers, one at a time on a new connection each.
+/// Single transfers, one at a time, each on a new connection.
 struct Singles<'a> {
     session: &'a Session<'a>,
     requests: Requests,
-    /// Those answered since `usual`.
+    /// The transfers answered since `usual`.
     recorded: u64,
 }
 
@@ -96,7 +97,7 @@ impl<'a> Singles<'a> {
         }
     }
 
-    /// The time of one, if it went well.
+    /// Makes one transfer and returns its time, if it succeeded.
     fn one(&mut self) -> Result<Option<Duration>, BenchError> {
         let address = self.session.node.address();
         let Some(request) = self.requests.next(0) else {
@@ -109,7 +110,7 @@ impl<'a> Singles<'a> {
         Ok((answer.status == 200).then_some(took))
     }
 
-    /// The median time of ten.
+    /// Returns the median time of ten transfers.
     fn usual(&mut self) -> Result<Duration, BenchError> {
         let mut times = Vec::new();
         for _ in 0..NORMAL_IN_A_ROW {
@@ -120,7 +121,7 @@ impl<'a> Singles<'a> {
         Ok(times.get(times.len() / 2).copied().unwrap_or_default())
     }
 
-    /// How long it took until they were about as quick as `usual` again.
+    /// Returns the time until transfers are about as fast as `usual` again.
     fn until_normal(&mut self, usual: Duration) -> Result<Option<Duration>, BenchError> {
         let quick = usual.mul_f64(NORMAL_TIMES).max(NORMAL_TIME);
         let started = Instant::now();

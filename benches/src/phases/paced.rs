@@ -1,4 +1,5 @@
-//! Loads at a set rate: beside the echo at half of the maximum, and for minutes near it.
+//! Loads at a fixed rate: next to the echo at half of the maximum, and for minutes near the
+//! maximum.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use crate::load::Pace;
 use crate::report::{Maximum, Report};
 use crate::session::{Load, Session, stop_if_interrupted};
 
-/// Requests in flight at most where the rate is the user's: far more than a server that keeps up ever
-/// has.
+/// The largest number of requests in flight if the user sets the rate: far more than a server that
+/// keeps up ever has.
 pub const CONNECTIONS: usize = 1024;
-/// How late a request may be sent; a caller would have given up about then.
+/// How late a request may be sent; a caller would give up about then.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A load at `per_second` over so many connections, measured for `measured`.
+/// Creates a load at `per_second` over this many connections, measured for `measured`.
 pub fn at_rate(per_second: f64, connections: usize, measured: Duration) -> Load {
     Load {
         connections,
@@ -26,8 +27,8 @@ pub fn at_rate(per_second: f64, connections: usize, measured: Duration) -> Load 
     }
 }
 
-/// The first scenario and the echo in turn, both at half of the scenario's `maximum` and over the
-/// connections that it was reached with.
+/// Measures the first scenario and the echo alternately, both at half of the scenario's `maximum`
+/// and with the number of connections at which the maximum was reached.
 pub fn half_rate(
     session: &Session<'_>,
     report: &mut Report,
@@ -48,8 +49,8 @@ pub fn half_rate(
     Ok(())
 }
 
-/// The first scenario for as long as asked, at the share of its `maximum` that was asked for and over
-/// the connections that it was reached with.
+/// Measures the first scenario for the time and at the share of its `maximum` that the user set,
+/// with the number of connections at which the maximum was reached.
 pub fn sustained(
     session: &Session<'_>,
     report: &mut Report,

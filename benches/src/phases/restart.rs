@@ -1,5 +1,5 @@
-//! SIGKILL under load, and the same node again: how long until it is ready, and is everything there
-//! that it had answered?
+//! Kills the node with SIGKILL under load and starts it again. Measures the time until it is ready,
+//! and checks that everything it had answered is still there.
 
 use std::thread;
 use std::time::Instant;
@@ -10,23 +10,23 @@ use crate::error::BenchError;
 use crate::load;
 use crate::session::{Load, Session};
 
-/// A restart after SIGKILL.
+/// The result of a restart after SIGKILL.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Restart {
-    /// Records in the journal.
+    /// The number of records in the journal.
     pub records: u64,
-    /// From the start of the executable to 200 from `/health/ready`.
+    /// The time from the start of the executable to a 200 from `/health/ready`.
     pub ready_ms: f64,
-    /// Answered under the load that was killed.
+    /// Requests that were answered under the load before the kill.
     pub answered: u64,
-    /// In flight when it was killed; each may be a record.
+    /// Requests that were in flight at the kill; each may be a record.
     pub unknown: u64,
-    /// Records that this load had made.
+    /// The records in the journal that this load created.
     pub found: u64,
 }
 
 impl Restart {
-    /// What is wrong with it, in words.
+    /// Returns a description of the fault, if there is one.
     pub fn fault(&self) -> Option<String> {
         let fits = (self.answered..=self.answered + self.unknown).contains(&self.found);
         (!fits).then(|| {
@@ -38,14 +38,14 @@ impl Restart {
     }
 }
 
-/// Loads the node as in a round, kills it in the middle, starts it again.
+/// Loads the node as in a round, kills it in the middle, and starts it again.
 pub fn run(session: &mut Session<'_>) -> Result<Restart, BenchError> {
     let options = session.options;
     let connections = options.connections.iter().copied().max().unwrap_or(1);
     let (address, pid) = (session.node.address(), session.node.pid());
     let before = session.node.trial_balance(0)?.as_of_sequence;
     eprintln!("killing the node under load");
-    // The load outlives the node by no more than it takes to see that it is gone.
+    // The load ends as soon as the generator notices that the node is gone.
     let load = Load::closed(connections, options.measured() * 2);
     let plan = session.plan(address, pid, &load);
     let scripts = options.first_scenario().scripts(

@@ -1,4 +1,5 @@
-//! The rounds: everything measured once each, so that a drift of the machine hits all of it alike.
+//! The rounds: each measures everything once, so that a drift of the machine affects all of it
+//! equally.
 
 use std::path::Path;
 
@@ -33,7 +34,7 @@ pub fn run(session: &Session<'_>, work_dir: &Path, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// The echo and every scenario, with the same load.
+/// Measures the echo and every scenario with the same load.
 fn round_of(
     session: &Session<'_>,
     round: u32,

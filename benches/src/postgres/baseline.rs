@@ -1,5 +1,6 @@
-//! The baseline in each round: the server started, the thin service loaded with the same requests as
-//! the node, pgbench, the server stopped, so that its checkpoints don't weigh on the node.
+//! The PostgreSQL part of each round: start the server, load the thin service with the same
+//! requests as the node, run pgbench, stop the server. It is stopped so that its checkpoints don't
+//! slow the node down.
 
 use std::env;
 use std::net::SocketAddr;
@@ -22,12 +23,12 @@ use crate::scenario::Scenario;
 use crate::session::{Load, Session, stop_if_interrupted};
 
 const SCHEMA: &str = include_str!("schema.sql");
-/// Minor units on each account, as on the node's.
+/// The balance of each account in minor units, as on the node's accounts.
 const OPENING_BALANCE: u64 = 100_000_000_000;
 const SERVICE_READY_LIMIT: Duration = Duration::from_secs(10);
 const PGBENCH_CLIENTS: [u16; 2] = [16, 64];
 
-/// The scenarios that the service has: it makes transfers only.
+/// The scenarios that the service supports: it makes transfers only.
 const SCENARIOS: [Scenario; 3] = [
     Scenario::TransferUniform,
     Scenario::TransferZipf,
@@ -42,7 +43,8 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Makes the database with `count` accounts; or says in words why there is none.
+    /// Creates the database with `count` accounts. Returns the reason as text if PostgreSQL is not
+    /// available.
     pub fn prepare(count: u32, work_dir: &Path) -> Result<Result<Self, String>, BenchError> {
         let Some(programs) = cluster::locate() else {
             return Ok(Err(
@@ -79,7 +81,8 @@ impl Baseline {
         &self.version
     }
 
-    /// One round: the service with every number of connections and transfer scenario, and pgbench.
+    /// Measures one round: the service with every number of connections and every transfer
+    /// scenario, and pgbench.
     pub fn measure(
         &mut self,
         session: &Session<'_>,
@@ -185,7 +188,7 @@ impl Baseline {
     }
 }
 
-/// The id that the schema gives the `number`th account.
+/// Returns the id that the schema gives to the `number`th account.
 fn account_id(number: u32) -> AccountId {
     let mut id = AccountId::from([b'0'; 36]);
     Uuid::from_u128(number.into())

@@ -1,5 +1,6 @@
-//! A private PostgreSQL server: found among Debian's packages, made in the run's own folder, on a
-//! free port of 127.0.0.1, durable as Florin is (`fsync` and `synchronous_commit` on).
+//! A private PostgreSQL server. Its programs are looked up among Debian's packages, and its files
+//! are in the run's own folder. It listens on a free port of 127.0.0.1 and is as durable as Florin
+//! (`fsync` and `synchronous_commit` on).
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::chown;
@@ -17,7 +18,7 @@ use crate::process::{Process, free_address};
 const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 const USER: &str = "florin";
 const READY_LIMIT: Duration = Duration::from_secs(60);
-/// For a machine of a few cores and some 8 GiB and more; as a user would set them.
+/// Settings that a user would choose for a machine with a few cores and about 8 GiB or more.
 const SETTINGS: [(&str, &str); 12] = [
     ("fsync", "on"),
     ("synchronous_commit", "on"),
@@ -33,7 +34,7 @@ const SETTINGS: [(&str, &str); 12] = [
     ("logging_collector", "off"),
 ];
 
-/// The folder of PostgreSQL's executables, of the newest version that has a server.
+/// Returns the folder of PostgreSQL's executables, of the newest version that has a server.
 pub fn locate() -> Option<PathBuf> {
     let debian = fs::read_dir(DEBIAN_VERSIONS).into_iter().flatten();
     let versions = debian.flatten().filter_map(|version| {
@@ -49,13 +50,13 @@ pub fn locate() -> Option<PathBuf> {
     })
 }
 
-/// Whether all that is needed is there.
+/// Returns whether the folder has all needed programs.
 fn complete(folder: &Path) -> bool {
     let needed = ["initdb", "postgres", "psql", "pgbench"];
     needed.iter().all(|name| folder.join(name).is_file())
 }
 
-/// Who may run a server: not root.
+/// The user that runs the server. PostgreSQL refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 struct Owner {
     user: u32,
@@ -63,7 +64,8 @@ struct Owner {
 }
 
 impl Owner {
-    /// The one to become when this process is root; the packages bring `postgres`.
+    /// Returns the user to switch to if this process is root. The packages create the user
+    /// `postgres`.
     fn to_become() -> Option<Self> {
         if !geteuid().is_root() {
             return None;
@@ -72,7 +74,7 @@ impl Owner {
         Self::named(&users, "postgres").or_else(|| Self::named(&users, "nobody"))
     }
 
-    /// name:password:uid:gid, passwd(5).
+    /// Finds a user in the format `name:password:uid:gid` of passwd(5).
     fn named(users: &str, name: &str) -> Option<Self> {
         users.lines().find_map(|line| {
             let mut fields = line
@@ -88,7 +90,7 @@ impl Owner {
     }
 }
 
-/// The files of a server, and the server while it runs.
+/// The files of a server, and its process while it runs.
 pub struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
@@ -98,7 +100,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes one under `work_dir`; it doesn't run yet.
+    /// Creates a cluster under `work_dir`, without starting it.
     pub fn create(programs: PathBuf, work_dir: &Path) -> Result<Self, BenchError> {
         let folder = work_dir.join("postgres");
         let name = || folder.display().to_string();
@@ -124,7 +126,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     pub fn start(&mut self) -> Result<(), BenchError> {
         let mut command = self.as_owner("postgres");
         command.arg("-D").arg(self.data());
@@ -144,17 +146,17 @@ impl Cluster {
         Ok(())
     }
 
-    /// The process whose children do the work, while it runs.
+    /// Returns the server's main process, whose children do the work, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// Ends the server; says what is wrong with how it ended, if anything.
+    /// Stops the server. Returns a description if it did not end properly.
     pub fn stop(&mut self) -> Option<String> {
         self.process.take()?.stop(true)
     }
 
-    /// The answer of one statement, its columns and rows unadorned.
+    /// Returns the output of one statement, without headers and alignment.
     pub fn query(&self, statement: &str) -> Result<String, BenchError> {
         let mut psql = self.client("psql");
         psql.args([
@@ -170,7 +172,7 @@ impl Cluster {
         finish("psql", psql)
     }
 
-    /// A client program, told where the server is.
+    /// Returns a command for a client program, with the server's address.
     pub fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command
@@ -181,7 +183,7 @@ impl Cluster {
         command
     }
 
-    /// Where the server is, as its clients' libraries take it.
+    /// Returns the server's address in the form that client libraries accept.
     pub fn connection(&self) -> String {
         let (host, port) = (self.address.ip(), self.address.port());
         format!("host={host} port={port} user={USER} dbname=postgres")
@@ -201,7 +203,7 @@ impl Cluster {
     }
 }
 
-/// Runs a program to its end and gives what it wrote.
+/// Runs a program to its end and returns its output.
 pub fn finish(name: &'static str, mut command: Command) -> Result<String, BenchError> {
     let output = command
         .stdin(Stdio::null())

@@ -1,5 +1,5 @@
-//! What a user would run instead: the same transfers on PostgreSQL, behind a thin HTTP service and
-//! under pgbench, on a private server that a run starts and removes.
+//! A comparison with PostgreSQL, which a user could run instead: the same transfers behind a thin
+//! HTTP service and under pgbench, on a private server that a run starts and removes.
 
 mod baseline;
 mod cluster;

@@ -1,4 +1,4 @@
-//! pgbench with one function call a transaction: PostgreSQL without any HTTP before it.
+//! Runs pgbench with one function call per transaction: PostgreSQL without HTTP in front of it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::error::BenchError;
 
 const SCRIPT: &str = include_str!("pgbench.sql");
 
-/// One run of pgbench.
+/// The result of one run of pgbench.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PgBench {
     pub round: u32,
@@ -21,7 +21,7 @@ pub struct PgBench {
     pub failed: u64,
 }
 
-/// Runs it for `seconds` with `clients` connections.
+/// Runs pgbench for `seconds` with `clients` connections.
 pub fn run(
     cluster: &Cluster,
     work_dir: &Path,

@@ -1,4 +1,4 @@
-//! The thin service: one route, a pool of connections, one prepared statement a transfer.
+//! The thin service: one route, a pool of connections, and one prepared statement per transfer.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::error::BenchError;
 
-/// Several for each core, so that commits share their sync.
+/// The number of connections: several per core, so that commits share a sync.
 const POOL_CONNECTIONS: usize = 32;
 const TRANSFER: &str = "SELECT transfer_id, from_balance, to_balance FROM transfer($1, $2, $3, $4)";
 
@@ -43,7 +43,7 @@ struct Done {
     to: Account,
 }
 
-/// Why a transfer was not made.
+/// The reasons why a transfer was not made.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error("the header Idempotency-Key is missing")]
@@ -121,7 +121,7 @@ async fn transfer(
     State(pool): State<Arc<Pool>>,
     headers: HeaderMap,
     Json(asked): Json<Transfer>,
-) -> Result<Json<Done>, Refused> {
+) -> Result<(StatusCode, Json<Done>), Refused> {
     let key = headers
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok())
@@ -131,7 +131,7 @@ async fn transfer(
     let row = client
         .query_one(&statement, &[&key, &asked.from, &asked.to, &asked.amount])
         .await?;
-    Ok(Json(Done {
+    let done = Json(Done {
         status: "completed",
         transfer_id: row.try_get(0)?,
         from: Account {
@@ -142,5 +142,6 @@ async fn transfer(
             id: asked.to,
             balance: row.try_get(2)?,
         },
-    }))
+    });
+    Ok((StatusCode::CREATED, done))
 }

@@ -1,4 +1,4 @@
-//! Whether a long load changed anything: its first third against its last.
+//! Detects drift during a long load, by comparing its first third with its last.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,14 @@ use crate::load::Second;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Third {
     pub requests_per_second: f64,
-    /// Medians over its seconds.
+    /// The medians over the third's seconds.
     pub p50_ms: f64,
     pub p99_ms: f64,
-    /// The slowest answer of all.
+    /// The latency of the slowest answer.
     pub max_ms: f64,
-    /// The median over its samples; zero when there were none.
+    /// The median over the third's samples; zero if there are none.
     pub rss_mib: f64,
-    /// The most of its samples.
+    /// The maximum of the third's samples.
     pub view_lag_records: u64,
 }
 
@@ -25,12 +25,12 @@ pub struct Third {
 pub struct Drift {
     pub first: Third,
     pub last: Third,
-    /// The last third's rate as a share of the first's.
+    /// The rate of the last third as a share of the first one's.
     pub throughput: f64,
 }
 
 impl Drift {
-    /// `None` of a load of less than three seconds.
+    /// Returns the drift of a load, or `None` if it is shorter than three seconds.
     pub fn of(measurement: &Measurement) -> Option<Self> {
         let length = measurement.series.len() / 3;
         let end = measurement.series.len();
@@ -44,7 +44,7 @@ impl Drift {
     }
 }
 
-/// The seconds `from` up to `to`.
+/// Returns the figures of the seconds from `from` to before `to`.
 fn third(measurement: &Measurement, from: usize, to: usize) -> Option<Third> {
     let seconds = &measurement.series[from..to];
     let ms = |value: fn(&Second) -> u64| {

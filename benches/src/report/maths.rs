@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The middle and the ends of some values. With few rounds the ends say more than a deviation.
+/// The median and the extremes of some values. With few rounds the extremes say more than a
+/// deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     pub median: f64,
@@ -11,7 +12,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// `None` of no values.
+    /// Returns the spread of the values, or `None` if there are none.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
@@ -29,7 +30,7 @@ impl Spread {
     }
 }
 
-/// `part / whole`; `None` of a whole that is not above zero.
+/// Returns `part / whole`, or `None` if `whole` is not above zero.
 pub fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
 }

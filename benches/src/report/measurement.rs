@@ -1,4 +1,4 @@
-//! One scenario at one server, one number of connections, one round.
+//! One measurement: one scenario on one server, with one number of connections, in one round.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::load::{Driven, Pace, Plan, Second};
 use crate::node::LeftOver;
 use crate::watch::Watched;
 
-/// The quantiles of the curve: a step of the axis each time the rest is a tenth.
+/// The quantiles of the curve. They are spaced so that each further nine is one step of the axis.
 const CURVE: [f64; 16] = [
     0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995, 0.9975, 0.999, 0.9995, 0.9999, 0.99995,
     0.99999, 0.999_999,
@@ -23,58 +23,60 @@ pub struct Measurement {
     pub round: u32,
     #[serde(flatten)]
     pub subject: Subject,
-    /// Requests in flight at most.
+    /// The largest number of requests in flight.
     pub connections: usize,
-    /// The set rate; none in a closed loop.
+    /// The fixed rate; none in a closed loop.
     pub offered_per_second: Option<f64>,
-    /// The measured window, without warm-up.
+    /// The length of the measured window in seconds, without the warm-up.
     pub seconds: f64,
-    /// Whether it was meant to be more than the server can do.
+    /// Whether the load was meant to exceed what the server can do.
     pub overload: bool,
     /// Answers in the window.
     pub answered: u64,
     pub requests_per_second: f64,
-    /// To the echo of the same round and connections; none at a set rate.
+    /// The rate as a share of the echo's in the same round with the same connections; none at a
+    /// fixed rate.
     pub ratio_to_echo: Option<f64>,
-    /// From when a request was due (in a closed loop: written) to its reply.
+    /// The times from when a request was due (in a closed loop: written) to its reply.
     pub latency_us: Latency,
-    /// From its write to its reply.
+    /// The times from a request's write to its reply.
     pub service_us: Latency,
-    /// The same of refusals.
+    /// The times from a refused request's write to its reply.
     pub refusal_us: Latency,
-    /// The latency at each quantile of a curve.
+    /// The latency at each quantile of the curve.
     pub curve_us: Vec<(f64, u64)>,
     pub series: Vec<Second>,
     pub server_cpu_us_per_request: f64,
-    /// The generator's own, all its threads.
+    /// The CPU time of all threads of the generator.
     pub generator_cpu_us_per_request: f64,
-    /// Cores kept busy by other processes, and taken by the machine's host, while measuring.
+    /// The cores that other processes and the machine's host used while measuring.
     pub other_cpu_cores: f64,
     pub stolen_cores: f64,
-    /// Work that the load left to be done after it: how long, and its CPU spread over the requests.
+    /// The work that the server still did after the load: its duration, and its CPU time per
+    /// request.
     pub left_over_ms: f64,
     pub left_over_cpu_us_per_request: f64,
-    /// From the window's end to the last answer.
+    /// The time from the end of the window to the last answer.
     pub drained_ms: f64,
-    /// Of a record, when the server was asked for it.
+    /// The disk use per record, if it was measured.
     pub disk: Option<DiskPerRecord>,
     pub watched: Option<Watched>,
-    /// The number of the journal's last record before the load.
+    /// The sequence of the journal's last record before the load.
     pub journal_before: Option<u64>,
     pub recorded: Option<Recorded>,
     pub other_statuses: BTreeMap<u16, u64>,
     pub with_retry_after: u64,
     pub transport_errors: u64,
     pub unanswered: u64,
-    /// Requests that were due and never sent, for every connection was busy.
+    /// Requests that were due and never sent, because every connection was busy.
     pub unsent: u64,
     pub first_refusal: Option<String>,
     pub first_error: Option<String>,
-    /// All answers, warm-up included.
+    /// All answers, including those of the warm-up.
     pub answered_in_all: u64,
 }
 
-/// Microseconds.
+/// Percentiles of a latency in microseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Latency {
     pub p50: u64,
@@ -96,19 +98,20 @@ impl Latency {
     }
 }
 
-/// Bytes, spread over the records of a load, what was left over by it included.
+/// The disk use per record of a load, in bytes, including the work that the server did after the
+/// load.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct DiskPerRecord {
-    /// By which the data folder grew; below zero when it shrank.
+    /// The growth of the data folder; negative if it shrank.
     pub held: f64,
-    /// That the process caused to be written.
+    /// The bytes that the process caused to be written.
     pub written: f64,
 }
 
-/// The journal's side of a load. Every answered change is one record, no more and no less.
+/// The journal's side of a load. Every answered change must be exactly one record.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Recorded {
-    /// Answers of the whole load that each are a record, warm-up included.
+    /// The records that the answers of the whole load stand for, including the warm-up.
     pub answered: u64,
     /// Requests whose outcome is unknown: each may be a record.
     pub unknown: u64,
@@ -126,11 +129,12 @@ impl Recorded {
 impl Measurement {
     pub fn of<S>(subject: Subject, round: u32, plan: &Plan, driven: &Driven<S>) -> Self {
         let tally = &driven.tally;
-        // The window is cut short by a signal, or when every connection broke.
+        // A signal, or the loss of all connections, ends the window early.
         let seconds = driven.window.min(plan.measured).as_secs_f64();
         let answered = tally.answered_in_window;
         let rate = maths::ratio(answered as f64, seconds).unwrap_or_default();
-        // The clocks were read around a slightly longer time than the window, so by rates.
+        // The clocks were read over a slightly longer time than the window, so the figure is
+        // computed from rates.
         let cpu_us_per_request = |used: Duration| {
             maths::ratio(used.as_secs_f64() * 1e6, driven.window.as_secs_f64())
                 .and_then(|us_per_second| maths::ratio(us_per_second, rate))
@@ -156,7 +160,7 @@ impl Measurement {
             service_us: Latency::of(&tally.service),
             refusal_us: Latency::of(&tally.refusal),
             curve_us: curve(&tally.latency),
-            // Whole seconds of the window; its length is below 2^53.
+            // The series has whole seconds only; the window's length is below 2^53.
             series: tally.series.seconds(seconds.round() as usize),
             server_cpu_us_per_request: cpu_us_per_request(driven.server_cpu),
             generator_cpu_us_per_request: cpu_us_per_request(driven.generator_cpu),
@@ -180,7 +184,7 @@ impl Measurement {
         }
     }
 
-    /// Takes what the server still did after the load.
+    /// Adds the work that the server still did after the load.
     pub fn left_over(&mut self, left_over: LeftOver) {
         self.left_over_ms = left_over.time.as_secs_f64() * 1e3;
         self.left_over_cpu_us_per_request = maths::ratio(
@@ -190,14 +194,14 @@ impl Measurement {
         .unwrap_or_default();
     }
 
-    /// Whether both are of one round, one number of connections and one rate, and so may be
-    /// compared.
+    /// Returns whether both measurements have the same round, number of connections and rate, so
+    /// that they may be compared.
     pub fn pairs_with(&self, other: &Self) -> bool {
         (self.round, self.connections, self.offered_per_second)
             == (other.round, other.connections, other.offered_per_second)
     }
 
-    /// Answers that were not the expected ones.
+    /// Returns the number of answers with an unexpected status.
     pub fn refused(&self) -> u64 {
         self.other_statuses.values().sum()
     }
@@ -206,8 +210,8 @@ impl Measurement {
         self.refused() + self.transport_errors + self.unanswered
     }
 
-    /// Errors that make the run a failed one. At a set rate a server may say that it is too much;
-    /// at an overload it may close connections too.
+    /// Returns the number of errors that make the run fail. At a fixed rate a server may answer
+    /// that it is overloaded; during an overload it may close connections too.
     fn wrong(&self) -> u64 {
         if self.offered_per_second.is_none() {
             return self.errors();
@@ -224,7 +228,7 @@ impl Measurement {
         self.errors() - shed - closed
     }
 
-    /// What is wrong with it, in words.
+    /// Returns descriptions of what is wrong with the measurement.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut fault = |what: String| {
@@ -262,7 +266,7 @@ impl Measurement {
     }
 }
 
-/// The latency at each of the quantiles that the count of answers can tell apart.
+/// Returns the latency at each quantile that has at least one answer above it.
 fn curve(latency: &Histogram<u64>) -> Vec<(f64, u64)> {
     let answers = latency.len() as f64;
     let known = CURVE
@@ -294,7 +298,7 @@ pub mod tests {
         }
     }
 
-    /// `in_window` answers in a window of 2 s, each after 500 µs.
+    /// Returns a measurement with `in_window` answers in a window of 2 s, each after 500 µs.
     pub fn measured(
         subject: Subject,
         round: u32,
@@ -338,7 +342,7 @@ pub mod tests {
     fn rates_are_of_the_window_and_cpu_of_the_time_between_its_readings() {
         let mut measurement = measured(echo(), 1, 64, 1_000);
         assert_eq!(measurement.requests_per_second, 500.0);
-        // 2 ms of CPU a second over 500 requests a second.
+        // This is 2 ms of CPU per second over 500 requests per second.
         assert!((measurement.server_cpu_us_per_request - 4.0).abs() < 1e-9);
         assert!((measurement.generator_cpu_us_per_request - 2.0).abs() < 1e-9);
         assert!((measurement.other_cpu_cores - 0.5).abs() < 1e-9);
@@ -347,7 +351,7 @@ pub mod tests {
             (500, 400)
         );
         assert_eq!(measurement.series.len(), 2);
-        // A thousand answers tell a thousandth, and no less.
+        // A thousand answers resolve a quantile of 0.999, and none above it.
         assert_eq!(measurement.curve_us.last(), Some(&(0.999, 500)));
         measurement.left_over(LeftOver {
             time: Duration::from_millis(30),

@@ -1,4 +1,4 @@
-//! What a run found: every measurement as it was, their summary, and what was wrong.
+//! The report of a run: all measurements, their summary, and the faults.
 
 mod drift;
 mod html;
@@ -29,7 +29,7 @@ use crate::phases::{Ageing, Overload, Restart};
 use crate::postgres::PgBench;
 use crate::scenario::Scenario;
 
-/// The most that a node did in a closed loop: the median of the rounds, at the best number of
+/// The highest rate of a node in a closed loop: the median of the rounds, at the best number of
 /// connections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Maximum {
@@ -39,11 +39,11 @@ pub struct Maximum {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// When it was begun, RFC 3339, UTC.
+    /// The start of the run, RFC 3339, UTC.
     pub date: String,
     /// The version of this benchmark.
     pub version: String,
-    /// What measures the same again.
+    /// The command that repeats the measurement.
     pub command: String,
     pub machine: Machine,
     pub options: RunOptions,
@@ -57,15 +57,15 @@ pub struct Report {
     pub overload: Option<Overload>,
     pub restart: Option<Restart>,
     pub verify: Option<Verified>,
-    /// What was wrong; the run succeeded when there is none.
+    /// The faults that were found. The run succeeded if there is none.
     pub faults: Vec<String>,
 }
 
-/// The baseline on PostgreSQL. What the thin service did is among the measurements.
+/// The comparison with PostgreSQL. The results of the thin service are among the measurements.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PostgresReport {
     pub version: Option<String>,
-    /// Why it was not measured, in a sentence.
+    /// The reason why PostgreSQL was not measured, in one sentence.
     pub skipped: Option<String>,
     pub pgbench: Vec<PgBench>,
 }
@@ -88,11 +88,11 @@ impl PostgresReport {
     }
 }
 
-/// A load for minutes.
+/// A load that lasts for minutes.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sustained {
     pub measurement: Measurement,
-    /// None when it was cut short.
+    /// The drift; none if the load was cut short.
     pub drift: Option<Drift>,
 }
 
@@ -119,7 +119,7 @@ impl Report {
         }
     }
 
-    /// Takes a measurement, with its ratio to the echo of its round and its connections.
+    /// Adds a measurement, with its ratio to the echo of the same round and connections.
     pub fn add(&mut self, mut measurement: Measurement) {
         if measurement.offered_per_second.is_none() {
             measurement.ratio_to_echo = self.echo_of(&measurement).and_then(|echo| {
@@ -172,7 +172,7 @@ impl Report {
         self.restart = Some(restart);
     }
 
-    /// The most that the node did of `scenario` in a closed loop.
+    /// Returns the node's highest rate in `scenario` in a closed loop.
     pub fn maximum(&self, scenario: Scenario) -> Option<Maximum> {
         summary::rows(&self.measurements)
             .into_iter()
@@ -185,7 +185,7 @@ impl Report {
             .max_by(|one, other| one.per_second.total_cmp(&other.per_second))
     }
 
-    /// Takes the outcome of `florin verify`.
+    /// Adds the outcome of `florin verify`.
     pub fn verified(&mut self, verified: Verified) {
         if !verified.ok {
             self.faults.push(format!(
@@ -196,7 +196,7 @@ impl Report {
         self.verify = Some(verified);
     }
 
-    /// Fills in the summary from the measurements.
+    /// Computes the summary from the measurements.
     pub fn summarise(&mut self) {
         let pgbench = self.postgres.as_ref().map(|postgres| &postgres.pgbench[..]);
         self.summary = summary::rows(&self.measurements);
@@ -211,7 +211,7 @@ pub mod tests {
     use crate::cli::tests::options;
     use crate::watch::{Sample, Watched};
 
-    /// A report with one of everything.
+    /// Returns a report with one of everything.
     pub fn full() -> Report {
         let machine = Machine::read(std::path::Path::new("/"));
         let mut report = Report::new(options("--rounds 2 --with all"), machine);

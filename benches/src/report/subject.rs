@@ -1,11 +1,11 @@
-//! Which server was loaded with which requests: what measurements are told apart and drawn together
-//! by.
+//! The subject of a measurement: a server and a scenario. Measurements are distinguished and
+//! summarised by it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::Scenario;
 
-/// What answered.
+/// The server that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Server {
@@ -15,7 +15,7 @@ pub enum Server {
     Postgres,
 }
 
-/// What was loaded with what.
+/// The server that was loaded, and the scenario of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     pub server: Server,
@@ -23,7 +23,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Its name in tables.
+    /// Returns the subject's name in tables.
     pub fn name(self) -> String {
         match self.server {
             Server::Echo => "echo".to_owned(),

@@ -1,4 +1,4 @@
-//! The rounds of each subject, number of connections and rate drawn together.
+//! The summary: the rounds of each subject, number of connections and rate combined into one row.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +13,13 @@ pub struct Row {
     #[serde(flatten)]
     pub subject: Subject,
     pub connections: usize,
-    /// The set rate; none in a closed loop.
+    /// The fixed rate; none in a closed loop.
     pub offered_per_second: Option<f64>,
     pub rounds: usize,
     pub requests_per_second: Spread,
-    /// Of the ratios of the single rounds, not of the rates' medians.
+    /// The spread of the single rounds' ratios, not the ratio of the medians.
     pub ratio_to_echo: Option<Spread>,
-    /// Medians of the rounds' percentiles.
+    /// The medians of the rounds' percentiles.
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub p999_ms: f64,
@@ -28,20 +28,20 @@ pub struct Row {
     pub server_cpu_us_per_request: f64,
     pub generator_cpu_us_per_request: f64,
     pub left_over_cpu_us_per_request: f64,
-    /// Bytes a record: by which the data folder grew, and that were written.
+    /// Bytes per record: the growth of the data folder, and the bytes that were written.
     pub disk_held: Option<Spread>,
     pub disk_written: Option<Spread>,
-    /// The most of any round.
+    /// The maximum of all rounds.
     pub other_cpu_cores_max: f64,
     pub stolen_cores_max: f64,
-    /// Of all rounds: answers with another status, all that went wrong (those too), and what was
-    /// due and not sent.
+    /// The sums over all rounds: answers with another status, all errors (including these answers),
+    /// and requests that were due and not sent.
     pub refused: u64,
     pub errors: u64,
     pub unsent: u64,
 }
 
-/// A rate as a share of another one, of the same rounds.
+/// A rate as a share of another one, from the same rounds.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub what: String,
@@ -50,7 +50,8 @@ pub struct Comparison {
     pub ratio: Spread,
 }
 
-/// The measurement that `measurement` may be compared with, of a subject that is `like`.
+/// Returns the measurement of a subject that satisfies `like` with which `measurement` may be
+/// compared.
 pub fn partner<'a>(
     measurements: &'a [Measurement],
     measurement: &Measurement,
@@ -61,7 +62,7 @@ pub fn partner<'a>(
         .find(|other| like(other.subject) && other.pairs_with(measurement))
 }
 
-/// One row for each subject, number of connections and rate, in the order they were measured in.
+/// Returns one row for each subject, number of connections and rate, in the order of measurement.
 pub fn rows(measurements: &[Measurement]) -> Vec<Row> {
     let kind = |of: &Measurement| (of.connections, of.offered_per_second, of.subject);
     let mut kinds = Vec::new();
@@ -112,7 +113,7 @@ fn row(all: &[Measurement], rounds: &[&Measurement]) -> Option<Row> {
     })
 }
 
-/// Scenarios of the node against its uniform one, and the node against PostgreSQL.
+/// Compares the node's scenarios with its uniform one, and the node with PostgreSQL.
 pub fn comparisons(measurements: &[Measurement], pgbench: &[PgBench]) -> Vec<Comparison> {
     let uniform = Subject {
         server: Server::Florin,
@@ -146,7 +147,7 @@ pub fn comparisons(measurements: &[Measurement], pgbench: &[PgBench]) -> Vec<Com
     found
 }
 
-/// The rounds of `row` against those of the subject `to`.
+/// Compares the rounds of `row` with those of the subject `to`.
 fn compare(measurements: &[Measurement], row: &Row, to: Subject) -> Option<Comparison> {
     let rounds = measurements.iter().filter(|one| {
         one.subject == row.subject
@@ -165,7 +166,7 @@ fn compare(measurements: &[Measurement], row: &Row, to: Subject) -> Option<Compa
     })
 }
 
-/// The node's best rate of each round against pgbench's.
+/// Compares the node's best rate of each round with pgbench's.
 fn to_pgbench(
     measurements: &[Measurement],
     pgbench: &[PgBench],

@@ -7,10 +7,10 @@ use super::maths::Spread;
 use super::measurement::Measurement;
 use crate::postgres::PgBench;
 
-/// Cores taken by others up to which a run counts as undisturbed.
+/// The largest use of cores by others with which a run counts as undisturbed.
 const OTHER_CORES_MAX: f64 = 0.1;
 
-/// One measurement on one line, as it comes.
+/// Formats one measurement as one line of progress.
 pub fn progress(measurement: &Measurement) -> String {
     let ratio = measurement
         .ratio_to_echo
@@ -41,7 +41,7 @@ pub fn pgbench_progress(found: &PgBench) -> String {
     )
 }
 
-/// The summary, the machine and the faults.
+/// Returns the summary, the machine and the faults as text.
 pub fn table(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string can't fail.
@@ -203,7 +203,7 @@ fn extras(report: &Report, text: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// Says so when something else took a share of the machine that moves the figures.
+/// Returns a warning if other programs used so much of the machine that the figures are affected.
 fn disturbed(report: &Report) -> Option<String> {
     let worst = report
         .measurements

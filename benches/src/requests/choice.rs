@@ -1,20 +1,22 @@
-//! Which accounts a request names.
+//! The choice of the accounts in a request.
 
 use rand::Rng;
 
 use super::zipf::Zipf;
 
-/// Common for loads of stores: the first of a million accounts is in one draw of fifteen.
+/// The usual exponent in loads of stores. With a million accounts, the first one is in one draw of
+/// fifteen.
 const ZIPF_EXPONENT: f64 = 0.99;
 
-/// How accounts are chosen, by their number from 0.
+/// The way in which accounts are chosen. Accounts are numbered from 0.
 #[derive(Debug, Clone, Copy)]
 pub enum Choice {
-    /// Each as likely as any other.
+    /// Each account is equally likely.
     Uniform { count: usize },
-    /// A few of them most of the time.
+    /// A few accounts are chosen most of the time.
     Zipf(Zipf),
-    /// The first in every transfer, in turn as source and as target, the other one uniform.
+    /// The first account is in every transfer, alternately as source and as target; the other one
+    /// is uniform.
     Hot { count: usize, paid: bool },
 }
 
@@ -31,7 +33,7 @@ impl Choice {
         Self::Hot { count, paid: false }
     }
 
-    /// One account.
+    /// Chooses one account.
     pub fn one(&self, rng: &mut impl Rng) -> usize {
         match self {
             Self::Uniform { count } => rng.random_range(0..*count),
@@ -40,7 +42,7 @@ impl Choice {
         }
     }
 
-    /// Two different accounts, of at least two.
+    /// Chooses two different accounts. There must be at least two.
     pub fn two(&mut self, rng: &mut impl Rng) -> (usize, usize) {
         match self {
             Self::Uniform { count } => {

@@ -1,4 +1,4 @@
-//! Idempotency keys. One that came before would measure a replay, which costs a node far less.
+//! Idempotency keys. A repeated key would measure a replay, which costs a node far less.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-/// Keys that never come twice: a random number of this process, a number of this sequence within
-/// it, a counter.
+/// A generator of unique keys. A key consists of a random number of this process, the number of
+/// this generator, and a counter.
 pub struct Keys {
     sequence: u32,
     next: u64,
@@ -17,7 +17,7 @@ static SEQUENCES: AtomicU32 = AtomicU32::new(0);
 static PROCESS: OnceLock<u64> = OnceLock::new();
 
 impl Keys {
-    /// Bytes of a key: 16, 6 and 12 hexadecimal digits with dashes between.
+    /// The length of a key in bytes: 16, 6 and 12 hexadecimal digits with dashes between.
     pub const LEN: usize = 36;
 
     pub fn new() -> Self {
@@ -27,7 +27,7 @@ impl Keys {
         }
     }
 
-    /// Writes the next key over `LEN` bytes.
+    /// Writes the next key to `key`, which has `LEN` bytes.
     pub fn write_next(&mut self, key: &mut [u8]) {
         let process = *PROCESS.get_or_init(|| SmallRng::from_os_rng().random());
         write_number(&mut key[..16], process, 16);
@@ -38,7 +38,7 @@ impl Keys {
         self.next += 1;
     }
 
-    /// The next key, as text.
+    /// Returns the next key as text.
     pub fn next_text(&mut self) -> String {
         let mut key = vec![0; Self::LEN];
         self.write_next(&mut key);
@@ -49,7 +49,7 @@ impl Keys {
 /// Writes a number with leading zeros over all of `digits`.
 pub fn write_number(digits: &mut [u8], mut number: u64, base: u64) {
     for digit in digits.iter_mut().rev() {
-        // Below 16, so the cast keeps it.
+        // The digit is below 16, so the cast is exact.
         *digit = b"0123456789abcdef"[(number % base) as usize];
         number /= base;
     }

@@ -1,4 +1,4 @@
-//! Requests rendered once a thread, of which each sending overwrites the key, the ids and the amount
+//! Requests that are rendered once per thread. Each send overwrites the key, the ids and the amount
 //! in place.
 
 use std::net::SocketAddr;
@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use super::keys::{Keys, write_number};
 use super::{AccountId, Many};
 
-/// Three digits, so that every body has the same length.
+/// The range of amounts. All have three digits, so that every body has the same length.
 pub const AMOUNTS: std::ops::RangeInclusive<u32> = 100..=999;
 
 const ID_LEN: usize = size_of::<AccountId>();
 const AMOUNT_LEN: usize = 3;
-/// Stand for what is overwritten; none occurs in a request otherwise.
+/// Placeholders of the parts that are overwritten. They occur nowhere else in a request.
 const KEY: &str = "{KEY}";
 const ID: &str = "{ID}";
 const AMOUNT: &str = "{AMOUNT}";
 
-/// A rendered request and where its changing parts begin.
+/// A rendered request and the positions of its changing parts.
 pub struct Template {
     bytes: Vec<u8>,
     key: Option<usize>,
@@ -25,7 +25,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// `POST /transfers`.
+    /// Creates `POST /transfers`.
     pub fn transfer(address: SocketAddr) -> Self {
         Self::post(
             address,
@@ -34,12 +34,12 @@ impl Template {
         )
     }
 
-    /// `POST /accounts/ID/deposit`.
+    /// Creates `POST /accounts/ID/deposit`.
     pub fn deposit(address: SocketAddr) -> Self {
         Self::post(address, "/accounts/{ID}/deposit", r#"{"amount":{AMOUNT}}"#)
     }
 
-    /// `POST /accounts/ID/async-deposit`.
+    /// Creates `POST /accounts/ID/async-deposit`.
     pub fn async_deposit(address: SocketAddr) -> Self {
         Self::post(
             address,
@@ -48,7 +48,7 @@ impl Template {
         )
     }
 
-    /// `POST /transfers`, pending.
+    /// Creates `POST /transfers` with a pending transfer.
     pub fn hold(address: SocketAddr) -> Self {
         Self::post(
             address,
@@ -57,17 +57,17 @@ impl Template {
         )
     }
 
-    /// `POST /transfers/ID/post`, all of it.
-    pub fn settle(address: SocketAddr) -> Self {
+    /// Creates `POST /transfers/ID/post` for the full amount.
+    pub fn post_hold(address: SocketAddr) -> Self {
         Self::post(address, "/transfers/{ID}/post", "{}")
     }
 
-    /// `POST /accounts/ID/withdraw`.
+    /// Creates `POST /accounts/ID/withdraw`.
     pub fn withdraw(address: SocketAddr) -> Self {
         Self::post(address, "/accounts/{ID}/withdraw", r#"{"amount":{AMOUNT}}"#)
     }
 
-    /// `POST /transfers/batch` or `POST /transactions`, each transfer of the same amount.
+    /// Creates `POST /transfers/batch` or `POST /transactions`. All transfers have the same amount.
     pub fn many(address: SocketAddr, many: Many) -> Self {
         let transfers =
             |count| vec![r#"{"from":"{ID}","to":"{ID}","amount":100}"#; count].join(",");
@@ -88,7 +88,7 @@ impl Template {
         }
     }
 
-    /// `GET /accounts/ID`.
+    /// Creates `GET /accounts/ID`.
     pub fn read(address: SocketAddr) -> Self {
         Self::of(&format!(
             "GET /accounts/{{ID}} HTTP/1.1\r\nHost: {address}\r\n\r\n"
@@ -102,7 +102,7 @@ impl Template {
         ))
     }
 
-    /// Puts zeros for the placeholders of `text` and remembers where.
+    /// Replaces the placeholders of `text` with zeros and notes their positions.
     fn of(text: &str) -> Self {
         let mut template = Self {
             bytes: Vec::new(),
@@ -133,7 +133,7 @@ impl Template {
         template
     }
 
-    /// The request with the next key, these accounts in their order, and this amount.
+    /// Returns the request with the next key, these ids in their order, and this amount.
     pub fn fill(&mut self, keys: &mut Keys, ids: &[&AccountId], amount: u32) -> &[u8] {
         if let Some(at) = self.key {
             keys.write_next(&mut self.bytes[at..at + Keys::LEN]);

@@ -1,6 +1,7 @@
-//! Zipf's law: the account of rank k is as likely as 1 / k^s. Drawn by rejection from the inverse of
-//! the law's integral (W. Hörmann, G. Derflinger, "Rejection-inversion to generate variates from
-//! monotone discrete distributions", ACM TOMACS 6, 1996): exact, without a table, in constant time.
+//! Zipf's law: the account of rank k has a probability proportional to 1 / k^s. Ranks are drawn by
+//! rejection from the inverse of the law's integral (W. Hörmann, G. Derflinger,
+//! "Rejection-inversion to generate variates from monotone discrete distributions", ACM TOMACS 6,
+//! 1996). This is exact, needs no table, and takes constant time.
 
 use rand::Rng;
 
@@ -14,7 +15,8 @@ pub struct Zipf {
 }
 
 impl Zipf {
-    /// Ranks 0 up to `count`, which is above zero; `exponent` is above 0 and not 1.
+    /// Creates a distribution of the ranks from 0 to below `count`, which is above zero. `exponent`
+    /// is above 0 and not 1.
     pub fn new(count: usize, exponent: f64) -> Self {
         let mut zipf = Self {
             count: count as f64,
@@ -29,7 +31,7 @@ impl Zipf {
         zipf
     }
 
-    /// A rank, 0 being the most likely one.
+    /// Draws a rank. Rank 0 is the most likely one.
     pub fn draw(&self, rng: &mut impl Rng) -> usize {
         loop {
             let share: f64 = rng.random();
@@ -37,7 +39,7 @@ impl Zipf {
             let exact = self.inverse(at);
             let rank = (exact + 0.5).floor().clamp(1.0, self.count);
             if rank - exact <= self.sure || at >= self.integral(rank + 0.5) - self.weight(rank) {
-                // A whole number between 0 and the count, so the cast keeps it.
+                // The rank is a whole number between 1 and the count, so the cast is exact.
                 return rank as usize - 1;
             }
         }
@@ -47,7 +49,7 @@ impl Zipf {
         rank.powf(-self.exponent)
     }
 
-    /// Of the weight, from 1 up to `rank`.
+    /// Returns the integral of the weight from 1 to `rank`.
     fn integral(&self, rank: f64) -> f64 {
         let power = 1.0 - self.exponent;
         (power * rank.ln()).exp_m1() / power

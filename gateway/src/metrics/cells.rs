@@ -1,5 +1,5 @@
-//! Measurements with labels that are known from the start: plain atomics, found by place, so that
-//! a request allocates and locks nothing. Only cells that were ever touched are shown.
+//! Measurements whose labels are known from the start. They are plain atomics, found by index, so
+//! that a request allocates and locks nothing. Only cells that were ever changed are shown.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Upper bounds of durations' buckets, in seconds.
+/// The upper bounds of the buckets of durations, in seconds.
 pub const SECONDS: &[f64] = &[
     0.000_05,
     0.000_1,
@@ -30,7 +30,7 @@ pub const SECONDS: &[f64] = &[
     f64::INFINITY,
 ];
 
-/// Upper bounds of counts' buckets.
+/// The upper bounds of the buckets of counts.
 pub const COUNTS: &[f64] = &[
     1.0,
     2.0,
@@ -47,22 +47,25 @@ pub const COUNTS: &[f64] = &[
     f64::INFINITY,
 ];
 
-/// Counters by two labels.
+/// Counters with two labels.
 #[derive(Debug)]
 pub struct Counters {
     names: (&'static str, &'static str),
-    rows: Vec<&'static str>,
-    columns: Vec<&'static str>,
+    rows: Vec<String>,
+    columns: Vec<String>,
     cells: Vec<AtomicU64>,
 }
 
 impl Counters {
-    /// Counters of every row and column; `names` are the labels.
+    /// Creates a counter for every row and column; `names` are the names of the labels. If the
+    /// first name is empty, the counters have only the second label.
     pub fn new(
         names: (&'static str, &'static str),
-        rows: Vec<&'static str>,
-        columns: Vec<&'static str>,
+        rows: impl IntoIterator<Item: Into<String>>,
+        columns: impl IntoIterator<Item: Into<String>>,
     ) -> Self {
+        let rows: Vec<String> = rows.into_iter().map(Into::into).collect();
+        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
         let cells = (0..rows.len() * columns.len())
             .map(|_| AtomicU64::new(0))
             .collect();
@@ -74,12 +77,20 @@ impl Counters {
         }
     }
 
-    /// The place of a column's label.
+    /// Returns the index of the column with this label.
     pub fn column(&self, label: &str) -> Option<usize> {
-        self.columns.iter().position(|known| *known == label)
+        self.columns.iter().position(|known| known == label)
     }
 
-    /// Counts one; a place that isn't there is not counted.
+    /// Returns the counts of a row, with the labels of their columns.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = (&str, u64)> {
+        let width = self.columns.len();
+        let cells = self.cells.iter().skip(row * width).take(width);
+        let counts = cells.map(|cell| cell.load(Relaxed));
+        self.columns.iter().map(String::as_str).zip(counts)
+    }
+
+    /// Adds one to a counter. An index that does not exist is ignored.
     pub fn count(&self, row: usize, column: usize) {
         if let Some(cell) = self.cells.get(row * self.columns.len() + column) {
             cell.fetch_add(1, Relaxed);
@@ -92,8 +103,8 @@ impl EncodeMetric for Counters {
         for (place, cell) in self.cells.iter().enumerate() {
             let count = cell.load(Relaxed);
             let (row, column) = (
-                self.rows[place / self.columns.len()],
-                self.columns[place % self.columns.len()],
+                self.rows[place / self.columns.len()].as_str(),
+                self.columns[place % self.columns.len()].as_str(),
             );
             if count == 0 {
                 continue;
@@ -115,24 +126,29 @@ impl EncodeMetric for Counters {
     }
 }
 
-/// Histograms by one label.
+/// Histograms with one label.
 #[derive(Debug)]
 pub struct Histograms {
     name: &'static str,
     bounds: &'static [f64],
-    rows: Vec<(&'static str, Histogram)>,
+    rows: Vec<(String, Histogram)>,
 }
 
 #[derive(Debug)]
 struct Histogram {
     buckets: Vec<AtomicU64>,
-    /// In millionths.
+    /// The sum of the values, in millionths.
     sum: AtomicU64,
 }
 
 impl Histograms {
-    /// A histogram of every row; `name` is the label, empty for a single one without a label.
-    pub fn new(name: &'static str, bounds: &'static [f64], rows: Vec<&'static str>) -> Self {
+    /// Creates a histogram for every row; `name` is the name of the label. If it is empty, there is
+    /// one histogram without a label.
+    pub fn new(
+        name: &'static str,
+        bounds: &'static [f64],
+        rows: impl IntoIterator<Item: Into<String>>,
+    ) -> Self {
         let histogram = || Histogram {
             buckets: bounds.iter().map(|_| AtomicU64::new(0)).collect(),
             sum: AtomicU64::new(0),
@@ -140,11 +156,14 @@ impl Histograms {
         Self {
             name,
             bounds,
-            rows: rows.into_iter().map(|row| (row, histogram())).collect(),
+            rows: rows
+                .into_iter()
+                .map(|row| (row.into(), histogram()))
+                .collect(),
         }
     }
 
-    /// Adds a value to a row's histogram.
+    /// Adds a value to the histogram of a row.
     pub fn observe(&self, row: usize, value: f64) {
         let bucket = self.bounds.partition_point(|bound| *bound < value);
         if let Some((_, histogram)) = self.rows.get(row)
@@ -177,7 +196,10 @@ impl EncodeMetric for Histograms {
                 return histogram.encode(self.bounds, encoder);
             }
             if !histogram.is_empty() {
-                histogram.encode(self.bounds, encoder.encode_family(&[(self.name, *row)])?)?;
+                histogram.encode(
+                    self.bounds,
+                    encoder.encode_family(&[(self.name, row.as_str())])?,
+                )?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The measurements of events: read from the bus's own when they are shown.
+//! The metrics of events. They are read from the bus's measurements when the metrics page is made.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,28 +7,30 @@ use florin_actors::bus::{Counted, LATENCY_BOUNDS, Telemetry};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-/// Which of the bus's measurements.
+/// A metric that is read from the bus's measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Counted by topic.
+    /// A counter by topic.
     Published,
-    /// Counted by topic and group.
+    /// A counter by topic and group.
     Consumed,
-    /// Counted by topic, group and reason.
+    /// A counter by topic, group and reason.
     Failed,
-    /// Counted by topic and group.
+    /// A counter by topic and group.
     Retried,
-    /// By topic, partition and group.
+    /// A counter by topic and group.
+    Lost,
+    /// A gauge by topic, partition and group.
     Lag,
-    /// By topic.
+    /// A gauge by topic.
     DeadLetters,
-    /// Seconds.
+    /// A histogram of seconds.
     Latency,
 }
 
 impl Which {
-    /// All of them, with the names and explanations that they are registered with.
-    pub const ALL: [(Self, &str, &str); 7] = [
+    /// All metrics, with the names and explanations that they are registered with.
+    pub const ALL: [(Self, &str, &str); 8] = [
         (
             Self::Published,
             "florin_events_published",
@@ -50,6 +52,11 @@ impl Which {
             "Further attempts at messages, by topic and consumer group",
         ),
         (
+            Self::Lost,
+            "florin_consumer_lost_offsets",
+            "Offsets that were removed before a consumer group read them",
+        ),
+        (
             Self::Lag,
             "florin_consumer_lag",
             "Messages of a partition that a consumer group has yet to handle",
@@ -67,34 +74,41 @@ impl Which {
     ];
 }
 
-/// One of the bus's measurements, as it is shown.
+/// A metric of the bus, as it is registered.
 #[derive(Debug)]
 pub struct OfBus {
-    /// Where it is.
+    /// The measurements of the bus.
     pub telemetry: Arc<Telemetry>,
-    /// Which it is.
+    /// The metric that is read from them.
     pub which: Which,
 }
 
 impl OfBus {
     fn count(&self, encoder: &mut MetricEncoder<'_>) -> Result<(), fmt::Error> {
         for (counted, count) in self.telemetry.counts() {
-            let labels: Vec<(&str, &str)> = match (self.which, &counted) {
-                (Which::Published, Counted::Published { topic }) => vec![("topic", topic)],
-                (Which::Consumed, Counted::Consumed { topic, group })
-                | (Which::Retried, Counted::Retried { topic, group }) => {
-                    vec![("topic", topic), ("group", group)]
+            let (which, labels): (Which, Vec<(&str, &str)>) = match &counted {
+                Counted::Published { topic } => (Which::Published, vec![("topic", topic)]),
+                Counted::Consumed { topic, group } => {
+                    (Which::Consumed, vec![("topic", topic), ("group", group)])
                 }
-                (
+                Counted::Retried { topic, group } => {
+                    (Which::Retried, vec![("topic", topic), ("group", group)])
+                }
+                Counted::Lost { topic, group } => {
+                    (Which::Lost, vec![("topic", topic), ("group", group)])
+                }
+                Counted::Failed {
+                    topic,
+                    group,
+                    reason,
+                } => (
                     Which::Failed,
-                    Counted::Failed {
-                        topic,
-                        group,
-                        reason,
-                    },
-                ) => vec![("topic", topic), ("group", group), ("reason", reason)],
-                _ => continue,
+                    vec![("topic", topic), ("group", group), ("reason", reason)],
+                ),
             };
+            if which != self.which {
+                continue;
+            }
             encoder
                 .encode_family(&labels)?
                 .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
@@ -134,7 +148,9 @@ impl EncodeMetric for OfBus {
                 }
                 Ok(())
             }
-            _ => self.count(&mut encoder),
+            Which::Published | Which::Consumed | Which::Failed | Which::Retried | Which::Lost => {
+                self.count(&mut encoder)
+            }
         }
     }
 
@@ -142,7 +158,9 @@ impl EncodeMetric for OfBus {
         match self.which {
             Which::Lag | Which::DeadLetters => MetricType::Gauge,
             Which::Latency => MetricType::Histogram,
-            _ => MetricType::Counter,
+            Which::Published | Which::Consumed | Which::Failed | Which::Retried | Which::Lost => {
+                MetricType::Counter
+            }
         }
     }
 }

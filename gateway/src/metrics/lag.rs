@@ -1,18 +1,21 @@
-//! How long the views are behind: from looking, now and then, at how far the journal was.
+//! The lag of the views in seconds, derived from regular samples of the journal's position.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// Looks remembered; past that the oldest goes, and the lag is told too short.
+/// The most samples that are remembered. Past it the oldest sample is dropped, and the lag is
+/// reported too short.
 const LOOKS_MAX: usize = 3_600;
 
-/// Remembers when the journal had which record.
+/// The samples of the journal's position: the time in seconds, and the last durable record at that
+/// time. Only samples that the views have not reached yet are kept.
 #[derive(Debug, Default)]
 pub struct Lag(Mutex<VecDeque<(f64, u64)>>);
 
 impl Lag {
-    /// At `now`, in seconds, the journal has `durable` and the views `position`: gives the age of
-    /// what they have not read, in seconds.
+    /// Takes a sample: at `now`, in seconds, the last durable record is `durable`, and the views
+    /// have read up to `position`. Returns the age in seconds of the oldest records that the views
+    /// have not read.
     pub fn look(&self, now: f64, durable: u64, position: u64) -> f64 {
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if durable > position && looks.back().is_none_or(|(_, known)| *known < durable) {

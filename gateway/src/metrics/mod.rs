@@ -1,45 +1,60 @@
-//! All measurements of the process, and how they are shown at `/metrics`.
+//! All metrics of the process, and how they are shown at `/metrics`.
 
 mod cells;
 mod events;
+mod format;
+mod gauges;
 mod lag;
+mod pressure;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use florin_actors::bus::Telemetry;
-use florin_actors::messages::{Code, CommandKind};
-use florin_actors::runtime::{Clock as _, Core, Health, Observer, SystemClock};
+use florin_actors::messages::{Code, CommandKind, Kind};
+use florin_actors::runtime::{
+    Answered, Clock as _, Core, Health, Observer, RestartReason, SystemClock,
+};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, text};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::{MetricType, gauge::Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use warp::http::StatusCode;
 
-use crate::codes::ProblemCode;
-use crate::endpoints::ENDPOINTS;
-use crate::events::Waiting;
-use cells::{COUNTS, Counters, Histograms, SECONDS};
-use events::{OfBus, Which};
-use lag::Lag;
+use self::cells::{COUNTS, Counters, Histograms, SECONDS};
+use self::events::{OfBus, Which};
+use self::gauges::{ActorCounts, ConditionCounts, LostLines};
+use self::lag::Lag;
+use self::pressure::Counted;
+use crate::http::ProblemCode;
+use crate::node::Waiting;
+pub use format::Format;
+pub use pressure::Pressure;
 
-/// The label of requests that no route takes; its place follows those of the routes.
+/// The label of requests that match no route. Its row follows those of the routes.
 const NO_ROUTE: &str = "none";
-/// The label of what the core may say that isn't known here.
+/// The label of values that are not known here.
 const OTHER: &str = "other";
-/// Why requests are turned away beside the problems' own codes.
+/// The outcome of a command that was not started before its deadline.
+const NOT_BEGUN: &str = Code::DeadlineExceeded.name();
+/// The reason of connections that were refused because of their limit. The other reasons are the
+/// problems' own codes.
 pub const CONNECTIONS: &str = "connections";
 
 type Count = Gauge<u64, AtomicU64>;
 type Measure = Gauge<f64, AtomicU64>;
 
-/// All measurements.
+/// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     http_requests: Arc<Counters>,
     http_seconds: Arc<Histograms>,
-    /// By status − 100: the column of `http_requests`.
+    /// The row of requests that match no route.
+    no_route: usize,
+    /// The column of `http_requests` for each status; the index is the status minus 100.
     status_columns: Vec<usize>,
     commands: Arc<Counters>,
     command_seconds: Arc<Histograms>,
@@ -59,9 +74,11 @@ pub struct Metrics {
     outbox: Count,
     outbox_age: Measure,
     actors: Arc<ActorCounts>,
+    conditions: Arc<ConditionCounts>,
+    damaged_reads: Counter,
 }
 
-/// Registers a metric that is shared with whoever counts.
+/// A metric that is registered and also shared with the code that counts.
 #[derive(Debug)]
 struct Shared<T>(Arc<T>);
 
@@ -80,59 +97,43 @@ fn shared<T: EncodeMetric>(metric: &Arc<T>) -> Shared<T> {
 }
 
 impl Metrics {
-    /// All of them, at zero; those of events are `telemetry`'s.
-    pub fn new(telemetry: &Arc<Telemetry>) -> Self {
-        let routes = || {
-            ENDPOINTS
-                .iter()
-                .map(label)
-                .chain([NO_ROUTE])
-                .collect::<Vec<_>>()
-        };
-        let kinds = || {
-            CommandKind::ALL
-                .iter()
-                .map(|kind| kind.name())
-                .collect::<Vec<_>>()
-        };
-        let statuses = statuses();
-        let status_columns = (100..600_u16)
-            .map(|status| {
-                statuses
-                    .iter()
-                    .position(|known| **known == *status.to_string())
-            })
-            .map(|column| column.unwrap_or(statuses.len() - 1))
+    /// Creates all metrics, at zero. `routes` are the labels of the routes in the order of the
+    /// table, and `statuses` those that a route can answer with. The metrics of events are read from
+    /// `telemetry`.
+    pub fn new(
+        telemetry: &Arc<Telemetry>,
+        mut routes: Vec<String>,
+        statuses: &BTreeSet<u16>,
+    ) -> Self {
+        let no_route = routes.len();
+        routes.push(NO_ROUTE.to_owned());
+        let kinds = || CommandKind::ALL.map(CommandKind::name);
+        let other = statuses.len();
+        let status_columns = (100..600)
+            .map(|status| statuses.iter().position(|known| *known == status))
+            .map(|column| column.unwrap_or(other))
             .collect();
-        let codes = Code::ALL.iter().map(|code| code.name());
-        let outcomes = ["completed", "replayed", "timed_out"]
-            .into_iter()
-            .chain(codes)
-            .chain([OTHER]);
+        let statuses = statuses.iter().map(u16::to_string);
+        let statuses = statuses.chain([OTHER.to_owned()]);
+        let outcomes = Answered::all().map(Answered::name);
         let reasons = ProblemCode::ALL
             .iter()
             .filter(|code| code.status().as_u16() == 503);
         let reasons = reasons.map(|code| code.name()).chain([CONNECTIONS, OTHER]);
-        let faults = vec!["panic", "replay", OTHER];
+        let entities = Kind::ALL.map(Kind::name);
+        let faults = RestartReason::ALL.map(RestartReason::name);
         let mut metrics = Self {
             registry: Registry::default(),
-            http_requests: Arc::new(Counters::new(("route", "status"), routes(), statuses)),
-            http_seconds: Arc::new(Histograms::new("route", SECONDS, routes())),
+            http_requests: Arc::new(Counters::new(("route", "status"), routes.clone(), statuses)),
+            http_seconds: Arc::new(Histograms::new("route", SECONDS, routes)),
+            no_route,
             status_columns,
-            commands: Arc::new(Counters::new(
-                ("kind", "outcome"),
-                kinds(),
-                outcomes.collect(),
-            )),
+            commands: Arc::new(Counters::new(("kind", "outcome"), kinds(), outcomes)),
             command_seconds: Arc::new(Histograms::new("kind", SECONDS, kinds())),
-            commit_seconds: Arc::new(Histograms::new("", SECONDS, vec![""])),
-            commit_records: Arc::new(Histograms::new("", COUNTS, vec![""])),
-            shed: Arc::new(Counters::new(("", "reason"), vec![""], reasons.collect())),
-            restarts: Arc::new(Counters::new(
-                ("kind", "reason"),
-                vec!["account", OTHER],
-                faults,
-            )),
+            commit_seconds: Arc::new(Histograms::new("", SECONDS, [""])),
+            commit_records: Arc::new(Histograms::new("", COUNTS, [""])),
+            shed: Arc::new(Counters::new(("", "reason"), [""], reasons)),
+            restarts: Arc::new(Counters::new(("kind", "reason"), entities, faults)),
             batch_seconds: Arc::new(Histograms::new("kind", SECONDS, kinds())),
             batch_items: Arc::new(Histograms::new("kind", COUNTS, kinds())),
             erasures: Count::default(),
@@ -145,6 +146,8 @@ impl Metrics {
             outbox: Count::default(),
             outbox_age: Measure::default(),
             actors: Arc::default(),
+            conditions: Arc::default(),
+            damaged_reads: Counter::default(),
         };
         metrics.register();
         metrics.register_events(telemetry);
@@ -152,7 +155,8 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        // Names are written without their units and without `_total`: the encoder adds them.
+        // The names are written without their units and without `_total`, because the encoder adds
+        // them.
         let (seconds, records) = (|| Unit::Seconds, || Unit::Other("records".to_owned()));
         let all = &mut self.registry;
         let help = "Requests answered, by route and status";
@@ -187,6 +191,11 @@ impl Metrics {
         all.register("florin_actor_restarts", help, shared(&self.restarts));
         let help = "Actors in memory, by kind and state";
         all.register("florin_actors", help, shared(&self.actors));
+        let help = "Conditions that an operator should look at, by code; 0 is well";
+        all.register("florin_conditions", help, shared(&self.conditions));
+        let help = "Reads that failed because the journal is not as it was written";
+        let damaged = self.damaged_reads.clone();
+        all.register("florin_journal_damaged_reads", help, damaged);
         let help = "Idempotency keys in the index";
         all.register("florin_idempotency_keys", help, self.keys.clone());
         let help = "Memory that the index of keys and operations takes";
@@ -199,6 +208,8 @@ impl Metrics {
         let help = "Age of the oldest durable record that the views still have to read";
         let lag = self.view_lag_seconds.clone();
         all.register_with_unit("florin_view_lag", help, seconds(), lag);
+        let help = "Lines of the log that could not be written, or not fast enough";
+        all.register("florin_log_lines_lost", help, LostLines);
         let help = "Free space where the data lies";
         let free = self.disk_free.clone();
         all.register_with_unit("florin_disk_free", help, Unit::Bytes, free);
@@ -222,16 +233,18 @@ impl Metrics {
         }
     }
 
-    /// A request was answered; `route` is its place in the table, `None` for no route.
+    /// Counts a request that was answered. `route` is the index of its route in the table; `None`
+    /// means no route.
     pub fn answered(&self, route: Option<usize>, status: StatusCode, seconds: f64) {
-        let row = route.unwrap_or(ENDPOINTS.len());
+        let row = route.unwrap_or(self.no_route);
         let column = self.status_columns.get(usize::from(status.as_u16()) - 100);
         self.http_requests
             .count(row, column.copied().unwrap_or_default());
         self.http_seconds.observe(row, seconds);
     }
 
-    /// Looks at how far the views are behind; the finer its rhythm, the truer the lag's seconds.
+    /// Takes a sample of the lag of the views, and returns the node's health. The lag in seconds is
+    /// more precise if samples are more frequent.
     pub fn sample(&self, core: &Core) -> Health {
         let health = core.health();
         let seconds = SystemClock.nanos() as f64 / 1e9;
@@ -242,8 +255,25 @@ impl Metrics {
         health
     }
 
-    /// All measurements in the text format of OpenMetrics; asks the core for those it holds.
-    pub async fn encode(&self, core: &Core, waiting: Waiting) -> String {
+    /// Returns the counts of refused requests so far, the number of finished commands, and the
+    /// number of commands in flight.
+    pub fn pressure(&self, health: &Health) -> Counted {
+        let kinds = 0..CommandKind::ALL.len();
+        let outcomes = kinds.flat_map(|kind| self.commands.row(kind));
+        let finished = outcomes.filter(|(outcome, _)| *outcome != NOT_BEGUN);
+        Counted {
+            shed: self
+                .shed
+                .row(0)
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
+            finished: finished.map(|(_, count)| count).sum(),
+            under_way: health.in_flight,
+        }
+    }
+
+    /// Encodes all metrics in this format. It asks the core for the values that only the core has.
+    pub async fn encode(&self, core: &Core, waiting: Waiting, format: Format) -> String {
         let health = self.sample(core);
         self.outbox.set(waiting.records);
         self.outbox_age.set(waiting.oldest_age_seconds);
@@ -252,6 +282,7 @@ impl Metrics {
             .set(health.disk_free_bytes.unwrap_or_default());
         self.index_memory.set(core.index_memory_bytes());
         self.erasures.set(core.erasures_pending() as u64);
+        self.conditions.set(core.conditions());
         if let Ok(keys) = core.idempotency_keys().await {
             self.keys.set(keys);
         }
@@ -261,32 +292,19 @@ impl Metrics {
         let mut page = String::new();
         // Writing to a String can't fail.
         let _ = text::encode(&mut page, &self.registry);
-        page
+        match format {
+            Format::OpenMetrics => page,
+            Format::Text => format::to_text(&page),
+        }
     }
 }
 
-/// The routes' label: method and path.
-fn label(endpoint: &crate::endpoints::Endpoint) -> &'static str {
-    endpoint.label
-}
-
-/// Every status that is ever answered, as text; the last one is for anything else.
-fn statuses() -> Vec<&'static str> {
-    let mut statuses = vec![
-        "200", "201", "400", "404", "405", "409", "412", "413", "415", "422",
-    ];
-    statuses.extend(["500", "503", "504", OTHER]);
-    statuses
-}
-
 impl Observer for Metrics {
-    fn decided(&self, kind: CommandKind, outcome: &'static str, seconds: f64) {
+    fn decided(&self, kind: CommandKind, answered: Answered, seconds: f64) {
         let row = kind as usize;
-        let column = self
-            .commands
-            .column(outcome)
-            .or_else(|| self.commands.column(OTHER));
-        self.commands.count(row, column.unwrap_or_default());
+        if let Some(column) = self.commands.column(answered.name()) {
+            self.commands.count(row, column);
+        }
         self.command_seconds.observe(row, seconds);
     }
 
@@ -305,44 +323,78 @@ impl Observer for Metrics {
         self.shed.count(0, column.unwrap_or_default());
     }
 
-    fn restarted(&self, kind: &'static str, reason: &'static str) {
-        let column = self
-            .restarts
-            .column(reason)
-            .or_else(|| self.restarts.column(OTHER));
-        self.restarts
-            .count(usize::from(kind != "account"), column.unwrap_or_default());
-    }
-}
-
-/// How many actors there are, as last asked.
-#[derive(Debug, Default)]
-struct ActorCounts(std::sync::Mutex<Vec<(&'static str, &'static str, u64)>>);
-
-impl ActorCounts {
-    fn set(&self, counts: Vec<(&'static str, &'static str, u64)>) {
-        *self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = counts;
-    }
-}
-
-impl EncodeMetric for ActorCounts {
-    fn encode(&self, mut encoder: MetricEncoder) -> Result<(), fmt::Error> {
-        let counts = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for (kind, state, count) in counts.iter() {
-            encoder
-                .encode_family(&[("kind", *kind), ("state", *state)])?
-                .encode_gauge(count)?;
+    fn restarted(&self, kind: Kind, reason: RestartReason) {
+        let row = Kind::ALL.iter().position(|known| *known == kind);
+        if let (Some(row), Some(column)) = (row, self.restarts.column(reason.name())) {
+            self.restarts.count(row, column);
         }
-        Ok(())
     }
 
-    fn metric_type(&self) -> MetricType {
-        MetricType::Gauge
+    fn damaged(&self) {
+        self.damaged_reads.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_actors::bus::BusState;
+
+    const STATUSES: [u16; 6] = [101, 201, 202, 204, 404, 503];
+
+    fn metrics() -> Metrics {
+        let telemetry = Arc::new(Telemetry::new(BusState::Embedded));
+        let statuses = STATUSES.into_iter().collect();
+        Metrics::new(&telemetry, vec!["GET /health".to_owned()], &statuses)
+    }
+
+    fn page(metrics: &Metrics) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &metrics.registry).unwrap();
+        page
+    }
+
+    #[test]
+    fn every_kind_s_restarts_are_counted_under_its_name() {
+        let metrics = metrics();
+        for kind in Kind::ALL {
+            metrics.restarted(kind, RestartReason::Panic);
+        }
+        let page = page(&metrics);
+        for kind in Kind::ALL {
+            let name = kind.name();
+            let line = format!("florin_actor_restarts_total{{kind=\"{name}\",reason=\"panic\"}} 1");
+            assert!(page.contains(&line), "{line} is not in {page}");
+        }
+    }
+
+    #[test]
+    fn every_outcome_is_counted_under_its_name() {
+        let metrics = metrics();
+        for answered in Answered::all() {
+            metrics.decided(CommandKind::Deposit, answered, 0.0);
+        }
+        let page = page(&metrics);
+        for answered in Answered::all() {
+            let name = answered.name();
+            let line = format!("{{kind=\"deposit\",outcome=\"{name}\"}} 1");
+            assert!(page.contains(&line), "{line} is not in {page}");
+        }
+    }
+
+    #[test]
+    fn every_status_of_a_route_is_counted_by_its_number() {
+        let metrics = metrics();
+        for status in STATUSES {
+            metrics.answered(Some(0), StatusCode::from_u16(status).unwrap(), 0.0);
+        }
+        let page = page(&metrics);
+        for status in STATUSES {
+            assert!(
+                page.contains(&format!("status=\"{status}\"}} 1")),
+                "{status}: {page}"
+            );
+        }
+        assert!(!page.contains("status=\"other\""), "{page}");
     }
 }

@@ -1,4 +1,4 @@
-//! Taking connections, and handing them to the lanes in turn.
+//! Accepts connections and hands them to the lanes in turn.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -10,16 +10,17 @@ use tokio::sync::mpsc::Sender;
 use super::census::Census;
 use super::lane::Arrival;
 
-/// How long to wait after an error that is not the connection's own, as when there are no more
-/// file descriptors: long enough for some to close.
+/// The pause after an error that is not caused by one connection, such as a lack of file
+/// descriptors. It is long enough for some descriptors to be closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until it is dropped.
+/// Accepts connections until the future is dropped.
 pub async fn run(listener: TcpListener, lanes: Vec<Sender<Arrival>>, census: Arc<Census>) {
     for lane in lanes.iter().cycle() {
         let arrival = next(&listener, &census).await;
-        // A lane takes a connection within a tick; until then further ones wait in the system's
-        // backlog. One that has ended takes none: the server is stopping.
+        // A lane takes a connection within a tick. Until then, further connections wait in the
+        // system's backlog. A lane that has ended takes none, which means that the server is
+        // stopping.
         if lane.send(arrival).await.is_err() {
             return;
         }
@@ -40,7 +41,7 @@ async fn next(listener: &TcpListener, census: &Arc<Census>) -> Arrival {
             },
             Err(error) if is_of_one_connection(error.kind()) => {}
             Err(error) => {
-                // One line now and then, not one a try.
+                // Only one in 100 failures is logged.
                 if failures.is_multiple_of(100) {
                     tracing::error!(%error, failures, "no connection can be accepted");
                 }

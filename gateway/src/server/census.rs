@@ -1,15 +1,15 @@
-//! How many connections are open, and when the last one has closed.
+//! Counts the open connections, and reports when the last one has closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Connections past the limit that are still read, so that they can be told so, and so that health
-/// checks are answered.
+/// The number of connections past the limit that are still served, so that they get an answer that
+/// says so, and health checks are answered.
 pub(super) const SPARE: usize = 64;
 
-/// Counts open connections.
+/// A counter of open connections.
 #[derive(Debug)]
 pub struct Census {
     open: AtomicUsize,
@@ -17,16 +17,16 @@ pub struct Census {
     emptied: Notify,
 }
 
-/// A connection's place; it ends with its value.
+/// The place of a connection in the count. Dropping it frees the place.
 #[derive(Debug)]
 pub struct Place {
     census: Arc<Census>,
-    /// Whether it is past the limit.
+    /// Whether the connection is past the limit.
     pub spare: bool,
 }
 
 impl Census {
-    /// Nobody there; room for `max`.
+    /// Creates a counter with a limit of `max` connections.
     pub fn new(max: usize) -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -35,7 +35,7 @@ impl Census {
         }
     }
 
-    /// A place for one more; `None` when there is not even a spare one.
+    /// Takes a place for one more connection. Returns `None` if no spare place is left either.
     pub fn enter(self: &Arc<Self>) -> Option<Place> {
         let before = self.open.fetch_add(1, Ordering::AcqRel);
         let place = Place {
@@ -45,12 +45,12 @@ impl Census {
         (before < self.max + SPARE).then_some(place)
     }
 
-    /// How many are open.
+    /// Returns the number of open connections.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Waits until none is open.
+    /// Waits until no connection is open.
     pub async fn empty(&self) {
         loop {
             let emptied = self.emptied.notified();

@@ -1,15 +1,25 @@
-//! File descriptors: connections must never take those that the journal and the views need, or
-//! whoever opens connections enough ends the process.
+//! File descriptors. Connections must never use those that the journal and the views need, or a
+//! client that opens many connections could end the process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::census::SPARE;
 
-/// Kept for files, threads and pipes.
+/// The number of descriptors that are kept for files, threads and pipes.
 const OWN: u64 = 256;
 
-/// How many connections there may be, `wanted` at most: raises the process's limit as far as the
-/// system lets it, and keeps enough of it back.
+/// The least number of file descriptors that a server starts with. It suffices for the server's
+/// files and threads and for some connections.
+pub const NEEDED: u64 = 64;
+
+/// Raises the limit of file descriptors as far as the system allows. Returns the limit if it is too
+/// low.
+pub fn too_low() -> Option<u64> {
+    Some(raise()).filter(|limit| *limit < NEEDED)
+}
+
+/// Returns the largest number of connections, at most `wanted`. It raises the limit of file
+/// descriptors as far as the system allows, and keeps enough descriptors for other uses.
 pub fn connections_max(wanted: usize) -> usize {
     let limit = raise();
     let room = room(limit);
@@ -24,7 +34,7 @@ pub fn connections_max(wanted: usize) -> usize {
     wanted.min(room)
 }
 
-/// The limit of file descriptors in effect, once it is raised.
+/// Raises the limit of file descriptors, and returns the limit in effect.
 fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -38,7 +48,7 @@ fn raise() -> u64 {
     limit.unwrap_or(u64::MAX)
 }
 
-/// The connections that a limit has room for.
+/// Returns the number of connections that fit into a limit of file descriptors.
 fn room(limit: u64) -> usize {
     let own = OWN.min(limit / 2);
     let room = (limit - own).saturating_sub(SPARE as u64).max(1);

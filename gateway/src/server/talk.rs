@@ -1,5 +1,5 @@
-//! A connection that became a WebSocket: sends what is to be said, and closes. What the client says
-//! is of no interest, only that it is there.
+//! A connection that became a WebSocket: sends its messages, and closes. The content of the
+//! client's messages is ignored; they only show that the client is still there.
 
 use std::time::Duration;
 
@@ -13,30 +13,32 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Frame};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes as Payload, Error};
 
-use crate::gateway::Gateway;
-use crate::websocket::{Message, Talk};
+use crate::http::websocket::{Message, Talk};
+use crate::routing::Gateway;
 
-/// The largest frame, and message, that is read. Nothing is expected; what is longer closes the
-/// connection by its head, before a byte of it is kept.
+/// The largest frame, and the largest message, that is read. No messages are expected. A longer one
+/// closes the connection as soon as its head is read, before any of its bytes are kept.
 pub const INCOMING_BYTES_MAX: usize = 4 << 10;
-/// How much is read at a time; each connection keeps as much.
+/// The number of bytes that are read at a time. Each connection keeps a buffer of this size.
 const READ_BYTES: usize = 1 << 10;
-/// How much may wait for a client that doesn't read.
+/// The most bytes that may wait for a client that doesn't read.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// How seldom a client is asked whether it is there, at most; one that said nothing since is dropped.
+/// The longest interval between two pings. A client that has sent nothing since the previous ping
+/// is dropped.
 const ALIVE_MAX: Duration = Duration::from_secs(30);
-/// How often, at most.
+/// The shortest interval between two pings.
 const ALIVE_MIN: Duration = Duration::from_millis(100);
-/// How long a client may take to read a message.
+/// The longest time that a client may take to read a message.
 const SEND_MAX: Duration = Duration::from_secs(10);
-/// How long a client may take to say that it closes too.
+/// The longest time that a client may take to answer the close.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
-/// How long the last word may take to be sent when the server stops.
+/// The longest time that sending the close may take when the server stops.
 const LAST_WORD_MAX: Duration = Duration::from_millis(500);
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// Carries a talk to its end. A client that doesn't show in `idle` that it is there is dropped.
+/// Carries a WebSocket to its end. A client that sends nothing within `idle`, not even the answer
+/// to a ping, is dropped.
 pub async fn run(stream: TcpStream, talk: Talk, gateway: &Gateway, idle: Duration) {
     let Some(messages) = talk.take() else {
         return;
@@ -45,7 +47,8 @@ pub async fn run(stream: TcpStream, talk: Talk, gateway: &Gateway, idle: Duratio
     let alive = (idle / 2).clamp(ALIVE_MIN, ALIVE_MAX);
     let carrying = async {
         if let Some(code) = carry(&mut socket, messages, alive).await {
-            // Whether it says so too or the time is over: the connection closes.
+            // The connection closes in any case, whether the client answered the close or the time
+            // was over.
             let _ = timeout(CLOSE_MAX, close(&mut socket, code)).await;
         }
     };
@@ -60,7 +63,7 @@ pub async fn run(stream: TcpStream, talk: Talk, gateway: &Gateway, idle: Duratio
     }
 }
 
-/// The bounds of what is read and written.
+/// Returns the bounds for reading and writing.
 pub fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
@@ -70,7 +73,7 @@ pub fn config() -> WebSocketConfig {
         .max_frame_size(Some(INCOMING_BYTES_MAX))
 }
 
-/// Sends what is to be said; how to close then, `None` when there is nobody to tell.
+/// Sends the messages. Returns the code to close with, or `None` if the client is gone.
 async fn carry(
     socket: &mut Socket,
     mut messages: BoxStream<'static, Message>,
@@ -83,7 +86,7 @@ async fn carry(
             biased;
             message = messages.next() => {
                 let Some(message) = message else {
-                    // Without its end a talk is to be taken up again elsewhere, or later.
+                    // The messages ended without the last one, so the client has to connect again.
                     return Some(if is_last { CloseCode::Normal } else { CloseCode::Away });
                 };
                 is_last = message.is_last;
@@ -96,7 +99,7 @@ async fn carry(
                 send(socket, Frame::Ping(Payload::new())).await?;
             }
             heard = socket.next() => match heard {
-                // A close is answered as the stream is read on to its end.
+                // The library answers a close frame while the stream is read to its end.
                 Some(Ok(_)) => is_there = true,
                 Some(Err(Error::Capacity(_))) => return Some(CloseCode::Size),
                 Some(Err(Error::Protocol(_))) => return Some(CloseCode::Protocol),
@@ -107,12 +110,12 @@ async fn carry(
     }
 }
 
-/// Sends a frame, to a client that reads it in time.
+/// Sends a frame. Returns `None` if it fails, or if the client does not read the frame in time.
 async fn send(socket: &mut Socket, frame: Frame) -> Option<()> {
     timeout(SEND_MAX, socket.send(frame)).await.ok()?.ok()
 }
 
-/// Says that it closes, and waits until the client did.
+/// Sends the close, and waits until the client closes too.
 async fn close(socket: &mut Socket, code: CloseCode) {
     if socket.close(Some(frame(code))).await.is_ok() {
         while let Some(Ok(_)) = socket.next().await {}

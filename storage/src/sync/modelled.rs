@@ -1,6 +1,6 @@
-//! loom's primitives, and mutations of them: a model has to hold with the code as it is, and to
-//! fail with each of its mutations, or it shows nothing. A mutation breaks one kind of operation
-//! in one file, so the code itself knows nothing of it, and one build serves all of them.
+//! Versions of loom's primitives that can be mutated. A model must hold for the unchanged code and
+//! fail with each of its mutations; otherwise it proves nothing. A mutation breaks one kind of
+//! operation in one file. So the tested code needs no hooks, and one build serves all mutations.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use loom::sync::{MutexGuard, atomic};
 
-/// One kind of operation in one file, broken.
+/// A mutation: one kind of operation in one file, broken.
 #[derive(Debug, Clone, Copy)]
 pub struct Mutation {
     file: &'static str,
@@ -21,17 +21,17 @@ pub struct Mutation {
 /// How an operation is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// It is not done.
+    /// The operation is not done.
     Skipped,
-    /// It is done some time later: what follows may come before it.
+    /// The operation is done some time later, so operations that follow may come before it.
     Late,
-    /// Reading and writing are two steps.
+    /// The operation reads and writes in two separate steps.
     Torn,
-    /// It orders nothing.
+    /// The operation orders no memory accesses.
     Relaxed,
 }
 
-/// The `operation`s in the file whose path ends so, broken like this.
+/// Creates a mutation of all calls of `operation` in the file whose path ends with `file`.
 pub const fn mutation(file: &'static str, operation: &'static str, how: How) -> Mutation {
     Mutation {
         file,
@@ -41,14 +41,14 @@ pub const fn mutation(file: &'static str, operation: &'static str, how: How) -> 
 }
 
 thread_local! {
-    // A whole model runs on one thread of the system, whatever threads it has itself.
+    // A whole model runs on one system thread, however many threads it simulates.
     static MUTATION: Cell<Option<Mutation>> = const { Cell::new(None) };
 }
 
-/// Runs a model, which has to hold, then with each of its mutations, which it has to catch.
+/// Runs a model, which must hold, then runs it with each of its mutations, with which it must fail.
 ///
 /// # Panics
-/// When the model doesn't hold, or a mutation survives it.
+/// Panics if the model doesn't hold, or if it doesn't fail with a mutation.
 pub fn check(model: fn(), mutations: &[Mutation]) {
     loom::model(model);
     be_quiet_while_mutated();
@@ -101,7 +101,7 @@ fn ordering(operation: &str, given: Ordering) -> Ordering {
 
 macro_rules! atomics {
     ($($name:ident of $number:ty),*) => {$(
-        /// loom's, to be mutated.
+        /// loom's atomic, which can be mutated.
         #[derive(Debug)]
         pub struct $name(Arc<atomic::$name>);
 
@@ -185,7 +185,7 @@ const fn order_of_load(order: Ordering) -> Ordering {
     }
 }
 
-/// loom's waker, called as the real one is, to be mutated.
+/// loom's waker, which can be mutated. Its interface is that of the real one.
 #[derive(Debug)]
 pub struct AtomicWaker(Arc<loom::future::AtomicWaker>);
 
@@ -215,7 +215,7 @@ impl AtomicWaker {
     }
 }
 
-/// loom's condition variable, to be mutated.
+/// loom's condition variable, which can be mutated.
 #[derive(Debug, Default)]
 pub struct Condvar(loom::sync::Condvar);
 

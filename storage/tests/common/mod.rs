@@ -1,17 +1,17 @@
-//! A small journal on a simulated disk, and what every test asks of one.
+//! A small journal on a simulated disk, and the helpers that all tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may stop at the first surprise.
 #![allow(dead_code)]
 
 use florin_storage::{
-    Chunk, Disk, Error, Head, Journal, Opened, Options, Reader, SimulatedDisk, Verified,
-    verify_chain,
+    Chunk, Disk, Error, Head, Journal, Opened, Options, PersonalBytes, Reader, SimulatedDisk,
+    Verified, verify_chain,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub const RECORD_BYTES_MAX: usize = 1_000_000;
 
-/// Options small enough that a few commits fill a segment.
+/// Returns options that are small enough for a few commits to fill a segment.
 pub fn options() -> Options {
     Options {
         segment_bytes_max: 64 * 1024,
@@ -28,7 +28,7 @@ pub fn open(disk: &SimulatedDisk) -> Result<Opened, Error> {
     Journal::open(Arc::new(disk.clone()), options(), 5)
 }
 
-/// The bytes of a record, told from every other by its sequence.
+/// Returns the bytes of a record. Its sequence makes them unique.
 pub fn record(sequence: u64) -> Vec<u8> {
     let length = (sequence * 37 % 400) as usize;
     let mut bytes = sequence.to_le_bytes().to_vec();
@@ -36,14 +36,14 @@ pub fn record(sequence: u64) -> Vec<u8> {
     bytes
 }
 
-/// Every seventh record has personal fields.
+/// Returns the personal fields of a record: every seventh record has some.
 pub fn personal(sequence: u64) -> Option<Vec<u8>> {
     sequence
         .is_multiple_of(7)
         .then(|| format!("name of {sequence}.").into_bytes())
 }
 
-/// `count` records from `first` on.
+/// Returns a chunk of `count` records from `first` on.
 pub fn chunk(first: u64, count: u64) -> Chunk {
     let mut chunk = Chunk::new(first, RECORD_BYTES_MAX);
     for sequence in first..first + count {
@@ -61,8 +61,8 @@ pub fn append(opened: &mut Opened, count: u64) -> Result<Head, Error> {
     Ok(opened.committer.run_pending()?.expect("a chunk waits"))
 }
 
-/// Appends records one by one, each a commit, up to the next one that has personal fields: these go
-/// to the write-ahead log. Every other time what is due is brought to the segment.
+/// Appends records up to the next one that has personal fields, each in a commit of its own: these
+/// go to the write-ahead log. After every other record, due checkpoints are made.
 pub fn append_logged(opened: &mut Opened) -> Result<(), Error> {
     while personal(opened.committer.head().sequence + 1).is_none() {
         append(opened, 1)?;
@@ -73,12 +73,12 @@ pub fn append_logged(opened: &mut Opened) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asserts that records `1..=last` are there as they were written, and nothing after.
+/// Asserts that records `1..=last` are there as they were written, and none after them.
 pub fn assert_holds(reader: &Reader, last: u64) {
     assert_holds_without(reader, last, &[]);
 }
 
-/// The same, without the personal fields of some records.
+/// Asserts the same, except that the personal fields of the `erased` records are gone.
 pub fn assert_holds_without(reader: &Reader, last: u64, erased: &[u64]) {
     let sequences: Vec<u64> = (0..=last + 1).collect();
     let found = reader.records(&sequences).unwrap();
@@ -90,23 +90,26 @@ pub fn assert_holds_without(reader: &Reader, last: u64, erased: &[u64]) {
             Some(record(sequence)),
             "record {sequence}"
         );
-        let name = personal(sequence).filter(|_| !erased.contains(&sequence));
+        let row = personal(sequence).map(|name| match erased.contains(&sequence) {
+            true => PersonalBytes::Erased,
+            false => PersonalBytes::Kept(name),
+        });
         assert_eq!(
             reader.personal(sequence).unwrap(),
-            name,
+            row,
             "personal fields of {sequence}"
         );
     }
 }
 
-/// The records whose personal fields are anywhere in the bytes of any file.
+/// Returns the records whose personal fields are found in the bytes of any file.
 pub fn named_on_disk(disk: &SimulatedDisk) -> BTreeSet<u64> {
     const START: &[u8] = b"name of ";
     const ZEROS: [u8; 4_096] = [0; 4_096];
     let mut named = BTreeSet::new();
     for file in disk.list("journal").unwrap() {
         let bytes = disk.contents(&format!("journal/{file}")).unwrap();
-        // Most of a young file is zeros.
+        // Most of a young file is zeros, so zero pages are skipped.
         let pages = bytes.chunks(ZEROS.len()).enumerate();
         for (page, _) in pages.filter(|(_, page)| !ZEROS.starts_with(page)) {
             let start = page * ZEROS.len();
@@ -127,7 +130,7 @@ pub fn verify(reader: &Reader) -> Result<Verified, Error> {
     verify_chain(reader, 0, |_| Ok(()))
 }
 
-/// The journal's segment files, in order.
+/// Returns the names of the journal's segment files, in order.
 pub fn segments(disk: &SimulatedDisk) -> Vec<String> {
     let names = disk.list("journal").unwrap();
     let segments = names.iter().filter(|name| name.ends_with(".redb"));

@@ -1,4 +1,4 @@
-//! Cursors of lists.
+//! Fuzzes cursors of lists.
 #![no_main]
 
 use florin_gateway::fuzzing;

@@ -1,4 +1,5 @@
-//! Frames of the journal: the bytes as one, and a frame of them as records, altered in one place.
+//! Fuzzes frames of the journal: the bytes as a frame, and a frame with the bytes as records that
+//! is altered in one place.
 #![no_main]
 
 use florin_storage::fuzzing;
@@ -9,7 +10,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         assert!(read <= bytes.len());
         assert_eq!(frame.iter().count(), frame.records());
         assert_eq!(frame.record(frame.last_sequence.wrapping_add(1)), None);
-        frame.verify();
     }
     let Some((&[at_0, at_1, flip], records)) = bytes.split_first_chunk() else {
         return;
@@ -21,7 +21,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         match fuzzing::frame(packed) {
             Ok(frame) => {
                 let _ = frame.iter().count();
-                assert_eq!(frame.verify(), flip == 0);
+                assert_eq!(flip, 0);
             }
             Err(what) => assert_ne!(flip, 0, "{what}"),
         }

@@ -1,4 +1,4 @@
-//! The headers of a request, a line each.
+//! Fuzzes the headers of a request, one per line.
 #![no_main]
 
 use florin_gateway::fuzzing;

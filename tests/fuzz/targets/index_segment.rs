@@ -1,5 +1,6 @@
-//! A segment of the index, altered in places: at each two bytes of the input's first half, those of
-//! its second. It is tried as it is, and with its checks made right again.
+//! Fuzzes a segment of the index that is altered in places: every three bytes of the input are a
+//! place and its new byte. The segment is read as altered, then again with corrected checksums. The
+//! input is also read as a segment by itself.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -8,7 +9,7 @@ use florin_storage::{Disk, Extent, OpenHow, SimulatedDisk, SortedSegment, fuzzin
 
 const NAME: &str = "keys/1";
 
-/// A segment with filters, of so few blocks that a search guesses and halves.
+/// A valid segment with filters. It has so few blocks that a search uses both guessing and halving.
 static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let disk = SimulatedDisk::new();
     let entries = (0..700_u64).map(|n| (u128::from(n) << 64 | u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), n));
@@ -41,7 +42,8 @@ fn read_all(bytes: &[u8]) {
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let mut bytes = WHOLE.clone();
     for change in input.chunks_exact(3) {
-        // Mostly the header and the filters' heads: what lies between are entries.
+        // The places are mostly in the header and the heads of the filters. Between them are
+        // entries.
         let at = usize::from(u16::from_le_bytes([change[0], change[1]])) % bytes.len();
         bytes[at] = change[2];
     }

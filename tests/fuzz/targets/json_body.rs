@@ -1,4 +1,4 @@
-//! Bodies of requests: each as every request there is.
+//! Fuzzes bodies of requests: each input is parsed as every type of request.
 #![no_main]
 
 use florin_gateway::fuzzing;

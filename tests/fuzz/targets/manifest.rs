@@ -1,4 +1,4 @@
-//! A backup's manifest.
+//! Fuzzes the manifest of a backup.
 #![no_main]
 
 use florin_storage::fuzzing;

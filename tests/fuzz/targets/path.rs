@@ -1,4 +1,4 @@
-//! Paths.
+//! Fuzzes request paths.
 #![no_main]
 
 use florin_gateway::fuzzing;

@@ -1,4 +1,4 @@
-//! Query strings, and what their parameters may be.
+//! Fuzzes query strings, and the values of their parameters.
 #![no_main]
 
 use florin_gateway::fuzzing;

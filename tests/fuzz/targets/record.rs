@@ -1,5 +1,5 @@
-//! Records, personal rows and snapshots from corrupt bytes. What is read can be written, and is then
-//! the same; reading reserves no more than the codec's limit.
+//! Fuzzes the decoding of records, personal rows and snapshots. A value that was read can be
+//! written, and is then the same. Reading reserves no more memory than the codec's limit.
 #![no_main]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,13 +10,13 @@ use florin_actors::{
 };
 use florin_gateway::fuzzing as gateway;
 
-/// The system's, counting what is in use and its highest.
+/// The system's allocator, with a count of the bytes in use and their maximum.
 struct Counting;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `read` takes of memory at its highest, beside what was in use.
+/// Runs `read` and asserts that its memory peak, on top of what was in use, stays within the limit.
 fn measured<T>(read: impl FnOnce() -> T) -> T {
     let before = USED.load(Ordering::Relaxed);
     HIGHEST.store(before, Ordering::Relaxed);
@@ -48,7 +48,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(record) = measured(|| decode_record(bytes)) {
         let mut written = Vec::new();
         encode_record(&record, &mut written).expect("a record that was read can be written");
-        // Lengths and numbers have longer forms too, which are read; written is the shortest.
+        // The decoder also accepts longer forms of lengths and numbers. The encoder writes the
+        // shortest.
         assert!(written.len() <= bytes.len());
         let again = decode_record(&written).expect("a record that was written can be read");
         assert_eq!(again, record);

@@ -1,9 +1,10 @@
-//! The settings file, and a variable of the environment: the first line is `NAME=VALUE`.
+//! Fuzzes the settings file and one environment variable: the first line of the input is
+//! `NAME=VALUE`.
 #![no_main]
 
 use florin_config::{ConfigError, Settings, fuzzing};
 
-/// What is refused is said in one line.
+/// Checks that an error is reported in one line.
 fn check(loaded: Result<Settings, ConfigError>) {
     if let Err(error) = loaded {
         let said = error.to_string();

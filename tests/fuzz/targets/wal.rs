@@ -1,5 +1,5 @@
-//! The write-ahead log: the bytes as one, and a log of them as records, altered in one place: what is
-//! read of it is what was written, perhaps without its end.
+//! Fuzzes the write-ahead log: the bytes as a log, and a log with the bytes as records that is
+//! altered in one place. What is read from it must be what was written, perhaps without its end.
 #![no_main]
 
 use florin_storage::fuzzing;
@@ -9,7 +9,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((&[at_0, at_1, flip], records)) = bytes.split_first_chunk() else {
         return;
     };
-    // A log of 15 blocks, each entry at least one of them.
+    // The log has 15 blocks, and each entry takes at least one of them.
     let records: Vec<&[u8]> = records.split(|byte| *byte == 0).take(12).collect();
     let packed = fuzzing::pack(1, &records, 150).expect("records that are small");
     let frames = packed.into_iter().map(|bytes| fuzzing::frame(bytes).expect("a frame"));

@@ -1,4 +1,4 @@
-//! What a client says over a WebSocket.
+//! Fuzzes the bytes that a client sends over a WebSocket.
 #![no_main]
 
 use florin_gateway::fuzzing;

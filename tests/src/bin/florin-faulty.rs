@@ -1,5 +1,5 @@
-//! `florin` on a disk that a test holds up or breaks, with entities that a test makes fail and a clock
-//! that it sets; otherwise the same.
+//! `florin` with a disk that a test can block or break, entities that a test can make fail, and a
+//! clock that a test can set. Otherwise it is the same.
 
 use std::path::PathBuf;
 use std::process::{ExitCode, Termination as _};
@@ -9,7 +9,7 @@ use clap::Parser as _;
 use florin_config::Settings;
 use florin_gateway::{Arguments, Seams, run_on};
 use florin_storage::{Disk, FileDisk};
-use florin_tests::faulty::{FaultyClock, FaultyDisk, FaultyEntities, SWITCHES};
+use florin_tests::faulty::{FaultyClock, FaultyDisk, FaultyEntities, FaultyThreads, SWITCHES};
 
 fn main() -> ExitCode {
     let switches = std::env::var_os(SWITCHES)
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let seams = Seams {
         clock: Arc::new(FaultyClock::new(switches.clone())),
         intercept: Arc::new(FaultyEntities::new(switches.clone())),
+        threads: Arc::new(FaultyThreads::new(switches.clone())),
     };
     let disk = |settings: &Settings| -> Result<Arc<dyn Disk>, florin_storage::Error> {
         let disk = FileDisk::open(&settings.server.data_dir)?;

@@ -1,4 +1,5 @@
-//! What the clients know together: accounts, wallets, transfers, money as last seen, keys used.
+//! The shared knowledge of the clients: accounts, wallets, transfers, balances as last seen, and
+//! used keys.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +10,26 @@ use florin_actors::runtime::Decided;
 
 use super::history::Request;
 
-/// How many keyed requests are remembered for repeating.
+/// The number of keyed requests that are remembered for repeats.
 const KEYED_MAX: usize = 40;
-/// How many transfers are remembered.
+/// The number of transfers that are remembered.
 const TRANSFERS_MAX: usize = 25;
 
-/// The clients' notes.
+/// The clients' shared notes.
 #[derive(Debug, Default)]
 pub struct Book {
     pub accounts: Vec<EntityId>,
     pub wallets: Vec<EntityId>,
     pub limits: BTreeMap<EntityId, WalletLimits>,
-    /// Transfers made, pending or not, each with its source.
+    /// Transfers that were made, pending or not, each with its source.
     pub transfers: Vec<(EntityId, EntityId)>,
     pub balances: BTreeMap<EntityId, Balances>,
     /// Requests with a key, answered or not.
     pub keyed: Vec<Request>,
-    /// Items of batches and single transfers with a key.
+    /// Items of batches and single transfers that have a key.
     pub items: Vec<BatchItem>,
     pub currencies: BTreeMap<EntityId, Currency>,
-    /// Openings under way or done.
+    /// The number of accounts and wallets that clients have decided to open.
     pub opening: usize,
 }
 
@@ -80,7 +81,8 @@ impl Book {
         let source = match &record.command {
             Command::Transfer(transfer) => transfer.from,
             Command::Hold(hold) => hold.transfer.from,
-            // Nobody can end it; some try.
+            // A transaction of many legs can't be posted, voided or reversed; some clients try
+            // anyway.
             Command::Transact(transact) => transact.legs[0].from,
             Command::Reverse(_) => match record.ends() {
                 Some(ends) => ends.from.0,
@@ -101,13 +103,13 @@ impl Book {
         }
     }
 
-    /// Whose version a precondition is about: of a transfer its source.
+    /// Returns the entity whose version a precondition checks: for a transfer, its source.
     pub fn about(&self, entity: EntityId) -> EntityId {
         let found = self.transfers.iter().find(|(id, _)| *id == entity);
         found.map_or(entity, |(_, source)| *source)
     }
 
-    /// Notes an account's or wallet's money.
+    /// Notes the balances of an account or wallet.
     pub fn note(&mut self, id: EntityId, balances: Balances) {
         let known = self.balances.entry(id).or_insert(balances);
         if known.version <= balances.version {
@@ -115,7 +117,7 @@ impl Book {
         }
     }
 
-    /// Remembers a request with a key.
+    /// Remembers a request if it has a key, and its transfers that have keys.
     pub fn remember(&mut self, request: &Request) {
         if request.scope().is_some() {
             self.keyed.push(request.clone());

@@ -1,4 +1,5 @@
-//! Which request a record answers: what is kept under a key, what is journalled without one.
+//! Matches records to requests: which record settled a key, and which outcomes without a key are
+//! journalled.
 
 use florin_actors::messages::{Code, Command, Record};
 
@@ -8,8 +9,8 @@ use super::model::{Ledger, Place, Verdict};
 use super::verdict::{check_record, place_of};
 
 impl Judge {
-    /// What has neither key nor changes is journalled only when its caller was told 504, or as
-    /// `deadline_exceeded`.
+    /// Checks a record with neither key nor changes. Such a record is journalled only if its caller
+    /// got a 504, or as `deadline_exceeded`.
     pub(super) fn late(
         &self,
         record: &Record,
@@ -36,28 +37,28 @@ impl Judge {
                 found => Err(format!("its key was not reused: {found:?}")),
             };
         }
-        // It was decided some time before it was recorded.
+        // The outcome was decided some time before it was recorded.
         let states = asked.after..record.sequence;
         let place = place_of(record);
-        self.unstored_at(states.clone(), &asked.request, record, place)
+        self.check_unstored_at(states.clone(), &asked.request, record, place)
             .or_else(|_| {
                 let time = asked.sent;
                 let place = Place { time, ..place };
-                self.unstored_at(states, &asked.request, record, place)
+                self.check_unstored_at(states, &asked.request, record, place)
             })
     }
 
-    /// Whether an outcome that is not stored fits one of these states.
-    pub(super) fn unstored_within(
+    /// Checks that an outcome that is not stored fits one of these states.
+    pub(super) fn check_unstored(
         &self,
         states: std::ops::Range<u64>,
         request: &Request,
         record: &Record,
     ) -> Result<(), String> {
-        self.unstored_at(states, request, record, place_of(record))
+        self.check_unstored_at(states, request, record, place_of(record))
     }
 
-    fn unstored_at(
+    fn check_unstored_at(
         &self,
         states: std::ops::Range<u64>,
         request: &Request,
@@ -86,14 +87,16 @@ impl Judge {
         Err(fault)
     }
 
-    /// The record that settled the request's key, and whether it was the same request, as far as
-    /// can be told as long as no name was erased.
+    /// Returns the record that settled the request's key, and whether it was the same request. The
+    /// comparison is reliable only while the holder's name isn't erased.
     pub(super) fn first_of(&self, request: &Request, history: &History) -> Option<(u64, bool)> {
         let scope = request.scope()?;
         let sequence = self.key_of(&scope)?;
         if self.record(sequence).key.as_deref() != Some(&*scope.1) {
-            // It was the key of a batch's item.
-            return Some((sequence, false));
+            // The key belonged to an item of a batch. The same transfer alone is a repeat of that
+            // item.
+            let first = self.command_of(&scope)?;
+            return Some((sequence, *first == normal(&request.command, self.now())));
         }
         let first = history.find(self.record(sequence).operation_id)?;
         let ledger = self.now();
@@ -101,15 +104,15 @@ impl Judge {
         Some((sequence, first == normal(&request.command, ledger)))
     }
 
-    /// Whether the request's key was settled by a record up to `sequence`.
+    /// Reports whether a record up to `sequence` settled the request's key.
     pub(super) fn is_claimed(&self, request: &Request, sequence: u64) -> bool {
         let settled = request.scope().and_then(|scope| self.key_of(&scope));
         settled.is_some_and(|settled| settled <= sequence)
     }
 }
 
-/// Whether an outcome is stored: what changes something, and under a key also what changes
-/// nothing and the refusals that the contract stores.
+/// Reports whether an outcome is stored: every change is, and under a key also outcomes without
+/// changes and the refusals that the contract stores.
 pub fn is_stored(verdict: &Verdict, has_key: bool) -> bool {
     match verdict {
         Verdict::Done(effect) => {
@@ -122,8 +125,8 @@ pub fn is_stored(verdict: &Verdict, has_key: bool) -> bool {
     }
 }
 
-/// Whether a record is of the request that it names.
-pub(super) fn is_asked(record: &Record, asked: &Asked, ledger: &Ledger) -> Result<(), String> {
+/// Checks that a record belongs to the request that it names.
+pub(super) fn check_asked(record: &Record, asked: &Asked, ledger: &Ledger) -> Result<(), String> {
     let mut command = asked.request.command.clone();
     if let (Command::OpenAccount(mine), Command::OpenAccount(theirs)) =
         (&mut command, &record.command)
@@ -150,7 +153,7 @@ pub(super) fn is_asked(record: &Record, asked: &Asked, ledger: &Ledger) -> Resul
     }
 }
 
-/// A command with the currency left away that is the routing entity's own.
+/// Returns a command without the currencies that are the routing entity's own.
 pub fn normal(command: &Command, ledger: &Ledger) -> Command {
     let mut command = command.clone();
     if let Command::Batch(batch) = &mut command {

@@ -1,4 +1,4 @@
-//! A client: sends commands, waits for their answers, and notes what it is told.
+//! A simulated client: it sends commands, waits for their answers, and notes what it learns.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use super::history::{Asked, Fate, Request, Seen};
 use super::world::{Death, World};
 use super::{OUTCOME_UNKNOWN, operations};
 
-/// The usual wait.
+/// The usual wait for an answer.
 pub const WAIT: Duration = Duration::from_secs(5);
-/// How much later than its wait an answer may come: the timer's grain.
+/// How much later than its wait an answer may come: the resolution of the timer.
 const GRAIN: Duration = Duration::from_millis(2);
 
 /// One simulated client.
@@ -29,7 +29,7 @@ pub struct Client {
     pub life: u32,
 }
 
-/// A command under way.
+/// A command that waits for its answer.
 #[derive(Debug)]
 pub struct Sent {
     pub asked: usize,
@@ -37,7 +37,7 @@ pub struct Sent {
 }
 
 impl Client {
-    /// Works through its operations.
+    /// Runs the client's operations.
     pub async fn work(world: Rc<World>, number: u32) {
         let rng =
             SmallRng::seed_from_u64(world.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9));
@@ -65,7 +65,7 @@ impl Client {
         world.working.set(world.working.get() - 1);
     }
 
-    /// The same client on another connection.
+    /// Creates a copy of this client for another connection.
     pub fn fork(&mut self) -> Self {
         Self {
             world: Rc::clone(&self.world),
@@ -76,14 +76,14 @@ impl Client {
         }
     }
 
-    /// Notes a step of this client's.
+    /// Notes a step of this client.
     pub fn step(&self, step: impl FnOnce() -> String) {
         self.world.step(|| format!("{}: {}", self.name, step()));
     }
 
     /// Sends a command.
     pub fn send(&mut self, mut request: Request) -> Option<Sent> {
-        // The gateway lets no batch in that has the key of one of its items.
+        // The gateway refuses a batch whose own key is also the key of one of its items.
         if let Command::Batch(batch) = &mut request.command {
             let own = request.key.clone();
             for item in &mut batch.items {
@@ -114,7 +114,7 @@ impl Client {
             Ok(confirmation) => confirmation,
             Err(reason) => {
                 self.step(|| format!("is turned away: {reason:?}"));
-                self.may_be(reason);
+                self.check_unavailable(reason);
                 return None;
             }
         };
@@ -157,7 +157,7 @@ impl Client {
         };
         let reply = tokio::select! {
             biased;
-            // What comes after a node's death comes from nowhere.
+            // An answer that would come after the node's death is never delivered.
             () = world.death(self.life) => Err(Fate::Cut),
             reply = confirmation => Ok(reply),
             () = impatient => Err(Fate::Dropped),
@@ -174,7 +174,7 @@ impl Client {
         if fate == Fate::TimedOut {
             self.note_deadline(asked);
         }
-        // Once all clients are done, the node is left to live: what it owes must come true.
+        // Once all clients are done, the node is kept alive, because its promises must come true.
         let is_finale = world.working.get() == 0;
         if decided.is_some() && !is_finale && world.chance(world.settings.crash_at_reply) {
             world.die(if self.rng.random() {
@@ -192,7 +192,8 @@ impl Client {
         decided
     }
 
-    /// Follows an operation that was accepted until it is told to be settled: then it is.
+    /// Follows an accepted operation until the core reports that it is settled. Then it must be
+    /// settled.
     async fn follow(&mut self, asked: usize) {
         let world = Rc::clone(&self.world);
         let operation = world.history.borrow().asked[asked].operation;
@@ -204,7 +205,7 @@ impl Client {
             () = tokio::time::sleep(WAIT) => false,
         };
         let found = operations::look_up::read(self, asked).await;
-        // Listening also ends with the journal, of a node that is about to end.
+        // Listening also ends when the journal fails and the node is about to end.
         let has_failed = world.failure().is_some();
         if settled
             && !has_failed
@@ -214,7 +215,7 @@ impl Client {
         }
     }
 
-    /// Takes a reply: says what became of the request.
+    /// Takes a reply and returns the fate of the request.
     fn take(&mut self, asked: usize, reply: Reply) -> (Fate, Option<Decided>) {
         let world = Rc::clone(&self.world);
         let (after, wait, took) = {
@@ -243,7 +244,7 @@ impl Client {
                 (Fate::TimedOut, None)
             }
             Reply::Unavailable(reason) => {
-                self.may_be(reason);
+                self.check_unavailable(reason);
                 (Fate::Unavailable(reason), None)
             }
         }
@@ -285,7 +286,8 @@ impl Client {
         );
     }
 
-    /// A moment after a deadline: whatever was begun in time is in the journal's queue by now.
+    /// Notes the end of the journal's queue shortly after a deadline. By then everything that was
+    /// begun in time is in the queue.
     fn note_deadline(&self, asked: usize) {
         let (world, core) = (Rc::clone(&self.world), self.core.clone());
         tokio::task::spawn_local(async move {
@@ -296,8 +298,8 @@ impl Client {
         });
     }
 
-    /// Whether what this rests on may be a command that was accepted and waits for an entity that is
-    /// out of service.
+    /// Reports whether the request may depend on a command that was accepted and waits for an
+    /// entity that is out of service.
     fn may_wait(&self, asked: usize) -> bool {
         let history = self.world.history.borrow();
         let request = &history.asked[asked].request;
@@ -312,8 +314,8 @@ impl Client {
         self.world.circumstances.borrow().disk_faulty.get()
     }
 
-    /// Whether the core may say that it can't answer, and why.
-    pub fn may_be(&self, reason: Unavailable) {
+    /// Checks that the core has a reason to answer that it is unavailable.
+    pub fn check_unavailable(&self, reason: Unavailable) {
         let world = &self.world;
         let life = world.life.get();
         if life.number != self.life || !life.is_up || world.node.borrow().is_none() {
@@ -323,7 +325,7 @@ impl Client {
         let settings = &world.settings;
         let right = match reason {
             Unavailable::Overloaded => settings.tight,
-            // No command of ours is that large.
+            // No simulated command is that large.
             Unavailable::TooLarge => false,
             Unavailable::DiskLow => circumstances.disk_full.get(),
             Unavailable::ViewBehind => {
@@ -334,9 +336,11 @@ impl Client {
             }
             reason if reason == OUTCOME_UNKNOWN => circumstances.disk_faulty.get(),
             Unavailable::ShuttingDown => circumstances.disk_faulty.get(),
-            // What the disk refuses to read, and what failed too often.
+            // Only views are corrupted here, never the journal. An entity is quarantined if the
+            // disk refuses to read it, or if it failed too often.
+            Unavailable::JournalDamaged => false,
             Unavailable::Quarantined => circumstances.disk_faulty.get() || settings.panics > 0,
-            // What hangs is found by the reader's own patience.
+            // A read that hangs ends when the reader's own timeout expires.
             Unavailable::ReadTimedOut => settings.slow || circumstances.disk_faulty.get(),
             Unavailable::OutcomeUnknown => false,
         };
@@ -367,7 +371,7 @@ impl Client {
             Ok(value) => Some(value),
             Err(reason) => {
                 self.step(|| format!("can't read: {reason:?}"));
-                self.may_be(reason);
+                self.check_unavailable(reason);
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! A clock in virtual time whose time of day jumps on command.
+//! A clock in virtual time. Its time of day jumps on command.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 /// 2023-11-14T22:13:20Z.
 const START_MICROS: i64 = 1_700_000_000_000_000;
-/// The midnight after that.
+/// The next midnight after that.
 const MIDNIGHT_MICROS: i64 = 1_700_006_400_000_000;
 
-/// The clock of a run; it goes on through crashes.
+/// The clock of a run. It continues through crashes.
 #[derive(Debug)]
 pub struct SimulatedClock {
     start: Instant,
@@ -21,7 +21,8 @@ pub struct SimulatedClock {
 }
 
 impl SimulatedClock {
-    /// A clock that starts now, that long before a midnight.
+    /// Creates a clock that starts now. With `to_midnight`, its time of day starts that long before
+    /// a midnight.
     pub fn start(to_midnight: Option<Duration>) -> Self {
         let ahead = to_midnight.map_or(0, |left| {
             MIDNIGHT_MICROS - START_MICROS - i64::try_from(left.as_micros()).unwrap()
@@ -33,12 +34,12 @@ impl SimulatedClock {
         }
     }
 
-    /// The time of day jumps so far; monotonic time does not.
+    /// Makes the time of day jump by this much. Monotonic time does not jump.
     pub fn jump(&self, micros: i64) {
         self.ahead_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// The latest time of day that was ever told.
+    /// Returns the latest time of day that the clock ever returned.
     pub fn latest(&self) -> Timestamp {
         Timestamp::from_micros(self.latest_micros.load(Ordering::Relaxed))
     }

@@ -1,5 +1,5 @@
-//! Many seeds, on every core. A seed that doesn't end, as when an actor spins, is named by the
-//! machine's own clock: nothing inside the simulation could.
+//! Runs many seeds on every core. A seed that doesn't end, for example because an actor spins, is
+//! found by the machine's own clock, because nothing inside the simulation could find it.
 
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::{Failure, Report, run};
 
-/// How long one seed may take.
+/// The longest time of one seed.
 const SEED_MAX: Duration = Duration::from_secs(120);
-/// How often that is looked at.
+/// The interval between two checks of that limit.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the seeds came to.
+/// The totals over all seeds.
 #[derive(Debug, Default)]
 pub struct Totals {
     pub seeds: u64,
@@ -32,7 +32,8 @@ impl AddAssign<Report> for Totals {
     }
 }
 
-/// Runs the seeds from `first` on, as long as `goes_on` says so of the next one and what is known.
+/// Runs the seeds from `first` on, as long as `goes_on` returns true for the next seed and the
+/// totals so far.
 pub fn run_many(first: u64, goes_on: impl Fn(u64, &Totals) -> bool + Sync) -> Totals {
     let next = AtomicU64::new(first);
     let totals = Mutex::new(Totals::default());

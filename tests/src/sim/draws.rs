@@ -1,4 +1,5 @@
-//! What a client draws: accounts, wallets, transfers, amounts, currencies, and all that may come with a command.
+//! Random choices of a client: accounts, wallets, transfers, amounts, currencies, and everything
+//! else that may come with a command.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::client::{Client, WAIT};
 use super::history::Request;
 
 impl Client {
-    /// An account: mostly one that there is, now and then something else's id.
+    /// Draws an account: mostly a known one, sometimes the id of something else.
     pub fn account(&mut self) -> EntityId {
         let known = self.world.book.borrow().accounts.clone();
         let some = (!known.is_empty()).then(|| known[self.rng.random_range(0..known.len())]);
@@ -22,7 +23,7 @@ impl Client {
         known
     }
 
-    /// A wallet, as far as there are some.
+    /// Draws a wallet if one is known, otherwise an account.
     pub fn wallet(&mut self) -> EntityId {
         let known = self.world.book.borrow().wallets.clone();
         if known.is_empty() || self.rng.random_range(0..100) < 4 {
@@ -31,7 +32,7 @@ impl Client {
         known[self.rng.random_range(0..known.len())]
     }
 
-    /// An account or a wallet.
+    /// Draws an account or a wallet.
     pub fn purse(&mut self) -> EntityId {
         if self.rng.random_bool(0.4) {
             self.wallet()
@@ -40,7 +41,7 @@ impl Client {
         }
     }
 
-    /// The kind of an entity as far as the clients know; now and then another one.
+    /// Returns the kind of an entity as far as the clients know it; sometimes a wrong one.
     pub fn kind_of(&mut self, id: EntityId) -> Kind {
         let is_wallet = self.world.book.borrow().wallets.contains(&id);
         match (is_wallet, self.rng.random_range(0..25) == 0) {
@@ -49,13 +50,13 @@ impl Client {
         }
     }
 
-    /// Two to four accounts and wallets.
+    /// Draws two to four accounts and wallets.
     pub fn ends(&mut self) -> Vec<EntityId> {
         let count = self.rng.random_range(2..5);
         (0..count).map(|_| self.purse()).collect()
     }
 
-    /// Two of these ends, mostly of one currency; now and then anything else.
+    /// Draws two of these ends, mostly with the same currency; sometimes any two.
     pub fn pair(&mut self, ends: &[EntityId]) -> (EntityId, EntityId) {
         if self.rng.random_range(0..12) == 0 {
             return (self.purse(), self.purse());
@@ -77,7 +78,7 @@ impl Client {
         (from, to)
     }
 
-    /// An amount that is mostly there.
+    /// Draws an amount that the source mostly has.
     pub fn small_amount(&mut self, from: EntityId, to: EntityId) -> Amount {
         if self.rng.random_range(0..5) == 0 {
             return self.amount(Some(from), Some(to));
@@ -85,7 +86,7 @@ impl Client {
         Amount::new(self.rng.random_range(1..40)).unwrap()
     }
 
-    /// A transfer: mostly one that was made, the younger the likelier.
+    /// Draws a transfer: mostly an existing one, more likely a recent one.
     pub fn transfer(&mut self) -> EntityId {
         let known = self.world.book.borrow().transfers.clone();
         if known.is_empty() || self.rng.random_range(0..100) < 5 {
@@ -103,12 +104,12 @@ impl Client {
         known[self.rng.random_range(first..known.len())].0
     }
 
-    /// One of a few customers.
+    /// Draws one of three customers.
     pub fn customer(&mut self) -> EntityId {
         EntityId::from_parts(1, self.rng.random_range(0..3), 0)
     }
 
-    /// A limit of a wallet, or none.
+    /// Draws a limit of a wallet, or none.
     pub fn limit(&mut self) -> Option<Amount> {
         let limit = match self.rng.random_range(0..10) {
             0..4 => return None,
@@ -119,7 +120,7 @@ impl Client {
         Some(Amount::new(limit).unwrap())
     }
 
-    /// An id that is no account's.
+    /// Draws an id that belongs to no account.
     fn strange(&mut self, near: Option<EntityId>) -> EntityId {
         let shard = near.map_or_else(|| self.rng.random(), EntityId::shard);
         match self.rng.random_range(0..4) {
@@ -136,7 +137,7 @@ impl Client {
         }
     }
 
-    /// A currency: mostly the same one.
+    /// Draws a currency, mostly the same one.
     pub fn currency(&mut self) -> Currency {
         let code = match self.rng.random_range(0..10) {
             0..7 => "KES",
@@ -146,13 +147,13 @@ impl Client {
         code.parse().unwrap()
     }
 
-    /// A currency that a movement names, or none.
+    /// Draws the currency that a movement names, or none.
     pub fn named_currency(&mut self) -> Option<Currency> {
         let named = self.rng.random_bool(0.3);
         named.then(|| self.currency())
     }
 
-    /// An amount for a debit of `from` or a credit of `to`, often at a boundary.
+    /// Draws an amount for a debit of `from` or a credit of `to`, often at a boundary.
     pub fn amount(&mut self, from: Option<EntityId>, to: Option<EntityId>) -> Amount {
         let (available, room, limits) = {
             let book = self.world.book.borrow();
@@ -195,7 +196,7 @@ impl Client {
         Amount::new(amount.clamp(1, AMOUNT_MAX as i64) as u64).unwrap()
     }
 
-    /// How far below zero an account may go.
+    /// Draws how far below zero an account may go.
     pub fn overdraft(&mut self) -> Overdraft {
         match self.rng.random_range(0..6) {
             0..3 => Overdraft::Limit(0),
@@ -205,13 +206,13 @@ impl Client {
         }
     }
 
-    /// A reference, from a few, or none.
+    /// Draws one of a few references, or none.
     pub fn reference(&mut self) -> Option<String> {
         let number = self.rng.random_range(0..6);
         (number < 3).then(|| format!("reference {number}"))
     }
 
-    /// Pairs of the caller's own; seldom many of them.
+    /// Draws metadata pairs of the caller, rarely many of them.
     pub fn metadata(&mut self) -> Metadata {
         let pairs = match self.rng.random_range(0..40) {
             0 => 30,
@@ -222,7 +223,7 @@ impl Client {
         Metadata::new(pairs.collect()).unwrap()
     }
 
-    /// A request of a command, with all that may come with one.
+    /// Draws a request for a command, with everything that may come with one.
     pub fn request(&mut self, command: Command) -> Request {
         let version = command.routing_entity().and_then(|id| {
             let book = self.world.book.borrow();

@@ -1,5 +1,5 @@
-//! The keeper: ends the node's life now and then, starts it anew, and plays with the disk, the
-//! clock and the views.
+//! The keeper: it ends the node's life at intervals, starts it again, and injects faults into the
+//! disk, the clock and the views.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use rand::Rng;
 
 use super::world::{Circumstances, Death, World};
 
-/// How often the keeper looks.
+/// The interval between two checks of the keeper.
 const TICK: Duration = Duration::from_millis(5);
-/// How long a node may go on with records that neither become durable nor make it fail.
+/// How long a node may have a backlog of records without either making them durable or failing.
 const STUCK_MAX: Duration = Duration::from_secs(2);
 
-/// Keeps the node until every client has done its work.
+/// Keeps the node running until every client has finished.
 pub async fn keep(world: Rc<World>) {
     let mut until_fault = pause(&world);
     let mut stuck = Duration::ZERO;
@@ -47,7 +47,7 @@ pub async fn keep(world: Rc<World>) {
             ));
         }
         if faulty_for > STUCK_MAX {
-            // The fault hit the views, or nothing at all.
+            // The fault hit the views, or no I/O at all.
             world.die(any_death(&world));
             continue;
         }
@@ -74,7 +74,7 @@ fn any_death(world: &World) -> Death {
     }
 }
 
-/// Starts the node again, now and then on a disk that fails, or without its views.
+/// Starts the node again, sometimes on a disk that fails, or without its views.
 async fn revive(world: &World) {
     let millis = world.rng.borrow_mut().random_range(0..50);
     tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -89,18 +89,18 @@ async fn revive(world: &World) {
     world.live(fault);
 }
 
-/// The journal failed: the process ends.
+/// Handles a failed journal: the process ends.
 async fn fail(world: &World, reason: &str) {
     if !world.circumstances.borrow().disk_faulty.get() {
         world.violated(format!("the journal fails for no reason: {reason}"));
     }
     world.step(|| format!("the journal fails: {reason}"));
-    // The callers take what they are told.
+    // The callers receive their replies first.
     tokio::time::sleep(TICK).await;
     world.die(any_death(world));
 }
 
-/// One fault.
+/// Injects one random fault.
 async fn fault(world: &World) {
     let circumstances = Rc::clone(&world.circumstances.borrow());
     let drawn = world.rng.borrow_mut().random_range(0..20);
@@ -142,7 +142,7 @@ async fn fault(world: &World) {
     }
 }
 
-/// Some bytes of the views rot.
+/// Corrupts some bytes of the views.
 fn rot(world: &World, circumstances: &Circumstances) {
     let files = world.disk.list("views").unwrap_or_default();
     if files.is_empty() {

@@ -1,5 +1,5 @@
-//! The end of a run: when all is quiet, everything that was ever told must still be so, before
-//! and after one more death.
+//! The end of a run: once the node is quiet, everything that it ever reported must still hold,
+//! before and after one more death.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -21,13 +21,14 @@ use super::world::{Death, World};
 
 /// How long a node may take to become quiet.
 const QUIET_MAX: Duration = Duration::from_secs(60);
-/// How long after its time a pending transfer may still be there, and with slow disks or views.
+/// How long after its time a pending transfer may still exist: normally, and with slow disks or
+/// views.
 const EXPIRY_MAX: Duration = Duration::from_secs(5);
 const SLOW_EXPIRY_MAX: Duration = Duration::from_secs(30);
-/// Pending transfers that expire within this are waited for.
+/// The finale waits for pending transfers that expire within this time.
 const EXPIRY_AHEAD: Duration = Duration::from_secs(20);
 
-/// Looks at everything once more.
+/// Checks everything once more.
 pub async fn finish(world: &Rc<World>) {
     world.intruder.stop();
     if world.circumstances.borrow().disk_faulty.get() {
@@ -70,7 +71,7 @@ fn client(world: &Rc<World>) -> Option<Client> {
     })
 }
 
-/// Nothing is under way any more: no permit is lost, no record waits.
+/// Waits until nothing is in flight: no permit is lost and no record waits.
 async fn quiet(world: &World) {
     let Some((core, _)) = world.core() else {
         return;
@@ -88,12 +89,13 @@ async fn quiet(world: &World) {
         tokio::time::sleep(Duration::from_millis(10)).await;
         waited += Duration::from_millis(10);
     }
-    // What late refusals append is durable one commit later.
+    // Records of late refusals become durable one commit later.
     tokio::time::sleep(Duration::from_secs(10)).await;
     world.judge_now();
 }
 
-/// Who was told that the outcome is unknown learns it now: the node lives on.
+/// Checks that every client that was told that the outcome is unknown can learn it now, because the
+/// node lived on.
 async fn promised(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;
@@ -102,8 +104,8 @@ async fn promised(world: &Rc<World>) {
         let (history, judge) = (world.history.borrow(), world.judge.borrow());
         let is_owed = |asked: &super::history::Asked| {
             let told = asked.fate == Fate::TimedOut && asked.life == client.life;
-            // The repeat of a request learns its outcome by its key; its own operation leads there
-            // for a while only.
+            // A repeat of a request learns its outcome by its key. Its own operation leads there
+            // only for a while.
             let is_repeat = judge
                 .first_of(&asked.request, &history)
                 .is_some_and(|(_, same)| same);
@@ -126,7 +128,7 @@ async fn promised(world: &Rc<World>) {
     world.judge_now();
 }
 
-/// Every operation is found if it has a record, and only then.
+/// Checks that an operation is found if and only if it has a record.
 async fn settled(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;
@@ -135,7 +137,7 @@ async fn settled(world: &Rc<World>) {
     for asked in 0..count {
         let recorded = world.judge.borrow().record_of(asked).is_some();
         let mut found = look_up::read(&mut client, asked).await;
-        // A segment that is found damaged is written anew first.
+        // The views rewrite a segment that was found damaged before they answer.
         let mut waited = Duration::ZERO;
         while found.is_none()
             && world.circumstances.borrow().views_rotten.get()
@@ -159,7 +161,7 @@ async fn settled(world: &Rc<World>) {
     }
 }
 
-/// Every key gives its first answer again, to the same request alone.
+/// Checks that every key returns its first answer, and only for the same request.
 async fn repeated(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;
@@ -177,7 +179,8 @@ async fn repeated(world: &Rc<World>) {
     };
     for (mut request, sequence) in firsts {
         request.wait = WAIT;
-        // Whether it is the same request can't be told any more once its name was erased.
+        // Once the holder's name is erased, it can't be decided any more whether a request is the
+        // same.
         let erased = world.judge.borrow().is_erased(sequence, u64::MAX);
         if let Some(decided) = client.ask(request.clone()).await {
             let settles = {
@@ -208,13 +211,14 @@ async fn repeated(world: &Rc<World>) {
     }
 }
 
-/// Whether a command was accepted and is still to be executed.
+/// Reports whether a command was accepted and is still to be executed.
 fn waits(world: &World, asked: usize) -> bool {
     let judge = world.judge.borrow();
     judge.accepted().values().any(|number| *number == asked)
 }
 
-/// Everything that was accepted is executed, at the latest once every entity is in service again.
+/// Checks that every accepted command is executed, at the latest once every entity is in service
+/// again.
 async fn executed(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;
@@ -246,7 +250,8 @@ async fn executed(world: &Rc<World>) {
     }
 }
 
-/// Every pending transfer whose time is over has ended, but where an actor is out of service.
+/// Checks that every pending transfer whose time is over has ended, except if an actor is out of
+/// service.
 async fn expired(world: &World) {
     let Some((core, _)) = world.core() else {
         return;
@@ -280,7 +285,8 @@ async fn expired(world: &World) {
     }
 }
 
-/// Every name that was erased is gone from every byte of the disk, and no other one.
+/// Checks that every erased name is gone from every byte of the disk, while the other names are
+/// kept.
 async fn erased(world: &Rc<World>) {
     let (gone, kept): (BTreeSet<u32>, BTreeSet<u32>) = {
         let judge = world.judge.borrow();
@@ -311,14 +317,14 @@ async fn erased(world: &Rc<World>) {
     }
 }
 
-/// The numbers of all names anywhere in the files.
+/// Returns the numbers of all names in the files.
 fn named_on_disk(world: &World) -> BTreeSet<u32> {
     const ZEROS: [u8; 4_096] = [0; 4_096];
     let mut named = BTreeSet::new();
     for folder in ["journal", "views"] {
         for file in world.disk.list(folder).unwrap() {
             let bytes = world.disk.contents(&format!("{folder}/{file}")).unwrap();
-            // Most of a young file is zeros.
+            // A new file is mostly zeros, so pages of zeros are skipped.
             let pages = bytes.chunks(ZEROS.len()).enumerate();
             for (page, held) in pages.filter(|(_, page)| !ZEROS.starts_with(page)) {
                 let marks = held.iter().enumerate().filter(|(_, byte)| **byte == b'#');
@@ -334,7 +340,8 @@ fn named_on_disk(world: &World) -> BTreeSet<u32> {
     named
 }
 
-/// Every account and wallet, their movements, every transfer and list and the totals are the model's.
+/// Checks that every account and wallet, their movements, every transfer, every list and the totals
+/// match the model.
 async fn shown(world: &Rc<World>) {
     let Some(mut client) = client(world) else {
         return;

@@ -1,14 +1,16 @@
-//! What the clients asked, what became of it, and what they saw.
+//! The history of a run: what the clients asked, the fate of each request, and what the clients
+//! saw.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use florin_actors::messages::AccountView;
 use florin_actors::messages::{
     Balances, Caller, Command, Currency, EntityId, Kind, Movement, OperationId, Personal,
     Timestamp, TransferView, WalletView,
 };
-use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance, Unavailable};
+use florin_actors::runtime::{Decided, Operation, Page, TrialBalance, Unavailable, WithPersonal};
 use florin_actors::views::{AccountFilter, Mark, Standing};
 
 /// A command as a client sends it.
@@ -19,15 +21,15 @@ pub struct Request {
     pub key: Option<Arc<str>>,
     pub if_match: Option<u64>,
     pub dry_run: bool,
-    /// The kind that its entity must have, where the path names one.
+    /// The kind that the entity must have, if the path names one.
     pub kind: Option<Kind>,
-    /// Answered once it is durable, executed afterwards.
+    /// Set if the request is answered once its command is durable, and executed afterwards.
     pub asynchronous: bool,
     pub wait: Duration,
 }
 
 impl Request {
-    /// The holder's name, where the command has one.
+    /// Returns the holder's name, if the command has one.
     pub fn holder(&self) -> Option<&str> {
         match &self.command {
             Command::OpenAccount(open) => match &open.holder {
@@ -38,12 +40,13 @@ impl Request {
         }
     }
 
-    /// Whether it is accepted first and executed afterwards.
+    /// Reports whether the command is accepted first and executed afterwards.
     pub fn is_accepted_first(&self) -> bool {
         self.asynchronous && !self.dry_run && self.command.moves_money()
     }
 
-    /// The request as it is executed after it was accepted: what was asked at once is no longer.
+    /// Returns the request in the form in which it is executed after its acceptance: without the
+    /// conditions that the acceptance already checked.
     pub fn execution(&self) -> Self {
         Self {
             asynchronous: false,
@@ -53,59 +56,60 @@ impl Request {
         }
     }
 
-    /// Its key in its caller's scope, unless it only asks what would be.
+    /// Returns the caller and the key, unless the request is a dry run.
     pub fn scope(&self) -> Option<(String, String)> {
         let key = self.key.as_deref().filter(|_| !self.dry_run)?;
         Some((self.caller.name().to_owned(), key.to_owned()))
     }
 }
 
-/// What became of a request, as its client knows.
+/// The fate of a request, as its client knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Under way.
+    /// The request is in flight.
     Waiting,
-    /// Answered; whether by a record of its own.
+    /// The request was answered. `recorded` tells whether the answer is a record of its own.
     Answered { recorded: bool },
-    /// Told that the outcome is unknown.
+    /// The client was told that the outcome is unknown.
     TimedOut,
-    /// The client went away first.
+    /// The client stopped waiting before its answer.
     Dropped,
-    /// The node died first.
+    /// The node died before the answer.
     Cut,
-    /// Not begun, or (`OutcomeUnknown`) lost with the journal.
+    /// The request was not begun, or (`OutcomeUnknown`) was lost with the journal.
     Unavailable(Unavailable),
 }
 
-/// One request that the core took.
+/// A request that the core accepted for processing.
 #[derive(Debug)]
 pub struct Asked {
     pub operation: OperationId,
     pub request: Request,
-    /// What was durable when it was sent.
+    /// The durable sequence when the request was sent.
     pub after: u64,
     /// The node's time of day when it was sent.
     pub sent: Timestamp,
     /// Virtual nanoseconds when it was sent.
     pub sent_nanos: u64,
-    /// In which life of the node.
+    /// The life of the node in which it was sent.
     pub life: u32,
     pub fate: Fate,
-    /// Records made after the wait was over have larger sequences; known a moment after it.
+    /// The end of the journal's queue shortly after the wait was over. A record that was begun
+    /// later has a larger sequence.
     pub begun_until: Option<u64>,
 }
 
-/// Something that the core showed: true at some sequence from `from` to `to`.
+/// Something that the core showed. It must be true at some sequence from `from` to `to`.
 #[derive(Debug)]
 pub struct Observation {
-    /// What was durable when it was asked for.
+    /// The durable sequence when it was asked for.
     pub from: u64,
-    /// What was durable when it came.
+    /// The durable sequence when it arrived.
     pub to: u64,
     pub seen: Seen,
 }
 
-/// What was shown.
+/// What the core showed.
 #[derive(Debug)]
 pub enum Seen {
     Answer {
@@ -114,19 +118,19 @@ pub enum Seen {
     },
     Account {
         id: EntityId,
-        shown: Option<Account>,
+        shown: Option<WithPersonal<AccountView>>,
     },
     Accounts {
         filter: AccountFilter,
         after: Option<EntityId>,
         limit: usize,
-        page: Page<Account, EntityId>,
+        page: Page<WithPersonal<AccountView>, EntityId>,
     },
     Wallet {
         id: EntityId,
         shown: Option<WalletView>,
     },
-    /// A customer's.
+    /// A page of a customer's wallets.
     Wallets {
         customer: EntityId,
         after: Option<EntityId>,
@@ -157,24 +161,24 @@ pub enum Seen {
     },
     Operation {
         asked: usize,
-        /// Whether its own record was known to its client before.
+        /// Set if the client had seen the request's own record before.
         recorded: bool,
         found: Option<Operation>,
     },
     TrialBalance(TrialBalance),
 }
 
-/// Everything that was asked.
+/// All requests of a run.
 #[derive(Debug, Default)]
 pub struct History {
     pub asked: Vec<Asked>,
     operations: BTreeMap<OperationId, usize>,
-    /// Whether the disk may fail, which takes entities out of service.
+    /// Set if the disk may fail, which takes entities out of service.
     pub disk_faults: bool,
 }
 
 impl History {
-    /// Notes a request; gives its number.
+    /// Notes a request and returns its number.
     pub fn add(&mut self, asked: Asked) -> usize {
         let number = self.asked.len();
         self.operations.insert(asked.operation, number);
@@ -182,7 +186,7 @@ impl History {
         number
     }
 
-    /// The number of the request with that operation.
+    /// Returns the number of the request with this operation.
     pub fn find(&self, operation: OperationId) -> Option<usize> {
         self.operations.get(&operation).copied()
     }

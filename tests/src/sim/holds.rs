@@ -1,5 +1,5 @@
-//! What pending transfers hold, from the records' events alone: each ends once, in time, and gives
-//! back just what it held.
+//! The holds of pending transfers, derived from the records' events alone. Each pending transfer
+//! must end once, in time, and release exactly what it held.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use florin_actors::messages::{
 
 use super::invariants::ensure;
 
-/// One transfer that is an entity.
+/// A transfer that is an entity.
 #[derive(Debug, Clone)]
 struct Hold {
     made: TransferMade,
@@ -26,7 +26,7 @@ pub struct Holds {
 }
 
 impl Holds {
-    /// What pending transfers hold of an entity.
+    /// Returns the amount that pending transfers hold of an entity.
     pub fn of(&self, entity: EntityId) -> i128 {
         let own = self
             .transfers
@@ -35,10 +35,10 @@ impl Holds {
         own.map(|hold| hold.held).sum()
     }
 
-    /// Takes a transfer's next event.
+    /// Applies the next event of a transfer.
     ///
     /// # Errors
-    /// What can't follow what was before.
+    /// Returns an error if the event can't follow the previous ones.
     pub fn take(&mut self, id: EntityId, event: &Event, time: Timestamp) -> Result<(), String> {
         let Event::Transfer(event) = event else {
             return Ok(());
@@ -84,7 +84,7 @@ impl Holds {
                 hold.ended = true;
                 Ok(())
             }
-            TransferEvent::Reversed => {
+            TransferEvent::Reversed(_) => {
                 let once = hold.ended && hold.posted > 0 && !hold.reversed;
                 hold.reversed = true;
                 ensure(once, || format!("{id} is reversed again, or moved nothing"))
@@ -93,10 +93,11 @@ impl Holds {
         }
     }
 
-    /// What a record says of the day of a hold is when the hold was made.
+    /// Checks that a record gives the time at which the hold was made. This time decides the day
+    /// that the hold counts in.
     ///
     /// # Errors
-    /// Another time.
+    /// Returns an error if the record gives another time.
     pub fn settled(&self, record: &Record) -> Result<(), String> {
         let events = record.changes.iter().flat_map(|change| &change.events);
         for event in events {

@@ -1,4 +1,4 @@
-//! Makes entities fail: their code panics now and then, by the seed.
+//! Makes entities fail: their code panics at random, determined by the seed.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use florin_actors::runtime::Intercept;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// Panics in place of entities' code.
+/// Panics in place of the entities' code.
 #[derive(Debug)]
 pub struct Intruder {
     rng: Mutex<SmallRng>,
@@ -18,7 +18,7 @@ pub struct Intruder {
 }
 
 impl Intruder {
-    /// Lets so many of a thousand calls fail.
+    /// Creates an intruder that lets this many of a thousand calls fail.
     pub fn new(seed: u64, of_thousand: u32) -> Self {
         Self {
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
@@ -27,7 +27,7 @@ impl Intruder {
         }
     }
 
-    /// Lets no call fail any more.
+    /// Ends the failures.
     pub fn stop(&self) {
         self.is_on.store(false, Ordering::Relaxed);
     }
@@ -40,7 +40,7 @@ impl Intruder {
         let fails = rng.random_range(0..1_000) < self.of_thousand;
         drop(rng);
         if fails {
-            // Without the hook that would print it.
+            // `resume_unwind` skips the panic hook, which would print the panic.
             resume_unwind(Box::new(text));
         }
     }

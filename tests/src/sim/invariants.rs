@@ -1,5 +1,5 @@
-//! What holds of every journal, whatever was asked: checked record by record, from its events
-//! alone.
+//! The invariants of every journal, whatever was asked. They are checked record by record, from the
+//! events alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::holds::Holds;
 
 use super::model::MOST;
 
-/// One entity, as its events make it.
+/// The state of one entity, built from its events.
 #[derive(Debug, Clone, Default)]
 struct Line {
     version: u64,
@@ -29,7 +29,7 @@ struct Line {
     posted: i128,
     issued: u64,
     limits: WalletLimits,
-    /// What debits and holds took, by UTC day.
+    /// The amounts that debits and holds took, by UTC day.
     taken: BTreeMap<i64, i128>,
 }
 
@@ -52,10 +52,10 @@ pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), S
 }
 
 impl Walk {
-    /// Takes the next record.
+    /// Checks and applies the next record.
     ///
     /// # Errors
-    /// The invariant that doesn't hold.
+    /// Returns an error that names the broken invariant.
     pub fn take(&mut self, record: &Record) -> Result<(), String> {
         ensure(record.sequence == self.sequence + 1, || {
             format!(
@@ -151,7 +151,8 @@ impl Walk {
         self.postings(record, moved)
     }
 
-    /// Postings sum to zero per currency, item by item, and are what the events moved.
+    /// Checks that postings sum to zero per currency, item by item, and match what the events
+    /// moved.
     fn postings(
         &mut self,
         record: &Record,
@@ -206,7 +207,7 @@ impl Walk {
 }
 
 impl Line {
-    /// The line after an event; gives the number of a new account.
+    /// Applies an event to the state. Returns the number of a new account.
     fn evolve(&mut self, event: &Event, time: Timestamp) -> Result<Option<u64>, String> {
         match event {
             Event::Account(AccountEvent::Opened(opened)) => {
@@ -247,7 +248,7 @@ impl Line {
             Event::Wallet(WalletEvent::LimitsChanged(limits)) => self.limits = *limits,
             Event::Account(AccountEvent::Money(money))
             | Event::Wallet(WalletEvent::Money(money)) => self.money(money, time)?,
-            // What they hold is counted beside.
+            // `Holds` tracks what transfers hold.
             Event::Transfer(_) | Event::Card(_) | Event::CardNumber(_) => {}
             Event::External(ExternalEvent::Opened(currency)) => {
                 ensure(self.version == 1, || "opened twice".to_owned())?;
@@ -269,7 +270,7 @@ impl Line {
         Ok(None)
     }
 
-    /// The line after something happened to its money.
+    /// Applies a money event to the state.
     fn money(&mut self, event: &MoneyEvent, time: Timestamp) -> Result<(), String> {
         match event {
             MoneyEvent::Debited(amount) => {
@@ -317,7 +318,7 @@ impl Line {
         })
     }
 
-    /// A debit or hold, already counted, against status, limits and funds.
+    /// Checks a debit or hold, which is already counted, against status, limits and funds.
     fn may_take(&mut self, amount: i128, time: Timestamp) -> Result<(), String> {
         ensure(!self.frozen, || "a debit of a frozen entity".to_owned())?;
         let over = match self.overdraft {

@@ -1,5 +1,5 @@
-//! The judge: replays the journal through the model in its order, and holds every record and
-//! everything that was shown against it.
+//! The judge: it replays the journal through the model in order, and compares every record and
+//! everything that was shown with the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,47 +8,48 @@ use florin_actors::messages::{
     Code, Command, EntityId, Movement, Outcome, PersonalRow, Record, TransferStatus,
 };
 use florin_actors::{decode_personal, decode_record, encode_record};
-use florin_storage::{Reader, verify_chain};
+use florin_storage::{PersonalBytes, Reader, verify_chain};
 
-use super::claims::{is_asked, is_stored, normal};
+use super::claims::{check_asked, is_stored, normal};
 use super::history::{History, Observation, Request};
 use super::invariants::Walk;
 use super::model::{Became, Before, Ledger, Scope, Settled, Verdict};
 use super::names::sealed_name;
 use super::verdict::{check_record, place_of};
 
-/// What the journal holds, and what the model makes of it.
+/// The contents of the journal, and the model's states that follow from them.
 #[derive(Debug)]
 pub struct Judge {
-    /// The model after each record, from none on.
+    /// The model after each record. The first state is the empty one.
     pub(super) states: Vec<Ledger>,
     pub(super) records: Vec<Record>,
     bytes: Vec<Vec<u8>>,
-    /// The keys that are settled, those of batches' items among them.
+    /// The settled keys, including those of batches' items.
     keys: BTreeMap<Scope, Settled>,
-    /// Records that accepted a command that is still to be executed, and whose.
+    /// Records that accepted a command that is still to be executed, with the number of its
+    /// request.
     accepted: BTreeMap<u64, usize>,
-    /// Records that accepted a command, and the ones that executed it.
+    /// Records that accepted a command, with the records that executed it.
     executed: BTreeMap<u64, u64>,
-    /// Which record settled a request.
+    /// The record that settled each request.
     pub(super) settled: BTreeMap<usize, u64>,
-    /// Records that opened an account, and the one that erased the name beside it.
+    /// Records that opened an account, with the record that erased the name beside it.
     pub(super) erasures: BTreeMap<u64, u64>,
-    /// Records beside which the holder's name wasn't found.
+    /// Records that should have a holder's name beside them, but have none.
     pub(super) nameless: BTreeSet<u64>,
     pub(super) movements: BTreeMap<EntityId, Vec<(u64, Movement)>>,
     walk: Walk,
-    /// Whether entities may fail.
+    /// Set if entities may fail.
     pub(super) faults: bool,
-    /// The entities out of service.
+    /// The entities that are out of service.
     quarantined: BTreeSet<EntityId>,
     waiting: Vec<Observation>,
-    /// Observations held against the model so far.
+    /// The number of observations that were compared with the model so far.
     pub checked: u64,
 }
 
 impl Judge {
-    /// A judge of an empty journal; `faults`: entities' code may fail.
+    /// Creates a judge of an empty journal. `faults` tells whether the entities' code may fail.
     pub fn new(faults: bool) -> Self {
         Self {
             states: vec![Ledger::default()],
@@ -69,58 +70,63 @@ impl Judge {
         }
     }
 
-    /// The last record judged.
+    /// Returns the sequence of the last judged record.
     pub fn sequence(&self) -> u64 {
         self.records.len() as u64
     }
 
-    /// The model after the last record judged.
+    /// Returns the model after the last judged record.
     pub fn now(&self) -> &Ledger {
         &self.states[self.states.len() - 1]
     }
 
-    /// The record that settled a request, if one did.
+    /// Returns the record that settled a request, if there is one.
     pub fn record_of(&self, asked: usize) -> Option<&Record> {
         let sequence = *self.settled.get(&asked)?;
         let executed = self.executed_by(sequence);
         Some(self.record(executed.unwrap_or(sequence)))
     }
 
-    /// The record that executed the command that another one accepted.
+    /// Returns the record that executed the command that `accepted` accepted.
     pub fn executed_by(&self, accepted: u64) -> Option<u64> {
         self.executed.get(&accepted).copied()
     }
 
-    /// What was accepted and is still to be executed.
+    /// Returns the accepted commands that are still to be executed.
     pub fn accepted(&self) -> &BTreeMap<u64, usize> {
         &self.accepted
     }
 
-    /// The keys that were settled up to a record.
+    /// Returns the keys that were settled up to a record.
     pub(super) fn before(&self, up_to: u64) -> Before<'_> {
         let keys = &self.keys;
         Before { keys, up_to }
     }
 
-    /// The record that settled a key.
+    /// Returns the record that settled a key.
     pub fn key_of(&self, scope: &(String, String)) -> Option<u64> {
         self.keys.get(scope).map(|settled| settled.sequence)
+    }
+
+    /// Returns the command that settled a key, without currencies that are the entity's own.
+    pub(super) fn command_of(&self, scope: &(String, String)) -> Option<&Command> {
+        self.keys.get(scope).map(|settled| &settled.command)
     }
 
     pub(super) fn record(&self, sequence: u64) -> &Record {
         &self.records[sequence as usize - 1]
     }
 
-    /// Takes what was seen, to be judged once the journal is read that far.
+    /// Queues an observation, to be judged once the journal is read that far.
     pub fn saw(&mut self, observation: Observation) {
         self.waiting.push(observation);
     }
 
-    /// Reads the journal anew from its first record, as after every start: whatever was durable
-    /// once must be there as it was, and the chain must be whole.
+    /// Reads the journal again from its first record, as after every start. Everything that was
+    /// durable once must still be there unchanged, and the chain must be whole.
     ///
     /// # Errors
-    /// What doesn't hold.
+    /// Returns an error that says what doesn't hold.
     pub fn restarted(&mut self, reader: &Reader, history: &History) -> Result<(), String> {
         let durable = reader.durable();
         if durable < self.sequence() {
@@ -147,16 +153,17 @@ impl Judge {
         self.catch_up(reader, history)
     }
 
-    /// Judges every record that became durable, and what was seen of them.
+    /// Judges every record that became durable, and the observations that depend on them.
     ///
     /// # Errors
-    /// What doesn't hold.
+    /// Returns an error that says what doesn't hold.
     pub fn catch_up(&mut self, reader: &Reader, history: &History) -> Result<(), String> {
         while self.sequence() < reader.durable() {
             let sequence = self.sequence() + 1;
             let text = |error: &dyn std::fmt::Display| format!("record {sequence}: {error}");
             let bytes = match reader.record(sequence) {
-                // The disk refuses, and with it the file until the next start: judged then.
+                // The disk refuses reads of the file until the next start, so the record is judged
+                // then.
                 Err(error) if !error.is_damage() => return Ok(()),
                 read => read.map_err(|error| text(&error))?,
             };
@@ -166,6 +173,7 @@ impl Judge {
                 read => read.map_err(|error| text(&error))?,
             };
             let row = row
+                .and_then(PersonalBytes::kept)
                 .map(|row| decode_personal(&row))
                 .transpose()
                 .map_err(|error| text(&error))?;
@@ -191,16 +199,29 @@ impl Judge {
         Ok(())
     }
 
-    /// Whether nothing waits to be judged.
+    /// Reports whether no observation waits to be judged.
     pub fn is_done(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Whether a record that was answered is the journal's own, byte by byte.
+    /// Reports whether the record of an answer is the journal's own, byte by byte.
     pub(super) fn is_recorded(&self, record: &Record) -> bool {
         let mut bytes = Vec::new();
         encode_record(record, &mut bytes).is_ok()
             && self.bytes.get(record.sequence as usize - 1) == Some(&bytes)
+    }
+
+    /// Reports whether the answer to a repeat is what the journal has: a record, or for an item of
+    /// a batch its part of the batch's record.
+    pub(super) fn is_first_answer(&self, record: &Record) -> bool {
+        let Some(of_batch) = self.records.get(record.sequence as usize - 1) else {
+            return false;
+        };
+        if self.is_recorded(record) {
+            return true;
+        }
+        let item = of_batch.item_of(record.operation_id);
+        item.and_then(|index| of_batch.item_alone(index)).as_ref() == Some(record)
     }
 
     fn take(
@@ -231,7 +252,7 @@ impl Judge {
             .ok_or("nobody asked for it")?;
         let asked = &history.asked[number];
         let mut ledger = self.now().clone();
-        is_asked(&record, asked, &ledger)?;
+        check_asked(&record, asked, &ledger)?;
         let request = match record.execution {
             Some(_) => &self.executes(&record, number, history)?,
             None => &asked.request,
@@ -248,7 +269,7 @@ impl Judge {
                 self.faulted(&record, request)?;
                 self.settle_key(&record, request, &ledger);
             }
-            // What changes nothing and has no key has a record only when it came too late.
+            // An outcome with neither key nor changes has a record only if it came too late.
             outcome
                 if record.key.is_none()
                     && record.changes.is_empty()
@@ -308,8 +329,9 @@ impl Judge {
         Ok(())
     }
 
-    /// Takes that a record executes what another one accepted: once, and in the order of acceptance
-    /// where nothing keeps an entity from its work. Gives the request that is executed.
+    /// Notes that a record executes what another one accepted. Each command is executed once, and
+    /// in the order of acceptance unless failures may keep an entity from its work. Returns the
+    /// request that is executed.
     fn executes(
         &mut self,
         record: &Record,
@@ -340,7 +362,8 @@ impl Judge {
         Ok(history.asked[number].request.execution())
     }
 
-    /// Takes that a record settles its request's key, or that what was accepted is known now.
+    /// Notes that a record settles its request's key, or that the outcome of an accepted command is
+    /// known now.
     fn settle_key(&mut self, record: &Record, request: &Request, ledger: &Ledger) {
         let (Some(scope), Some(key)) = (request.scope(), &record.key) else {
             return;
@@ -370,8 +393,8 @@ impl Judge {
         self.keys.insert(scope, settled);
     }
 
-    /// An actor is taken out of service because commands failed, dry runs among them; nothing of
-    /// the entity changes.
+    /// Checks a record that takes an actor out of service. That happens because commands failed,
+    /// dry runs among them, and changes nothing of the entity.
     fn quarantine(&mut self, record: &Record, entity: EntityId) -> Result<(), String> {
         let changes = record.changes.len() + record.postings.len();
         if !self.faults || changes > 0 || !matches!(record.outcome, Outcome::Done(None)) {
@@ -381,8 +404,9 @@ impl Judge {
         Ok(())
     }
 
-    /// A pending transfer ends by a command of the node's own: when its time is over, never before.
-    /// What changes nothing is recorded only where it came too late or made its actor fail.
+    /// Checks the expiry of a pending transfer by the node's own command: it happens when the
+    /// transfer's time is over, never before. An expiry without changes is recorded only if it came
+    /// too late or made its actor fail.
     fn expired(&self, record: &Record, transfer: EntityId) -> Result<Ledger, String> {
         let mut ledger = self.now().clone();
         match &record.outcome {
@@ -403,12 +427,13 @@ impl Judge {
         Ok(ledger)
     }
 
-    /// Whether an entity is out of service.
+    /// Reports whether an entity is out of service.
     pub fn is_out_of_service(&self, entity: EntityId) -> bool {
         self.quarantined.contains(&entity)
     }
 
-    /// A command that made its actor fail is refused, with a key or without.
+    /// Checks a refusal because the command made its actor fail. It is recorded with a key or
+    /// without one.
     fn faulted(&self, record: &Record, request: &Request) -> Result<(), String> {
         if !self.faults || request.dry_run || record.key != request.key {
             return Err(format!("it failed for no reason: {request:?}"));
@@ -417,7 +442,7 @@ impl Judge {
     }
 }
 
-/// Whether a record says that its command made its actor fail.
+/// Reports whether a record says that its command made its actor fail.
 pub(super) fn is_faulted(record: &Record) -> bool {
     matches!(&record.outcome, Outcome::Refused(rejection) if rejection.code == Code::ActorFaulted)
 }

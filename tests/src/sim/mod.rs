@@ -1,10 +1,10 @@
-//! The deterministic simulator: the whole core in one thread, in virtual time, on a simulated
-//! disk; everything that happens follows from one number, the seed.
+//! The deterministic simulator: the whole core runs in one thread, in virtual time, on a simulated
+//! disk. Everything that happens follows from one number, the seed.
 //!
-//! Simulated clients send commands and reads at once (`operations/`) while a keeper kills and
-//! restarts the node and plays with disk, clock and views (`faults.rs`). A judge replays the
-//! journal through a model that shares no rule with the core (`model.rs`, `judge.rs`), holds
-//! everything that was shown against it (`observed.rs`), and checks what holds of every journal
+//! Simulated clients send commands and reads concurrently (`operations/`), while a keeper kills and
+//! restarts the node and injects faults into disk, clock and views (`faults.rs`). A judge replays
+//! the journal through a model that shares no rule with the core (`model/`, `judge.rs`), compares
+//! everything that was shown with it (`observed.rs`), and checks the invariants of every journal
 //! (`invariants.rs`).
 #![allow(
     missing_docs,
@@ -42,16 +42,16 @@ use self::world::World;
 
 const OUTCOME_UNKNOWN: Unavailable = Unavailable::OutcomeUnknown;
 
-/// A run whose promises held.
+/// The report of a run without a broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// A hash of every step: the same seed has the same one.
+    /// A hash of every step. Equal seeds have equal hashes.
     pub hash: u64,
     pub steps: u64,
     pub lives: u32,
     pub requests: usize,
     pub records: u64,
-    /// Answers and reads held against the model.
+    /// The number of answers and reads that were compared with the model.
     pub checked: u64,
 }
 
@@ -66,10 +66,10 @@ pub struct Failure {
     pub steps: String,
 }
 
-/// Runs a seed; with `print`, every step goes to the standard output.
+/// Runs a seed. With `print`, every step is written to the standard output.
 ///
 /// # Errors
-/// The first promise that was broken.
+/// Returns the first broken promise.
 pub fn run(seed: u64, print: bool) -> Result<Report, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -93,7 +93,7 @@ pub fn run(seed: u64, print: bool) -> Result<Report, Failure> {
 /// Runs a seed.
 ///
 /// # Panics
-/// With the seed and the command that replays it, if a promise is broken.
+/// Panics if a promise is broken, with the seed and the command that replays it.
 pub fn check(seed: u64) -> Report {
     match run(seed, false) {
         Ok(report) => report,

@@ -1,4 +1,4 @@
-//! The movements of each account and wallet, as the model has them, and pages of them.
+//! The movements of each account and wallet according to the model, and pages of them.
 
 use florin_actors::messages::{Command, EntityId, Movement, Record};
 use florin_actors::runtime::Page;
@@ -10,9 +10,9 @@ use super::model::{Effect, What};
 use super::observed::equal;
 
 impl Judge {
-    /// Notes what a record moves, item by item.
+    /// Notes the movements of a record, item by item.
     pub(super) fn note_movements(&mut self, record: &Record, request: &Request, effect: &Effect) {
-        // A post carries the notes of the transfer that was made earlier.
+        // A post has the reference and metadata of the transfer that was made earlier.
         let posted =
             match &request.command {
                 Command::Post(post) => self.states.last().and_then(|ledger| {
@@ -72,7 +72,7 @@ impl Judge {
                         from
                     }
                 }
-                // Between two alone each is the other's.
+                // If only two entities take part, each is the other's counterparty.
                 [one, other] if effect.many_legs => {
                     let is_one = one.entity == touch.entity;
                     Some(if is_one { other.entity } else { one.entity })
@@ -95,7 +95,7 @@ impl Judge {
         }
     }
 
-    /// A page of movements from `from` back.
+    /// Checks a page of movements from `from` backwards.
     pub(super) fn paged(
         &self,
         id: EntityId,
@@ -116,7 +116,7 @@ impl Judge {
             .map(|(_, movement)| movement.clone())
             .collect();
         equal(&page.entries, &right)?;
-        // Where to go on: at a record between the last one shown and the next one.
+        // The next page must start at a record between the last movement shown and the next one.
         let rest = page.next.map_or(0, up_to);
         if rest != left || page.next.is_some() != (left > 0) {
             return Err(format!(

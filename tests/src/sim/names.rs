@@ -1,20 +1,20 @@
-//! What becomes of the holders' names: beside the record that opens an account, and from its erasure
-//! on nowhere.
+//! Checks of the holders' names: a name is stored beside the record that opens an account, and
+//! nowhere after its erasure.
 
 use florin_actors::messages::{
     AccountEvent, Change, Command, Event, Personal, PersonalRow, Record,
 };
-use florin_storage::Reader;
+use florin_storage::{PersonalBytes, Reader};
 
 use super::history::Request;
 use super::judge::{Judge, is_faulted};
 use super::model::{Touch, What};
 
 impl Judge {
-    /// Notes that a record erases a name, which only an erasure that changes something does.
+    /// Notes that a record erases a name. Only an erasure with changes does so.
     ///
     /// # Errors
-    /// What it erases is not what the model does.
+    /// Returns an error if it erases something else than the model does.
     pub(super) fn note_erasure(
         &mut self,
         record: &Record,
@@ -38,20 +38,20 @@ impl Judge {
         Ok(())
     }
 
-    /// Whether the name beside record `opened` was erased by a record up to `sequence`.
+    /// Reports whether a record up to `sequence` erased the name beside record `opened`.
     pub(super) fn is_erased(&self, opened: u64, sequence: u64) -> bool {
         let erased = self.erasures.get(&opened);
         erased.is_some_and(|erased| *erased <= sequence)
     }
 
-    /// What was erased stays so, also after a restart.
+    /// Checks that erased names stay erased, also after a restart.
     ///
     /// # Errors
-    /// A name that is back.
+    /// Returns an error if a name is back.
     pub(super) fn stay_erased(&self, reader: &Reader) -> Result<(), String> {
         for opened in self.erasures.keys() {
             match reader.personal(*opened) {
-                Ok(None) => {}
+                Ok(Some(PersonalBytes::Erased)) => {}
                 found => {
                     return Err(format!(
                         "the name beside record {opened} is back: {found:?}"
@@ -63,11 +63,11 @@ impl Judge {
     }
 }
 
-/// Whether the holder's name lies beside the record that opens an account, if it opens one; it must
-/// be the one asked for.
+/// Reports whether the holder's name is stored beside a record that opens an account. Records that
+/// open nothing need none. The name must be the one that was asked for.
 ///
 /// # Errors
-/// Another name, or one where there is none to be.
+/// Returns an error if there is another name, or a name that should not exist.
 pub(super) fn sealed_name(
     record: &Record,
     row: Option<&PersonalRow>,
@@ -80,7 +80,8 @@ pub(super) fn sealed_name(
     match (record.changes.iter().find_map(opens), row) {
         (None, None) => Ok(true),
         (Some(_), None) => Ok(false),
-        // Without the name, to know a repeat of the key again.
+        // A refusal of a faulted command keeps a row without the name, to recognize a repeat of its
+        // key.
         (None, Some(row))
             if is_faulted(record) && record.key.is_some() && row.value(0).is_none() =>
         {

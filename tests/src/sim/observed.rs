@@ -1,8 +1,9 @@
-//! What was shown, held against the model: each fits some state between what was durable when it
-//! was asked for and what was durable when it came.
+//! Compares what was shown with the model. Each observation must fit a state between what was
+//! durable when it was asked for and what was durable when it arrived.
 
+use florin_actors::messages::AccountView;
 use florin_actors::messages::{Code, Command, EntityId, Outcome, Timestamp, WalletView};
-use florin_actors::runtime::{Account, Decided, Operation, Page, TrialBalance};
+use florin_actors::runtime::{Decided, Operation, Page, TrialBalance, WithPersonal};
 use florin_actors::views::{AccountFilter, Mark, Standing};
 
 use super::history::{Fate, History, Observation, Request, Seen};
@@ -37,10 +38,10 @@ impl Judge {
                 page,
             } => self.some_state((*from, *to), |ledger, _| {
                 let mut right = list(ledger, filter, *after, *limit);
-                // Names are read last: one may be gone a little before the list gets there.
+                // Names are read last, so a name may be erased shortly before the list reads it.
                 for (shown, right) in page.entries.iter().zip(&mut right.entries) {
-                    if shown.holder.is_none() && self.is_erased(right.view.opened, *to) {
-                        right.holder = None;
+                    if shown.personal.is_none() && self.is_erased(right.view.opened, *to) {
+                        right.personal = None;
                     }
                 }
                 equal(page, &right)
@@ -117,10 +118,11 @@ impl Judge {
         Err(last)
     }
 
-    /// An entity's money after the last record at `time` or earlier, of those up to `sequence`.
+    /// Returns an entity's money after the last record before `time`, among the records up to
+    /// `sequence`.
     fn standing(&self, id: EntityId, time: Timestamp, sequence: u64) -> Option<Standing> {
         let known = &self.records[..sequence as usize];
-        let last = known.partition_point(|record| record.time <= time);
+        let last = known.partition_point(|record| record.time < time);
         let kept = self.states[last].entity(id)?;
         let money = kept.money()?;
         Some(Standing {
@@ -166,11 +168,12 @@ impl Judge {
         if code == Some(Code::ActorFaulted) && request.dry_run && self.faults {
             return Ok(());
         }
-        self.unstored_within(window.0..window.1 + 1, request, record)
+        self.check_unstored(window.0..window.1 + 1, request, record)
     }
 
-    /// A repeat of a key: the first answer if the request is the same, otherwise a refusal. Once
-    /// the name is erased that an opening was about, nobody can tell any more: a refusal.
+    /// Checks a repeat of a key. The same request gets the first answer, and another request a
+    /// refusal. Once the name of an opening is erased, the two can't be told apart any more, so the
+    /// repeat is refused.
     fn repeated(
         &self,
         request: &Request,
@@ -188,7 +191,8 @@ impl Judge {
         let same = same && !self.is_erased(sequence, window.0);
         let sequence_shown = decided.record.sequence;
         if decided.replayed && same {
-            // What was accepted first: its outcome, or, to who asks for no more, how it stands.
+            // For an accepted command, the answer is its outcome, or its acceptance if the repeat
+            // is asynchronous too and the execution isn't known to be durable.
             let executed = self.executed_by(sequence);
             let stands = decided.record.outcome == Outcome::Accepted;
             let is_early = executed.is_none_or(|executed| executed > window.0);
@@ -201,31 +205,31 @@ impl Judge {
             }
         }
         match (decided.replayed, same) {
-            (true, true) if self.is_recorded(&decided.record) && decided.stored => {
+            (true, true) if self.is_first_answer(&decided.record) && decided.stored => {
                 self.named(decided, window)
             }
             (true, true) => Err("the replay is not the first answer".to_owned()),
             (true, false) => Err("another request's answer is replayed".to_owned()),
             (false, true) if !may_differ => Err("the same request is refused its key".to_owned()),
             (false, _) if decided.stored => Err("the refusal of a key is stored".to_owned()),
-            (false, _) if !decided.record.changes.is_empty() || decided.holder.is_some() => {
+            (false, _) if !decided.record.changes.is_empty() || decided.personal.is_some() => {
                 Err("the refusal shows another request".to_owned())
             }
             (false, _) => Ok(()),
         }
     }
 
-    /// The name comes with the account, until it was erased.
+    /// Checks the name that an answer shows: it comes with the account until it is erased.
     fn named(&self, decided: &Decided, (from, to): (u64, u64)) -> Result<(), String> {
         let Some(account) = decided.account() else {
             return Ok(());
         };
-        let shown = decided.holder.as_deref();
+        let shown = decided.personal_value(0);
         if matches!(decided.record.command, Command::EraseAccount(_)) {
             return equal(&shown, &None);
         }
         let opened = self.now().account(account.id);
-        // A dry run's account is never there.
+        // The account of a dry run never exists.
         let right = opened.map(|(_, account)| account.holder.as_str());
         match (shown, right) {
             (None, Some(_)) if self.is_erased(account.opened, to) => Ok(()),
@@ -251,7 +255,7 @@ impl Judge {
         match found {
             Some(Operation::Decided(decided)) => {
                 let asked = &history.asked[number];
-                // A repeat that timed out leads to the first one's outcome.
+                // A repeat that timed out leads to the outcome of the first request.
                 let joined = || {
                     let first = self.first_of(&asked.request, history);
                     let (sequence, _) = first.filter(|(_, same)| *same)?;
@@ -283,8 +287,8 @@ impl Judge {
                     return Ok(());
                 };
                 let is_accepted = self.record(sequence).outcome == Outcome::Accepted;
-                // Of a command that was accepted first nobody was told that it is done: it may be
-                // shown as pending until its own answer has left.
+                // An accepted command has only reported its acceptance, so it may be shown as
+                // pending until the answer of its execution has left.
                 let is_done = self.executed_by(sequence).is_none() && !is_accepted;
                 if is_done && recorded {
                     return Err("its outcome was there already".to_owned());
@@ -317,7 +321,7 @@ impl Judge {
     }
 }
 
-/// The answer that a fate allows to be a record of its own.
+/// Reports whether a fate means that the answer is a record of its own.
 pub fn is_recorded(fate: Fate) -> bool {
     fate == Fate::Answered { recorded: true }
 }
@@ -329,12 +333,12 @@ pub(super) fn equal<T: PartialEq + std::fmt::Debug>(shown: &T, right: &T) -> Res
     Err(format!("the model says {right:?}"))
 }
 
-fn show(ledger: &Ledger, id: EntityId) -> Option<Account> {
+fn show(ledger: &Ledger, id: EntityId) -> Option<WithPersonal<AccountView>> {
     let (kept, account) = ledger.account(id)?;
     debug_assert!(matches!(kept.what, What::Account(_)));
-    Some(Account {
+    Some(WithPersonal {
         view: kept.view(id)?,
-        holder: (!account.erased).then(|| account.holder.as_str().into()),
+        personal: (!account.erased).then(|| [account.holder.as_str().into()].into()),
     })
 }
 
@@ -343,8 +347,8 @@ fn list(
     filter: &AccountFilter,
     after: Option<EntityId>,
     limit: usize,
-) -> Page<Account, EntityId> {
-    let mut entries: Vec<Account> = ledger
+) -> Page<WithPersonal<AccountView>, EntityId> {
+    let mut entries: Vec<WithPersonal<AccountView>> = ledger
         .accounts()
         .filter(|(id, _, account)| {
             after.is_none_or(|after| *id > after)

@@ -1,4 +1,4 @@
-//! What a seed decides before anything happens: limits, paces, and which faults there are.
+//! The settings that a seed decides at the start: limits, paces, and the possible faults.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use florin_actors::views::ProjectorOptions;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-/// A pace: each pause is drawn up to so many milliseconds.
+/// A pace: each pause is drawn between these two numbers of milliseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub millis_min: u64,
@@ -15,7 +15,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The next pause.
+    /// Draws the next pause.
     pub fn draw(self, rng: &mut SmallRng) -> Duration {
         Duration::from_millis(rng.random_range(self.millis_min..=self.millis_max))
     }
@@ -25,7 +25,7 @@ impl Pace {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub clients: u32,
-    /// Operations of each client.
+    /// The number of operations of each client.
     pub operations: u32,
     pub accounts_max: usize,
     pub limits: Limits,
@@ -33,23 +33,23 @@ pub struct Settings {
     pub project: Pace,
     pub read: Pace,
     pub think: Pace,
-    /// Pause between two faults; `None`: there are none.
+    /// The pause between two faults. `None` means that there are none.
     pub fault: Option<Pace>,
-    /// Of 1,000 replies, so many are followed by a crash at once.
+    /// How many of 1,000 replies are followed by an immediate crash.
     pub crash_at_reply: u32,
-    /// Of 1,000 calls of entities' code, so many panic.
+    /// How many of 1,000 calls of the entities' code panic.
     pub panics: u32,
-    /// Whether disk faults are among the faults.
+    /// Set if disk faults are among the faults.
     pub disk_faults: bool,
-    /// How long before a midnight the run starts; `None`: hours before.
+    /// How long before a midnight the run starts. `None` means hours before.
     pub to_midnight: Option<Duration>,
-    /// Whether the clock jumps.
+    /// Set if the clock jumps.
     pub clock_jumps: bool,
-    /// Whether commands may be turned away for want of room.
+    /// Set if commands may be turned away for lack of capacity.
     pub tight: bool,
-    /// Whether the views may be too slow for lists and limits.
+    /// Set if the views may be too slow for lists and limits.
     pub slow_views: bool,
-    /// Whether commits and reads may take longer than the usual wait.
+    /// Set if commits and reads may take longer than the usual wait.
     pub slow: bool,
 }
 
@@ -58,7 +58,7 @@ fn pick<T: Copy>(rng: &mut SmallRng, from: &[T]) -> T {
 }
 
 impl Settings {
-    /// What `rng` decides.
+    /// Draws the settings from `rng`.
     pub fn draw(rng: &mut SmallRng) -> Self {
         let clients = rng.random_range(3..=12);
         let tight = rng.random_bool(0.2);
@@ -130,7 +130,8 @@ fn limits(rng: &mut SmallRng, tight: bool, slow_views: bool) -> Limits {
             1_000_000
         },
         list_wait: Duration::from_secs(1),
-        // Longer than a disk that fails is left to live: reads then end with the node.
+        // The keeper ends a node with a failing disk sooner than this, so reads then end with the
+        // node.
         read_wait: Duration::from_secs(15),
         clock_jump_max: pick(rng, &[Duration::from_secs(1), Duration::from_secs(100_000)]),
         supervision: SupervisionOptions {

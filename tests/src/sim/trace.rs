@@ -1,12 +1,12 @@
-//! The trace of a run: a hash of every step, and the steps themselves where they are asked for.
+//! The trace of a run: a hash of every step, and the steps themselves on request.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Steps kept for a failure's report.
+/// The number of steps that are kept for a failure's report.
 const KEPT: usize = 25;
 
-/// Takes note of every step.
+/// Records every step.
 #[derive(Debug)]
 pub struct Trace {
     hasher: DefaultHasher,
@@ -16,7 +16,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// An empty trace; with `print`, steps go to the standard output too.
+    /// Creates an empty trace. With `print`, steps are written to the standard output too.
     pub fn new(print: bool) -> Self {
         Self {
             hasher: DefaultHasher::new(),
@@ -26,7 +26,7 @@ impl Trace {
         }
     }
 
-    /// Notes a step.
+    /// Records a step.
     pub fn step(&mut self, nanos: u64, step: String) {
         self.steps += 1;
         nanos.hash(&mut self.hasher);
@@ -41,17 +41,17 @@ impl Trace {
         }
     }
 
-    /// A hash of all steps: the same seed has the same one.
+    /// Returns a hash of all steps. Equal seeds have equal hashes.
     pub fn hash(&self) -> u64 {
         self.hasher.finish()
     }
 
-    /// How many steps there were.
+    /// Returns the number of steps.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// The last steps, for a report.
+    /// Returns the last steps, for a report.
     pub fn last(&self) -> String {
         let lines: Vec<&str> = self.last.iter().map(String::as_str).collect();
         lines.join("\n")

@@ -1,4 +1,4 @@
-//! A record held against what the model says: outcome, changes, postings, the account shown.
+//! Compares a record with the model's verdict: outcome, changes, postings, and the state shown.
 
 use florin_actors::messages::{
     AccountEvent, Code, EntityId, Event, ItemResult, Outcome, Record, Shown, WalletEvent,
@@ -6,7 +6,7 @@ use florin_actors::messages::{
 
 use super::model::{Became, Place, Shows, Verdict, plain};
 
-/// The place of a record.
+/// Returns the place of a record.
 pub fn place_of(record: &Record) -> Place {
     let opened = record.changes.iter().find(|change| {
         matches!(
@@ -25,10 +25,10 @@ pub fn place_of(record: &Record) -> Place {
 type Changed = (EntityId, u64, u32, u64);
 type Posted = (EntityId, u32, i128, String, i128, i64, String);
 
-/// Whether a record says what the model says.
+/// Checks that a record says the same as the model.
 ///
 /// # Errors
-/// The difference.
+/// Returns the difference.
 pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
     let effect = match (verdict, &record.outcome) {
         (Verdict::Refused(right), Outcome::Refused(rejection)) if rejection.code == *right => {
@@ -127,7 +127,7 @@ pub fn check_record(record: &Record, verdict: &Verdict) -> Result<(), String> {
     check_shown(record, &effect.shown)
 }
 
-/// Whether a record's answer shows what the model does, and nothing else.
+/// Checks that a record's answer shows exactly what the model shows.
 fn check_shown(record: &Record, right: &Shows) -> Result<(), String> {
     let (account, wallet, ends) = match right {
         Shows::Nothing => (None, None, None),
@@ -151,11 +151,11 @@ fn check_shown(record: &Record, right: &Shows) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a record says of a batch's items what the model does.
+/// Checks that a record reports the same outcomes of a batch's items as the model.
 fn check_items(record: &Record, right: &Shows) -> Result<(), String> {
     let shown = match &record.outcome {
         Outcome::Done(Some(shown)) => match &**shown {
-            Shown::Batch(others) => Some(others),
+            Shown::Batch(others, _) => Some(others),
             _ => None,
         },
         _ => None,

@@ -1,5 +1,5 @@
-//! The world of a run: one node on a simulated disk in virtual time, its lives and deaths, and
-//! everybody's notes.
+//! The world of a run: one node on a simulated disk in virtual time, with its lives and deaths, and
+//! the notes of all participants.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -27,39 +27,39 @@ use super::trace::Trace;
 /// How long a shutdown may take.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(30);
 
-/// How a node's life ends.
+/// The way in which a node's life ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
-    /// The machine loses everything that was not synced.
+    /// The machine crashes and loses everything that was not synced.
     LoseAll,
-    /// The machine loses a part of it.
+    /// The machine crashes and loses a part of what was not synced.
     Torn,
-    /// The process ends, the machine lives on.
+    /// The process is killed, and the machine keeps running.
     Kill,
 }
 
-/// Whether the node lives.
+/// The current life of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
-    /// Which life, from 1.
+    /// The number of the life, from 1.
     pub number: u32,
     pub is_up: bool,
 }
 
-/// What is so in one life only.
+/// Circumstances that last for one life.
 #[derive(Debug, Default)]
 pub struct Circumstances {
     /// A disk fault was set.
     pub disk_faulty: Cell<bool>,
     /// The disk was made to look full.
     pub disk_full: Cell<bool>,
-    /// The projector was stopped.
+    /// The projector was told to stop.
     pub views_stopped: Cell<bool>,
-    /// Bytes of the views rotted.
+    /// Bytes of the views were corrupted.
     pub views_rotten: Cell<bool>,
 }
 
-/// Everything of one run.
+/// The state of one run.
 #[derive(Debug)]
 pub struct World {
     pub seed: u64,
@@ -67,18 +67,19 @@ pub struct World {
     pub disk: SimulatedDisk,
     pub clock: Arc<SimulatedClock>,
     pub rng: RefCell<SmallRng>,
-    /// What makes entities fail.
+    /// Makes the entities fail.
     pub intruder: Arc<Intruder>,
     pub node: RefCell<Option<Node>>,
     pub life: Cell<Life>,
-    /// Wakes those who wait for a life to begin or end, in the order in which they came.
+    /// Wakes the tasks that wait for a life to begin or end, in the order in which they started to
+    /// wait.
     turned: Notify,
     pub circumstances: RefCell<Rc<Circumstances>>,
     pub history: RefCell<History>,
     pub judge: RefCell<Judge>,
     pub book: RefCell<Book>,
     pub trace: RefCell<Trace>,
-    /// How many clients still work.
+    /// The number of clients that still work.
     pub working: Cell<u32>,
     /// The lives that ended with a clean shutdown.
     pub ended_well: RefCell<BTreeSet<u32>>,
@@ -86,7 +87,7 @@ pub struct World {
 }
 
 impl World {
-    /// The world of a seed, with nothing in it.
+    /// Creates the empty world of a seed.
     pub fn new(seed: u64, print: bool) -> Rc<Self> {
         let mut rng = SmallRng::seed_from_u64(seed);
         let settings = Settings::draw(&mut rng);
@@ -125,37 +126,37 @@ impl World {
         self.trace.borrow_mut().step(self.clock.nanos(), step());
     }
 
-    /// Notes that a promise is broken; the first one counts.
+    /// Notes that a promise is broken. Only the first one is kept.
     pub fn violated(&self, what: String) {
         self.step(|| format!("VIOLATION {what}"));
         self.violation.borrow_mut().get_or_insert(what);
         self.turned.notify_waiters();
     }
 
-    /// Whether a promise was broken.
+    /// Returns the first broken promise, if there is one.
     pub fn violation(&self) -> Option<String> {
         self.violation.borrow().clone()
     }
 
-    /// Notes a broken promise, if it is one.
+    /// Notes a broken promise if `held` is an error.
     pub fn hold_to(&self, held: Result<(), String>) {
         if let Err(what) = held {
             self.violated(what);
         }
     }
 
-    /// A die of the world's own.
+    /// Returns true with this probability in a thousand, drawn from the world's own generator.
     pub fn chance(&self, of_thousand: u32) -> bool {
         self.rng.borrow_mut().random_range(0..1_000) < of_thousand
     }
 
-    /// The node's core and its life, if it lives.
+    /// Returns the node's core and the number of its life, if it lives.
     pub fn core(&self) -> Option<(Core, u32)> {
         let core = self.node.borrow().as_ref().map(|node| node.core().clone());
         core.map(|core| (core, self.life.get().number))
     }
 
-    /// The node's core once it lives; `None` if the run is over.
+    /// Waits for the node to live and returns its core. Returns `None` if the run is over.
     pub async fn alive(&self) -> Option<(Core, u32)> {
         loop {
             if self.violation.borrow().is_some() {
@@ -176,18 +177,18 @@ impl World {
         }
     }
 
-    /// What is durable now, for whoever holds `core`.
+    /// Returns the durable sequence, as the holder of `core` sees it.
     pub fn durable(core: &Core) -> u64 {
         core.health().journal_durable
     }
 
-    /// Notes what was seen.
+    /// Notes an observation.
     pub fn saw(&self, core: &Core, from: u64, seen: Seen) {
         let to = Self::durable(core);
         self.judge.borrow_mut().saw(Observation { from, to, seen });
     }
 
-    /// Judges what became durable.
+    /// Judges the records that became durable.
     pub fn judge_now(&self) {
         if let Some(node) = &*self.node.borrow() {
             let judged = self
@@ -221,7 +222,7 @@ impl World {
         self.turned.notify_waiters();
     }
 
-    /// Whatever was durable before a death must be there after it.
+    /// Judges everything that was durable before a death, because it must be there after it.
     fn judge_last(&self, node: &Node) {
         let judged = self
             .judge
@@ -230,7 +231,7 @@ impl World {
         self.hold_to(judged);
     }
 
-    /// How the journal failed, if it did; its callers are told then.
+    /// Returns the reason if the journal failed. Its callers are told then.
     pub fn failure(&self) -> Option<String> {
         let node = self.node.borrow();
         let failed = pin!(node.as_ref()?.failed());
@@ -240,7 +241,7 @@ impl World {
         }
     }
 
-    /// Starts the node. With a `fault`, the disk fails so many I/Os later, and the start may.
+    /// Starts the node. With a `fault`, the disk fails after this many I/Os, so the start may fail.
     pub fn live(&self, fault: Option<u64>) {
         if let Some(after) = fault {
             self.disk.fail_at(self.disk.io_count() + after);
@@ -248,7 +249,7 @@ impl World {
         self.disk.set_free_bytes(1 << 40);
         let circumstances = Rc::new(Circumstances::default());
         circumstances.disk_faulty.set(fault.is_some());
-        // A block that rotted is found when it is read.
+        // A corrupted block is found only when it is read.
         let rotten = self.circumstances.borrow().views_rotten.get();
         circumstances.views_rotten.set(rotten);
         self.step(|| {
@@ -296,6 +297,7 @@ impl World {
             assets: Assets::default(),
             observer: Arc::new(()),
             intercept: Arc::clone(&self.intruder) as Arc<dyn Intercept>,
+            upkeep: florin_actors::upkeep::Upkeep::default(),
             threads: Threads::Simulated {
                 commit: Box::new(move || commit.draw(&mut commits)),
                 project: Box::new(move || {
@@ -309,7 +311,7 @@ impl World {
         })
     }
 
-    /// Ends the node's life well; whoever waits for an answer must get it.
+    /// Shuts the node down cleanly. Every waiting caller must get its answer.
     pub async fn shutdown(&self) {
         let Some(node) = self.node.borrow_mut().take() else {
             return;

@@ -1,11 +1,11 @@
-//! The file of replays.
+//! The file in which replays are stored.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::Replay;
 
-/// What the file holds; nothing where there is none.
+/// Returns the replays in the file; none if the file doesn't exist.
 pub(super) fn read(file: &Path) -> io::Result<Vec<Replay>> {
     match std::fs::read(file) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::other),
@@ -14,7 +14,8 @@ pub(super) fn read(file: &Path) -> io::Result<Vec<Replay>> {
     }
 }
 
-/// Replaces the file: whoever reads it finds the old or the new one, also after a loss of power.
+/// Replaces the file atomically: a reader finds the old or the new content, even after a power
+/// loss.
 pub(super) fn write(file: &Path, replays: &[Replay]) -> io::Result<()> {
     let bytes = serde_json::to_vec(replays).map_err(io::Error::other)?;
     let beside = file.with_extension("new");

@@ -1,50 +1,55 @@
-//! Replay: events of the journal once more, in order, to a target. A replayed event is the same event:
-//! the same id and value, so that whoever has seen it skips it.
+//! Replay: events of the journal are sent to a target again, in order. A replayed event has the
+//! same id and value as before, so that a reader that has already seen it skips it.
 //!
-//! What is known of replays lies in a file that is replaced as a whole. How far a replay is, the target
-//! itself may keep together with the events: then each is there once, whenever the process ends.
+//! The state of replays is stored in a file that is replaced as a whole. A target may also store
+//! the progress itself, together with the events; then each event is delivered exactly once, even
+//! if the process is killed.
 
 mod file;
+mod kept;
 mod replays;
+mod shared;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::BusEvent;
 use super::history::{Place, Selection};
-use crate::messages::{OperationId, Timestamp};
+use crate::events::BusEvent;
+use crate::words::{OperationId, Timestamp};
 
 pub use replays::Replays;
 
-/// What a replay is of.
+/// The specification of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Which events.
+    /// The criteria for the events.
     pub selection: Selection,
-    /// To which of their topics; empty: to all.
+    /// The topics to which the events are sent, out of the topics to which they are bound; empty
+    /// for all.
     pub topics: Vec<String>,
-    /// Whether they are only counted.
+    /// True if events are only counted and not sent.
     pub dry_run: bool,
 }
 
-/// How a replay is.
+/// The state of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReplayState {
-    /// It goes on, also after a restart.
+    /// The replay is running, and continues after a restart.
     Running,
-    /// It was stopped, and can be resumed.
+    /// The replay was stopped, and can be resumed.
     Stopped,
-    /// Everything that it is of went out.
+    /// All selected events were sent.
     Completed,
-    /// It can't go on; it can be resumed once the reason is gone.
+    /// The replay failed. It can be resumed once the cause is removed.
     Failed,
 }
 
 impl ReplayState {
-    /// The state's name outside, as `running`.
+    /// Returns the state's external name, for example `running`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -55,85 +60,93 @@ impl ReplayState {
     }
 }
 
-/// How far a replay is.
+/// The progress of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The next event to be looked at.
+    /// The next event to examine.
     pub next: Place,
-    /// Events that went out.
+    /// The number of events that were sent.
     pub events: u64,
-    /// Messages that they made, by topic.
+    /// The number of messages that were sent, by topic.
     pub topics: BTreeMap<String, u64>,
 }
 
 /// A replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
-    /// Its name: the header `x-florin-replay`.
+    /// The replay's id, which is also the header `x-florin-replay`.
     pub id: OperationId,
-    /// What it is of; its last record was durable when it was asked for.
+    /// The specification of the replay. Its last record was durable when the replay was requested.
     pub order: Order,
-    /// How it is.
+    /// The state of the replay.
     pub state: ReplayState,
-    /// Why it failed, or waits.
+    /// The reason why the replay failed or is waiting.
     pub reason: Option<String>,
-    /// How far it is.
+    /// The progress of the replay.
     pub progress: Progress,
-    /// When it was asked for.
+    /// The total number of messages, by topic; `None` until they are counted. A dry run doesn't
+    /// count them in advance.
+    pub totals: Option<BTreeMap<String, u64>>,
+    /// True if the replay contains every event of its topics, up to the last record that was
+    /// durable when the replay was requested.
+    pub is_whole: bool,
+    /// The time at which the replay was requested.
     pub created_at: Timestamp,
 }
 
-/// An event, and those of its topics that it goes to.
+/// An event, and the topics to which it is sent.
 #[derive(Debug)]
 pub struct Replayed<'a> {
     /// The event.
     pub event: BusEvent,
-    /// The topics; at least one.
-    pub topics: Vec<&'a str>,
+    /// The topics, at least one, each with the number of the message among the replay's messages to
+    /// the topic, from 1.
+    pub topics: Vec<(&'a str, u64)>,
 }
 
-/// Why a target takes no events.
+/// The reason why a target can't accept events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetFault {
-    /// It may later: it is opened anew after a pause.
+    /// A temporary fault. The target is reopened after a backoff.
     #[error("{0}")]
     Transient(String),
-    /// It won't.
+    /// A permanent fault.
     #[error("{0}")]
     Final(String),
 }
 
-/// What takes replayed events.
+/// A target of replayed events.
 pub trait ReplayTarget {
-    /// How far this replay is here, where the target keeps that itself; asked once, before the first
+    /// Returns the progress of this replay, if the target stores it. Called once, before the first
     /// events.
     fn progress(&mut self) -> Result<Option<Progress>, TargetFault>;
 
-    /// Takes events, in order, and together with them how far the replay is behind them.
+    /// Sends events, in order, and stores the progress after them together with the events.
     fn put(&mut self, events: &[Replayed<'_>], progress: &Progress) -> Result<(), TargetFault>;
 }
 
-/// Opens targets. `go_on` is asked while it waits.
+/// Opens a target. The target calls the second argument while it waits, and gives up when it
+/// returns false.
 pub type OpenTarget = Box<
     dyn Fn(&Replay, &dyn Fn() -> bool) -> Result<Box<dyn ReplayTarget>, TargetFault> + Send + Sync,
 >;
 
-/// Why a replay isn't begun, stopped or resumed.
+/// The reason why a replay can't be started, stopped or resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// One at a time: they would share the way out.
+    /// Another replay is running. Only one can run at a time, because they share the output.
     #[error("the replay {0} is running; stop it, or wait for its end")]
     Busy(OperationId),
-    /// There is none of that id.
+    /// No replay has the id.
     #[error("no replay has this id")]
     Unknown,
-    /// It has ended.
+    /// The replay is completed.
     #[error("the replay is completed")]
     Ended,
-    /// There is nowhere to replay to.
+    /// There is no target for replays.
     #[error("without Kafka there are no topics to replay to: only dry runs")]
     NoTarget,
-    /// The file of replays.
+    /// The file of replays can't be read or written.
     #[error("the file of replays: {0}")]
     File(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! Commands accepted first, for an entity that is out of service: they wait, in their order.
+//! Commands that are accepted first, for an entity out of service: they wait, in their order.
 
 use super::supervision::{actor, faulted, resume, start_infected};
 use super::*;
@@ -17,7 +17,7 @@ async fn accept(core: &Core, command: Command, key: Option<&str>) {
     assert!(matches!(reply, Reply::Decided(_)), "{reply:?}");
 }
 
-/// Deposits of 1 … `last`, all of them before the first one is executed.
+/// Accepts deposits of 1 … `last`, all of them before the first one is executed.
 async fn accept_deposits(core: &Core, account: EntityId, last: u64) {
     let wait = Duration::from_secs(5);
     let submit = |amount| core.submit(deposit(account, amount), asynchronous(None), wait);
@@ -39,7 +39,7 @@ async fn executed(core: &Core) {
     }
 }
 
-/// What was moved on an account, the first movement first.
+/// Returns the amounts that were moved on an account, oldest first.
 async fn moved(core: &Core, account: EntityId) -> Vec<i64> {
     let page = core.movements(account, Kind::Account, Period::ALWAYS, None, 100);
     let page = page.await.unwrap().unwrap();
@@ -58,10 +58,11 @@ fn what_was_accepted_is_executed_in_its_order() {
         out_of_service(core, a).await;
         infected.heal();
         decided(core, resume(a), None).await;
-        // It finds the entity in service, while the earlier ones still wait to be tried again.
+        // This deposit finds the entity in service while the earlier ones still wait for their
+        // retry.
         accept(core, deposit(a, 9), None).await;
         executed(core).await;
-        // Three executions failed before it was out of service.
+        // Three executions failed before the entity was out of service.
         assert_eq!(moved(core, a).await, [4, 5, 6, 7, 8, 9]);
         node.shutdown().await.unwrap();
     });
@@ -83,7 +84,8 @@ fn what_was_accepted_before_a_crash_is_executed_in_its_order() {
         let core = node.core();
         decided(core, resume(a), None).await;
         executed(core).await;
-        // Of those that failed before, the last one may not have become durable.
+        // Three executions failed before; the record of the last failure may not have become
+        // durable.
         let moved = moved(core, a).await;
         let wanted = [1, 2, 3, 4, 5, 6, 7, 8];
         assert!(moved.len() >= 5 && wanted.ends_with(&moved), "{moved:?}");

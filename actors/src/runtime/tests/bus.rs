@@ -1,17 +1,17 @@
-//! The embedded bus beside a node at work.
+//! The embedded bus beside a running node.
 
 use std::sync::Mutex;
 
 use super::*;
 use crate::bus::{
-    Bindings, BusState, BusStore, Consumer, EmbeddedBus, EmbeddedOptions, Handling, Message, Reads,
+    Bindings, BusState, BusStore, Consumer, DeliveryPolicy, EmbeddedBus, Handling, Message, Reads,
     Telemetry,
 };
 
-/// How long the bus may take.
+/// The longest time that the bus may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Notes the keys of what it was handed.
+/// A consumer that notes the keys of the messages it handles.
 struct Keys {
     topics: [String; 1],
     seen: Arc<Mutex<Vec<String>>>,
@@ -52,20 +52,20 @@ fn bus(node: &Node, disk: &SimulatedDisk, topic: &str) -> (EmbeddedBus, Arc<Mute
         node.outbox(),
         Bindings::default(),
         vec![Arc::new(consumer)],
-        BusStore::open(&disk).unwrap(),
+        BusStore::open(&disk, node.core().upkeep()).unwrap(),
         Arc::new(Telemetry::new(BusState::Embedded)),
         Arc::new(SystemClock),
-        EmbeddedOptions {
+        DeliveryPolicy {
             attempts_max: 3,
-            retry_min: Duration::from_millis(1),
-            retry_max: Duration::from_millis(4),
+            backoff_min: Duration::from_millis(1),
+            backoff_max: Duration::from_millis(4),
             redrives_max: 2,
         },
     );
     (bus.unwrap(), seen)
 }
 
-/// Waits until so many were seen, and gives them.
+/// Waits until `count` keys were seen, and returns the keys.
 fn wait(seen: &Mutex<Vec<String>>, count: usize) -> Vec<String> {
     let end = SystemClock.nanos() + LIMIT.as_nanos() as u64;
     loop {

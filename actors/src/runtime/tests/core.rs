@@ -22,7 +22,7 @@ fn money_moves_and_the_answer_shows_both_ends() {
         let shown = core.account(a).await.unwrap().unwrap();
         assert_eq!(shown.view.balances.balance, 70);
         assert_eq!(shown.view.balances.version, 3);
-        assert_eq!(shown.holder.as_deref(), Some("Ada"));
+        assert_eq!(shown.personal.as_deref(), Some(&["Ada".into()][..]));
         let page = core
             .movements(a, Kind::Account, Period::ALWAYS, None, 10)
             .await
@@ -54,7 +54,7 @@ fn a_key_has_one_effect_and_one_answer_across_a_crash() {
         let node = start(&disk, true);
         let a = opened(node.core()).await;
         let first = decided(node.core(), deposit(a, 5), Some("k")).await;
-        // Enough others for the key to leave memory for a segment.
+        // There are enough other keys for this key to leave memory for a segment.
         for round in 0..40 {
             decided(node.core(), deposit(a, 1), Some(&format!("other-{round}"))).await;
         }
@@ -162,7 +162,10 @@ fn balances_are_right_while_the_projector_is_stopped() {
             .await
             .unwrap();
         assert_eq!(listed.entries.len(), 1);
-        assert_eq!(listed.entries[0].holder.as_deref(), Some("Ada"));
+        assert_eq!(
+            listed.entries[0].personal.as_deref(),
+            Some(&["Ada".into()][..])
+        );
         node.shutdown().await.unwrap();
     });
 }
@@ -184,7 +187,7 @@ fn an_unknown_account_is_not_found_and_not_kept() {
         let external = Kind::External.system_id(Some("KES".parse().unwrap()), a.shard());
         let refused = decided(core, transfer(a, external, 5), None).await;
         assert_eq!(code(&refused), Some(Code::NotFound));
-        // The account, the external account, the counter.
+        // The three actors are the account, the external account and the counter.
         assert_eq!(
             core.actors(ActorFilter::default(), None, 10)
                 .await
@@ -240,7 +243,7 @@ fn who_listens_to_a_decided_command_is_told_once_its_record_is_durable() {
         let wait = Duration::from_secs(5);
         let confirmation = core.submit(deposit(a, 5), context(None), wait).unwrap();
         let id = confirmation.operation_id();
-        // It is decided by then; the commit takes longer.
+        // By then the command is decided; its commit takes longer.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let pending = core.pending(None, 10).await.unwrap().entries;
         assert_eq!(pending.iter().map(Operation::id).collect::<Vec<_>>(), [id]);
@@ -287,14 +290,14 @@ fn a_jump_of_the_clock_ends_no_wait() {
         let a = opened(core).await;
         let day_micros = 86_400_000_000;
         let wait = Duration::from_secs(5);
-        // Ahead, while the command is on its way to its actor.
+        // The clock jumps ahead while the command is on its way to its actor.
         let under_way = core.submit(deposit(a, 5), context(None), wait).unwrap();
         clock.ahead_micros.store(day_micros, Ordering::Relaxed);
         let Reply::Decided(ahead) = under_way.await else {
             panic!("not decided");
         };
         assert_eq!(code(&ahead), None);
-        // And back: records keep their time, commands their wait.
+        // The clock jumps back: record times don't go back, and commands keep their full wait.
         clock.ahead_micros.store(-day_micros, Ordering::Relaxed);
         let back = decided(core, deposit(a, 5), None).await;
         assert_eq!(code(&back), None);
@@ -403,7 +406,7 @@ fn a_node_that_goes_while_it_loads_lets_its_thread_go() {
         let lost = node.core().submit(deposit(a, 5), context(None), wait);
         tokio::time::sleep(Duration::from_millis(5)).await;
         drop(node);
-        // The actor waits for its own seat, whatever the directory says by now.
+        // The actor waits for its own seat, whatever the directory contains by now.
         assert!(matches!(lost.unwrap().await, Reply::TimedOut(_)));
     });
 }
@@ -416,12 +419,12 @@ fn an_entity_is_not_forgotten_for_a_seat_that_was() {
         let node = start_reading(&disk, true, TestClock::start(), Arc::clone(&millis));
         let core = node.core();
         let a = opened(core).await;
-        // Refusals under keys, enough for the first one's to be on the disk alone.
+        // There are enough refusals under keys for the first key to be on disk only.
         for round in 0..40 {
             decided(core, transfer(a, a, 1), Some(&format!("{round}"))).await;
         }
-        // An id that callers must not name, and no entity yet. Its actor takes two commands; the
-        // seat is forgotten after the first, and the second waits for the disk.
+        // Callers must not name this id, and its entity doesn't exist yet. Its actor takes two
+        // commands: the seat is removed after the first one, and the second one waits for the disk.
         let external = Kind::External.system_id(Some("KES".parse().unwrap()), a.shard());
         let wait = Duration::from_secs(5);
         let strays = [None, Some("0")].map(|key| {
@@ -433,7 +436,7 @@ fn an_entity_is_not_forgotten_for_a_seat_that_was() {
             millis.store(next, Ordering::Relaxed);
             tokio::time::sleep(pause).await;
         }
-        // Meanwhile it comes into being.
+        // Meanwhile the entity is created.
         decided(core, deposit(a, 5), None).await;
         for stray in strays {
             assert!(matches!(stray.await, Reply::Decided(_)));
@@ -475,7 +478,7 @@ fn a_repeat_that_names_its_currency_is_not_refused_when_its_entity_cannot_be_rea
             matches!(repeat, Reply::Unavailable(Unavailable::Quarantined)),
             "{repeat:?}"
         );
-        // Without it nothing has to be known of the entity.
+        // Without the currency, nothing has to be known about the entity.
         let repeat = decided(node.core(), deposit(id, 5), Some("key")).await;
         assert!(repeat.replayed);
         assert_eq!(repeat.record, first.record);

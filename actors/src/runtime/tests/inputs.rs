@@ -1,5 +1,5 @@
-//! Commands that messages bring: each leaves a record, also where it is refused, and is found by the
-//! name that its sender gave it.
+//! Commands that messages bring: each leaves a record, even if it is refused, and is found by the
+//! operation id that its sender gave it.
 
 use super::*;
 
@@ -8,7 +8,7 @@ const WAIT: Duration = Duration::from_secs(5);
 fn input(offset: i64, operation: u128) -> Input {
     Input {
         operation_id: OperationId::from_bytes(operation.to_be_bytes()),
-        ..Input::unnamed("deposit-requests".into(), 0, offset)
+        ..Input::unnamed("deposit-requests".into(), Incarnation::default(), 0, offset)
     }
 }
 
@@ -99,7 +99,7 @@ fn every_refusal_of_a_message_has_one_record() {
         assert_eq!((code(&reused), reused.stored), (is_reused, true));
         let shown = found(core, other.operation_id).await.unwrap();
         assert_eq!(shown.record, reused.record);
-        // Delivered again, nothing is written.
+        // A message that is delivered again writes nothing.
         let before = durable(core);
         let again = brought(core, deposit(nobody, 5), "a", &unknown).await;
         assert_eq!(again.record, refused.record);
@@ -110,6 +110,65 @@ fn every_refusal_of_a_message_has_one_record() {
         assert_eq!(durable(core), before);
         let balance = core.account(account).await.unwrap().unwrap().view.balances;
         assert_eq!(balance.balance, 5);
+        node.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn an_item_s_key_is_the_key_of_the_same_transfer_asked_for_by_a_message() {
+    run(async {
+        let disk = SimulatedDisk::new();
+        let node = start(&disk, true);
+        let core = node.core();
+        let (from, to) = (opened(core).await, opened(core).await);
+        decided(core, deposit(from, 100), None).await;
+        let transfer = |value: u64| Transfer {
+            from,
+            to,
+            amount: Amount::new(value).unwrap(),
+            currency: None,
+            reference: None,
+            metadata: Metadata::default(),
+        };
+        let alone = |value| Command::Transfer(transfer(value));
+        let batch = |value, key: &str| {
+            let item = BatchItem {
+                transfer: transfer(value),
+                pending: None,
+                key: Some(key.into()),
+            };
+            Command::Batch(Box::new(Batch {
+                atomic: false,
+                items: vec![item],
+            }))
+        };
+        for (offset, value) in [(1, 5), (2, 700)] {
+            let refused = (value == 700).then_some(Code::InsufficientFunds);
+            let key = format!("item-first-{value}");
+            let first = decided(core, batch(value, &key), None).await;
+            let item = first.record.item_alone(0).unwrap();
+            let replay = brought(core, alone(value), &key, &input(offset, 0)).await;
+            assert!(replay.replayed);
+            assert_eq!((code(&replay), &replay.record), (refused, &item));
+
+            let key = format!("message-first-{value}");
+            let named = input(10 + offset, u128::from(value));
+            let first = brought(core, alone(value), &key, &named).await;
+            assert_eq!(code(&first), refused);
+            let then = decided(core, batch(value, &key), None).await;
+            let told = then.record.item(0).and_then(|(_, other)| other.cloned());
+            match told {
+                Some(ItemResult::RefusedBefore(rejection)) => {
+                    assert_eq!(Some(rejection.code), refused);
+                }
+                Some(ItemResult::Replayed(id, TransferStatus::Posted)) => {
+                    assert_eq!((id, refused), (first.record.operation_id.transfer(), None));
+                }
+                other => panic!("the item is no replay: {other:?}"),
+            }
+        }
+        let balances = core.account(to).await.unwrap().unwrap().view.balances;
+        assert_eq!(balances.balance, 10);
         node.shutdown().await.unwrap();
     });
 }

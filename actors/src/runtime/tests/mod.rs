@@ -1,4 +1,4 @@
-//! The core as a whole, on a simulated disk, in one thread and in virtual time.
+//! Tests of the whole core, on a simulated disk, in one thread and in virtual time.
 
 mod accepted;
 mod bus;
@@ -19,8 +19,13 @@ use std::time::Duration;
 use florin_storage::SimulatedDisk;
 
 use super::*;
-use crate::messages::*;
+use crate::commands::Transfer;
+use crate::commands::*;
+use crate::entities::*;
+use crate::record::*;
+use crate::upkeep::Upkeep;
 use crate::views::{AccountFilter, ProjectorOptions};
+use crate::words::*;
 
 #[derive(Debug)]
 struct TestClock {
@@ -120,6 +125,7 @@ fn options(disk: &SimulatedDisk, project: bool, clock: Arc<TestClock>) -> NodeOp
         assets: Assets::default(),
         observer: Arc::new(()),
         intercept: Arc::new(()),
+        upkeep: Upkeep::default(),
         threads: Threads::Simulated {
             commit: Box::new(|| Duration::from_millis(10)),
             project: Box::new(move || project.then_some(Duration::from_millis(3))),

@@ -1,4 +1,4 @@
-//! Entities leave memory when nobody needs them, and come back as they were.
+//! Entities leave memory when they are not needed, and come back unchanged.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn what_is_idle_leaves_memory_and_comes_back_as_it_was() {
         for round in 1..=4_u64 {
             tokio::time::sleep(Duration::from_secs(5)).await;
             assert_eq!(live(core).await, 0);
-            // Both ends are read in, whether the views' file has them as they are or not.
+            // Both entities are loaded, whether or not the views file holds their current state.
             let moved = decided(core, transfer(a, b, 1), None).await;
             assert_eq!(moved.balances(b).unwrap().balance, round as i64);
             assert_eq!(moved.balances(a).unwrap().version, 2 + round);

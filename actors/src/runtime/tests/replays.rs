@@ -3,18 +3,21 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use florin_storage::threads::Spawner;
+
 use super::*;
 use crate::bus::{
-    Bindings, BusEvent, EventType, OpenTarget, Order, Outbox, Place, Progress, Replay, ReplayError,
-    ReplayState, ReplayTarget, Replayed, Replays, Selection, TargetFault, events_of, look,
+    Bindings, OpenTarget, Order, Outbox, Place, Progress, Replay, ReplayError, ReplayState,
+    ReplayTarget, Replayed, Replays, Selection, TargetFault, look,
 };
+use crate::events::{BusEvent, EventType, events_of};
 use crate::record_codec::decode_record;
 
-/// How long a replay may take.
+/// The longest time that a replay may take.
 const LIMIT: Duration = Duration::from_secs(60);
 const DEPOSITS: u64 = 40;
 
-/// A journal of some accounts and deposits; a deposit makes three events.
+/// Creates a journal of some accounts and deposits; a deposit makes three events.
 fn journal() -> (Node, Outbox) {
     let (sender, made) = std::sync::mpsc::channel();
     run(async move {
@@ -47,24 +50,25 @@ fn order(selection: Selection) -> Order {
     }
 }
 
-/// What came to a target: event, topics; and how far each replay is there.
+/// The events that came to a target, each with its topics, and the replay's progress stored there.
 #[derive(Debug, Default)]
 struct Came {
     events: Vec<(String, Vec<String>)>,
     progress: Option<Progress>,
     opened: u32,
-    /// Refuses this many times from now on.
+    /// The number of calls to refuse from now on.
     faults: u32,
-    /// Refuses for good.
+    /// Set if the target refuses for good.
     is_gone: bool,
-    /// Takes events but claims not to have, as a broker that dies before it answers.
+    /// Set if the target takes events but reports a failure, like a broker that dies before it
+    /// answers.
     is_unclear: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Target {
     came: Arc<Mutex<Came>>,
-    /// Keeps how far it is, as Kafka does.
+    /// Set if the target stores the replay's progress, as Kafka does.
     keeps: bool,
 }
 
@@ -86,7 +90,7 @@ impl ReplayTarget for Target {
             }
         }
         for replayed in events {
-            let topics = replayed.topics.iter().map(|topic| (*topic).to_owned());
+            let topics = replayed.topics.iter().map(|(topic, _)| (*topic).to_owned());
             let event = (replayed.event.id.to_string(), topics.collect());
             came.events.push(event);
         }
@@ -123,7 +127,14 @@ impl Target {
 
 fn begin(outbox: &Outbox, folder: &Path, target: &Target) -> Replays {
     let (reader, file) = (outbox.reader.clone(), folder.join("replays.json"));
-    Replays::start(reader, Bindings::default(), file, Some(target.opener())).unwrap()
+    Replays::start(
+        reader,
+        Bindings::default(),
+        file,
+        Some(target.opener()),
+        &Spawner::default(),
+    )
+    .unwrap()
 }
 
 fn id(number: u128) -> OperationId {
@@ -256,7 +267,7 @@ fn a_selection_takes_what_it_names() {
         let done = until(&replays, id(number), ReplayState::Completed);
         assert_eq!(target.ids(), ids(&wanted), "{selection:?}");
         assert_eq!(done.progress.events, wanted.len() as u64, "{selection:?}");
-        // Parts of any size add up to the same.
+        // Parts of any size add up to the same events.
         let mut place = selection.start(&outbox.reader).unwrap();
         let mut found = Vec::new();
         loop {
@@ -329,7 +340,14 @@ fn a_dry_run_counts_and_needs_no_target() {
     let (_node, outbox) = journal();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("replays.json");
-    let replays = Replays::start(outbox.reader.clone(), Bindings::default(), file, None).unwrap();
+    let replays = Replays::start(
+        outbox.reader.clone(),
+        Bindings::default(),
+        file,
+        None,
+        &Spawner::default(),
+    )
+    .unwrap();
     let real = replays.begin(id(1), order(Selection::default()), NOW);
     assert!(matches!(real, Err(ReplayError::NoTarget)));
     let dry = Order {
@@ -387,7 +405,7 @@ fn a_replay_that_is_stopped_or_fails_can_be_resumed_and_others_wait_for_their_tu
     let stopped = replays.stop(id(1)).unwrap();
     assert_eq!(stopped.state, ReplayState::Stopped);
     target.came.lock().unwrap().faults = 0;
-    // Stopped stays stopped, also after a restart, and makes room for another.
+    // A stopped replay stays stopped, also after a restart, and makes room for another one.
     replays.end();
     let replays = begin(&outbox, folder.path(), &target);
     assert_eq!(replays.get(id(1)).unwrap().state, ReplayState::Stopped);
@@ -426,6 +444,6 @@ fn a_file_that_is_none_is_not_overwritten() {
     let file = folder.path().join("replays.json");
     std::fs::write(&file, "{").unwrap();
     let (reader, bindings) = (outbox.reader.clone(), Bindings::default());
-    assert!(Replays::start(reader, bindings, file.clone(), None).is_err());
+    assert!(Replays::start(reader, bindings, file.clone(), None, &Spawner::default()).is_err());
     assert_eq!(std::fs::read_to_string(file).unwrap(), "{");
 }

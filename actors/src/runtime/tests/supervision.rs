@@ -1,5 +1,5 @@
-//! Entities whose code fails: others are undisturbed, the entity comes back as it was, and after too
-//! many faults it is out of service until it is resumed.
+//! Entities whose code fails: others are undisturbed, the entity comes back as it was, and after
+//! too many faults it is out of service until it is resumed.
 
 use std::panic::resume_unwind;
 use std::sync::Mutex;
@@ -85,7 +85,7 @@ fn an_entity_that_fails_is_read_anew_and_others_go_on() {
         let failing = core
             .submit(transfer(a, b, 3), context(Some("poison")), wait)
             .unwrap();
-        // Those behind it in the mailbox keep their place, and nobody else waits.
+        // The commands behind it in the mailbox keep their place, and no other actor waits.
         let next = core.submit(deposit(a, 5), context(None), wait).unwrap();
         let other = decided(core, deposit(b, 1), None).await;
         assert_eq!(other.balances(b).unwrap().balance, 1);
@@ -102,7 +102,7 @@ fn an_entity_that_fails_is_read_anew_and_others_go_on() {
         let seen = actor(core, a).await;
         assert_eq!((seen.state, seen.restarts), ("live", 1));
         assert_eq!(seen.last_fault.as_deref(), Some("infected"));
-        // The same request is refused without being run.
+        // The same request is refused without being executed again.
         let again = decided(core, transfer(a, b, 3), Some("poison")).await;
         assert!(again.replayed);
         assert_eq!(code(&again), Some(Code::ActorFaulted));
@@ -151,7 +151,7 @@ fn one_fault_too_many_takes_an_actor_out_of_service_until_it_is_resumed() {
         );
         assert_eq!(balance(core, a).await, 10);
         node.shutdown().await.unwrap();
-        // It outlives a restart, and a crash.
+        // The quarantine outlives a restart and a crash.
         let node = start_infected(&disk, &infected);
         assert_eq!(
             refused(node.core(), deposit(a, 1)).await,
@@ -169,7 +169,7 @@ fn one_fault_too_many_takes_an_actor_out_of_service_until_it_is_resumed() {
             refused(core, transfer(b, a, 1)).await,
             Unavailable::Quarantined
         );
-        // Others don't notice.
+        // Other entities are not affected.
         decided(core, deposit(b, 1), None).await;
         let resumed = decided(core, resume(a), Some("resume-a")).await;
         assert!(resumed.stored && code(&resumed).is_none());
@@ -218,7 +218,7 @@ fn a_resume_whose_caller_left_does_not_end_a_quarantine_that_came_after_it() {
         let core = node.core();
         let a = opened(core).await;
         let wait = Duration::from_secs(5);
-        // What it rests on is not durable when its caller leaves.
+        // The record that the resume depends on is not durable when the resume's caller leaves.
         let before = core.submit(deposit(a, 1), context(None), wait).unwrap();
         let soon = Duration::from_millis(1);
         let left = core.submit(resume(a), context(None), soon).unwrap().await;
@@ -269,7 +269,7 @@ fn holds_expire_though_those_of_an_account_out_of_service_take_all_places_in_fli
         for from in [sick, well] {
             decided(core, deposit(from, 10), None).await;
         }
-        // The view lists them in the order of their times, so those that can't end come first.
+        // The view lists transfers in the order of their times, so those that can't end come first.
         for (from, seconds) in [(sick, 60), (sick, 60), (sick, 60), (well, 61)] {
             let Command::Transfer(transfer) = transfer(from, to, 1) else {
                 unreachable!()
@@ -318,6 +318,7 @@ fn of_an_opening_that_failed_no_name_is_kept_and_its_key_is_known_again() {
         assert_eq!(code(&first), Some(Code::ActorFaulted));
         failing.0.store(false, Ordering::Relaxed);
         let row = node.reader().personal(first.record.sequence).unwrap();
+        let row = row.and_then(florin_storage::PersonalBytes::kept);
         let row = decode_personal(&row.expect("a row")).unwrap();
         assert_eq!(row.value(0), None);
         let again = decided(core, open(), Some("k")).await;

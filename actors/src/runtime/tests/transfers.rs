@@ -1,4 +1,4 @@
-//! Holds, posts, voids and reversals: which rule comes first, and whose version counts.
+//! Holds, posts, voids and reversals: the order of the rules, and the entity whose version counts.
 
 use super::*;
 
@@ -64,7 +64,8 @@ fn a_reversal_s_precondition_counts_the_transfer_s_source() {
         let held = decided(core, hold(a, b, 10), None).await;
         let held = held.record.operation_id.transfer();
         assert_eq!(code(&decided(core, post(held), None).await), None);
-        // The source is at version 5, the target at 3; one is an entity, the other not yet.
+        // The source is at version 5, the target at 3. One transfer is an entity, the other is not
+        // yet.
         for id in [held, moved.record.operation_id.transfer()] {
             let source = core
                 .account(a)
@@ -74,7 +75,11 @@ fn a_reversal_s_precondition_counts_the_transfer_s_source() {
                 .view
                 .balances
                 .version;
-            let reverse = Command::Reverse(Reverse { transfer: id });
+            let reverse = Command::Reverse(Reverse {
+                transfer: id,
+                reference: None,
+                metadata: Metadata::default(),
+            });
             let target = core
                 .account(b)
                 .await
@@ -112,7 +117,7 @@ fn a_post_of_what_was_never_pending_hears_of_its_ends_first() {
         decided(core, status(a, AccountStatus::Frozen), None).await;
         let refused = decided(core, post(moved), None).await;
         assert_eq!(code(&refused), Some(Code::AccountFrozen));
-        // A frozen source forbids no void.
+        // A frozen source doesn't prevent a void.
         let refused = decided(core, void, None).await;
         assert_eq!(code(&refused), Some(Code::NotPending));
         node.shutdown().await.unwrap();
@@ -153,7 +158,7 @@ fn a_transfer_that_was_asked_for_before_it_came_into_being_has_one_seat() {
         decided(core, deposit(a, 100), None).await;
         let held = core.submit(hold(a, b, 10), context(None), WAIT).unwrap();
         let id = held.operation_id().transfer();
-        // Its id is known, the transfer not yet.
+        // The id is known, but the transfer doesn't exist yet.
         let early = core.submit(post(id), context(None), WAIT).unwrap();
         let Reply::Decided(early) = early.await else {
             panic!("not decided");
@@ -190,9 +195,13 @@ fn a_transfer_reversed_while_others_ask_for_it_is_reversed_once() {
         let moved = decided(core, transfer(a, b, 30), None).await;
         decided(core, deposit(b, 100), None).await;
         let id = moved.record.operation_id.transfer();
-        // The first is refused, and leaves the seat to the second.
+        // The first command is refused, and leaves the seat to the second one.
         let void = Command::Void(Void { transfer: id });
-        let reverse = Command::Reverse(Reverse { transfer: id });
+        let reverse = Command::Reverse(Reverse {
+            transfer: id,
+            reference: None,
+            metadata: Metadata::default(),
+        });
         let asked = [void, reverse.clone()]
             .map(|command| core.submit(command, context(None), WAIT).unwrap());
         let mut codes = Vec::new();

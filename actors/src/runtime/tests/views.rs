@@ -1,10 +1,10 @@
-//! The core and its views: the index on disk, and views that are damaged while it runs.
+//! The core and its views: the index on disk, and views that are damaged while the node runs.
 
 use florin_storage::Disk;
 
 use super::*;
 
-/// A node whose views' file is never cached, so that each read sees the disk.
+/// Starts a node whose views file is never cached, so that each read sees the disk.
 fn start_uncached(disk: &SimulatedDisk) -> Node {
     let mut options = options(disk, true, TestClock::start());
     options.limits.views_cache_bytes = 0;
@@ -21,11 +21,11 @@ fn a_key_that_leaves_memory_while_the_disk_is_searched_for_it_is_settled_once() 
         let node = start_reading(&disk, true, TestClock::start(), Arc::clone(&millis));
         let core = node.core();
         let (a, b) = (opened(core).await, opened(core).await);
-        // Segments that may hold any key, as far as memory knows.
+        // This makes segments that may hold any key, as far as memory knows.
         for round in 0..40 {
             decided(core, deposit(a, 1), Some(&format!("{round}"))).await;
         }
-        // One command's search takes long; meanwhile another one settles the same key, and the
+        // One command's search takes long. Meanwhile another command settles the same key, and the
         // key leaves memory for a segment that the search doesn't know.
         millis.store(3_000, Ordering::Relaxed);
         let wait = Duration::from_secs(5);
@@ -47,7 +47,7 @@ fn a_key_that_leaves_memory_while_the_disk_is_searched_for_it_is_settled_once() 
     });
 }
 
-/// All accounts as a list shows them, once it does.
+/// Returns all accounts as a list shows them, once the views are not behind any more.
 async fn listed(core: &Core, behind: &mut u32) -> Vec<(EntityId, i64)> {
     loop {
         match core.accounts(AccountFilter::default(), None, 100).await {
@@ -89,7 +89,7 @@ fn views_damaged_while_the_node_runs_are_made_anew_meanwhile() {
             for at in (seed * 331..length).step_by(24 * 331) {
                 assert!(disk.rot("views/entities.redb", at, 0x20));
             }
-            // Half the time a list finds it, else a load or the projector does.
+            // Half the time a list finds the damage, otherwise a load or the projector does.
             if seed % 2 == 0 {
                 assert_eq!(listed(core, &mut behind).await, accounts);
             }
@@ -144,7 +144,7 @@ fn an_index_block_damaged_while_the_node_runs_is_never_an_absent_key() {
                         assert!(again.replayed, "key {round} was forgotten");
                         break;
                     }
-                    // It is written anew meanwhile.
+                    // The index is rewritten in the meantime.
                     Reply::Unavailable(Unavailable::ViewBehind) => unavailable += 1,
                     other => panic!("key {round}: {other:?}"),
                 }

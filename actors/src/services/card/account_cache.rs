@@ -1,5 +1,5 @@
-//! What the card service knows of accounts, by their events alone: each one's status. Kept in a file
-//! with the places it was read from, and in memory for the check of every new card.
+//! The card service's cache of account statuses, built from account events alone. It is kept in a
+//! file together with the read positions, and in memory for the check of every new card.
 
 use std::sync::Arc;
 
@@ -7,34 +7,39 @@ use dashmap::DashMap;
 use florin_storage::{Disk, ViewError};
 use serde::Deserialize;
 
-use crate::bus::{Consumer, EventType, Failure, Handling, Message, Reads};
-use crate::messages::{AccountStatus, EntityId};
+use crate::bus::{Consumer, Continuity, Failure, Handling, Message, Reads, Reason};
+use crate::entities::AccountStatus;
+use crate::events::EventType;
 use crate::services::ReadModel;
+use crate::upkeep::Upkeep;
+use crate::words::EntityId;
 
-/// The file, in the data folder.
-const FILE: &str = "card-accounts.redb";
+/// The name of the file in the data folder.
+pub(crate) const FILE: &str = "card-accounts.redb";
 
-/// The events of the account topic that tell a status.
+/// The event types of the account topic that carry a status.
 const TOLD: [EventType; 2] = [EventType::AccountCreated, EventType::AccountStatusChanged];
 
-/// What is known of an account.
+/// The known status of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
     status: AccountStatus,
-    /// The account's version then, where the event told it.
+    /// The account's version at the event; `None` if the event carried none.
     version: Option<u64>,
 }
 
-/// The accounts as their events tell them.
+/// The statuses of accounts, from their events.
 #[derive(Debug)]
 pub struct AccountCache {
     group: String,
     topics: Vec<String>,
-    accounts: DashMap<EntityId, Known>,
+    accounts: Arc<DashMap<EntityId, Known>>,
+    /// True if each event is logged at INFO, as source document 003 shows.
+    logs_events: bool,
     model: ReadModel,
 }
 
-/// An account's event, as far as it matters here; other fields may be there.
+/// The fields of an account event that the cache needs. Other fields are ignored.
 #[derive(Debug, Deserialize)]
 struct AccountEvent {
     #[serde(rename = "type")]
@@ -63,18 +68,31 @@ impl From<Status> for AccountStatus {
 }
 
 impl AccountCache {
-    /// Opens the cache: a consumer of `topic` in `group`.
+    /// Opens the cache. It is a consumer of `topic` in `group`.
     ///
     /// # Errors
-    /// What the disk refused.
-    pub fn open(disk: &Arc<dyn Disk>, topic: &str, group: &str) -> Result<Self, ViewError> {
-        let accounts = DashMap::new();
-        let model = ReadModel::open(disk, FILE, |key, value| {
-            if let (Some(account), Some(known)) = (read_key(key), Known::read(value)) {
+    /// Returns an error if the disk fails.
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        topic: &str,
+        group: &str,
+        upkeep: &Upkeep,
+    ) -> Result<Self, ViewError> {
+        let accounts: Arc<DashMap<EntityId, Known>> = Arc::default();
+        let take = |row: &[u8], value: &[u8]| {
+            if let (Some(account), Some(known)) = (read_key(row), Known::read(value)) {
                 accounts.insert(account, known);
             }
-        })?;
+        };
+        let all = Arc::clone(&accounts);
+        let rows = move || {
+            let all = all.iter();
+            all.map(|entry| (key(*entry.key()), entry.value().write()))
+                .collect()
+        };
+        let model = ReadModel::open(disk, FILE, upkeep, take, rows)?;
         Ok(Self {
+            logs_events: false,
             group: group.to_owned(),
             topics: vec![topic.to_owned()],
             accounts,
@@ -82,35 +100,60 @@ impl AccountCache {
         })
     }
 
-    /// An account's status; `None`: no event told of it.
+    /// Sets whether the two log lines for each event that source document 003 shows are logged at
+    /// INFO; otherwise they are logged at DEBUG.
+    #[must_use]
+    pub fn logging_events(self, logs_events: bool) -> Self {
+        Self {
+            logs_events,
+            ..self
+        }
+    }
+
+    /// Logs a line that source document 003 shows.
+    fn log(&self, line: std::fmt::Arguments<'_>) {
+        if self.logs_events {
+            tracing::info!("{line}");
+        } else {
+            tracing::debug!("{line}");
+        }
+    }
+
+    /// Returns an account's status; `None` if there was no event about it.
     pub fn status(&self, account: EntityId) -> Option<AccountStatus> {
         self.accounts.get(&account).map(|known| known.status)
     }
 
-    /// How many accounts are known.
+    /// Returns a sentence that says why account events may be missing; `None` if none is missing.
+    pub fn gap(&self) -> Option<String> {
+        self.model.gap()
+    }
+
+    /// Returns the number of known accounts.
     pub fn len(&self) -> usize {
         self.accounts.len()
     }
 
-    /// Whether none is.
+    /// Returns whether no account is known.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty()
     }
 
-    /// Takes an event in: memory at once, the file in the same order.
+    /// Applies an event: to memory at once, and to the file in the same order.
     fn take(&self, message: &Message, event: &AccountEvent) -> Handling {
         let (account, status) = (event.account_id, AccountStatus::from(event.status));
-        tracing::info!(
+        self.log(format_args!(
             "Received account event: type={}, account_id={account}, status={}",
             event.event_type,
             status.name()
-        );
+        ));
         let new = Known {
             status,
             version: event.version,
         };
         let is_creation = event.event_type == EventType::AccountCreated.document();
-        // Held until the row is in line: of two events of an account the later one is written later.
+        // The entry stays locked until the row is queued, so that the rows of an account are
+        // written in the order of its events.
         let mut entry = self.accounts.entry(account).or_insert(new);
         let is_first = *entry == new;
         if !is_first && !entry.is_superseded_by(&new, is_creation) {
@@ -119,10 +162,10 @@ impl AccountCache {
         *entry = new;
         let handling = self.model.put(message, Some((key(account), new.write())));
         drop(entry);
-        tracing::info!(
+        self.log(format_args!(
             "Updated account cache: account_id={account}, status={}",
             status.name()
-        );
+        ));
         handling
     }
 }
@@ -141,22 +184,25 @@ impl Consumer for AccountCache {
     }
 
     fn position(&self, topic: &str, partition: i32) -> Option<i64> {
-        Some(self.model.place(topic, partition))
+        Some(self.model.position(topic, partition))
+    }
+
+    fn continuity(&self) -> Option<&dyn Continuity> {
+        Some(&self.model)
     }
 
     fn handle(&self, message: Arc<Message>) -> Handling {
         match parse(&message) {
             Ok(Some(event)) => self.take(&message, &event),
-            // A type that came later: not for us.
+            // A newer event type is not relevant for the cache.
             Ok(None) => self.model.put(&message, None),
             Err(failure) => Box::pin(async move { Err(failure) }),
         }
     }
 }
 
-/// The event; `None` for a type that tells no status.
+/// Parses an account event; `None` for a type that carries no status.
 fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
-    let poison = |reason, detail: String| Failure::Poison { reason, detail };
     if let Some(cloud) = message.header("ce_type") {
         let is_told = TOLD.iter().any(|known| known.cloud() == cloud);
         let is_version_of = |known: &&EventType| {
@@ -166,7 +212,7 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
         };
         if !is_told && TOLD.iter().any(|known| is_version_of(&known)) {
             let detail = format!("{cloud} is of a version that is not known here");
-            return Err(poison("unknown_version", detail));
+            return Err(Failure::new(Reason::UnknownVersion, detail));
         }
     }
     #[derive(Deserialize)]
@@ -174,11 +220,11 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
         #[serde(rename = "type")]
         event_type: String,
     }
-    let malformed = |error: serde_json::Error| poison("malformed", error.to_string());
+    let malformed = |error: serde_json::Error| Failure::new(Reason::Malformed, error.to_string());
     let value = message
         .value
         .as_deref()
-        .ok_or_else(|| poison("malformed", "there is no value".to_owned()))?;
+        .ok_or_else(|| Failure::new(Reason::Malformed, "there is no value"))?;
     let typed: Typed = serde_json::from_slice(value).map_err(malformed)?;
     if !TOLD
         .iter()
@@ -194,15 +240,16 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
 }
 
 impl Known {
-    /// Whether an event that came later tells something newer. A deleted account stays so; by versions
-    /// the higher one wins; without them the later one does, but for the account's creation.
+    /// Returns whether an event that arrived later replaces this status. A deleted account stays
+    /// deleted. If both have versions, the higher version wins. Otherwise the later event wins,
+    /// unless it is the account's creation.
     fn is_superseded_by(&self, new: &Self, is_creation: bool) -> bool {
         if self.status == AccountStatus::Deleted {
             return false;
         }
         match (self.version, new.version) {
             (Some(known), Some(new)) => new > known,
-            _ => !is_creation,
+            (Some(_), None) | (None, _) => !is_creation,
         }
     }
 
@@ -243,7 +290,7 @@ mod tests {
 
     fn open(disk: &SimulatedDisk) -> AccountCache {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        AccountCache::open(&disk, TOPIC, "card-service").unwrap()
+        AccountCache::open(&disk, TOPIC, "card-service", &Upkeep::default()).unwrap()
     }
 
     fn id(last: u8) -> EntityId {
@@ -255,6 +302,8 @@ mod tests {
             topic: TOPIC.into(),
             partition: 0,
             offset,
+            incarnation: Default::default(),
+            settled_before: 0,
             timestamp_millis: None,
             key: None,
             headers: Vec::new(),
@@ -339,9 +388,7 @@ mod tests {
             &of("\"account_id\":\"7\",\"status\":\"ACTIVE\""),
         ] {
             let failed = cache.handle(message(0, value)).await.unwrap_err();
-            let is_poison =
-                matches!(failed, Failure::Poison { reason, .. } if reason == "malformed");
-            assert!(is_poison, "{value}: {failed:?}");
+            assert_eq!(failed.reason, Reason::Malformed, "{value}: {failed:?}");
         }
         let mut next = Message::clone(&event(1, "created", "ACTIVE", Some(1)));
         let version = b"florin.account.created.v2".to_vec();

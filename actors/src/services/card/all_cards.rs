@@ -1,7 +1,7 @@
-//! The cards of all instances of the card service, as their events tell them. Each instance has a
-//! journal of its own; by this model any of them shows and deletes the cards of all.
+//! The cards of all instances of the card service, from their events. Each instance has its own
+//! journal; with this model every instance can show and delete the cards of all instances.
 //!
-//! Events of a card may come in any order: it is deleted once any of them says so.
+//! The events of a card may arrive in any order: the card is deleted once any event says so.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +10,17 @@ use dashmap::{DashMap, DashSet};
 use florin_storage::{Disk, ViewError, decode, encode};
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{Consumer, EventType, Failure, Handling, Message, Reads};
-use crate::messages::{CardCopy, CardOpened, CardView, Country, EntityId, Timestamp};
+use crate::bus::{Consumer, Continuity, Failure, Handling, Message, Reads, Reason};
+use crate::entities::{CardCopy, CardOpened, CardView};
+use crate::events::EventType;
 use crate::services::ReadModel;
+use crate::upkeep::Upkeep;
+use crate::words::{Country, EntityId, Timestamp};
 
-/// The file, in the data folder.
-const FILE: &str = "card-cards.redb";
+/// The name of the file in the data folder.
+pub(crate) const FILE: &str = "card-cards.redb";
 
-/// A card as its events tell it.
+/// A card, as known from its events.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Known {
     copy: CardCopy,
@@ -29,7 +32,7 @@ struct Known {
 pub struct AllCards {
     group: String,
     topics: Vec<String>,
-    cards: Cards,
+    cards: Arc<Cards>,
     order: Mutex<()>,
     model: ReadModel,
 }
@@ -41,7 +44,7 @@ struct Cards {
     numbers: DashSet<u32>,
 }
 
-/// A card's event, as far as it matters here; other fields may be there.
+/// The fields of a card event that the model needs. Other fields are ignored.
 #[derive(Debug, Deserialize)]
 struct CardEvent {
     #[serde(rename = "type")]
@@ -54,17 +57,24 @@ struct CardEvent {
 }
 
 impl AllCards {
-    /// Opens the model: a consumer of these topics in `group`.
+    /// Opens the model. It is a consumer of `topics` in `group`.
     ///
     /// # Errors
-    /// What the disk refused.
-    pub fn open(disk: &Arc<dyn Disk>, topics: Vec<String>, group: &str) -> Result<Self, ViewError> {
-        let cards = Cards::default();
-        let model = ReadModel::open(disk, FILE, |key, value| {
+    /// Returns an error if the disk fails.
+    pub fn open(
+        disk: &Arc<dyn Disk>,
+        topics: Vec<String>,
+        group: &str,
+        upkeep: &Upkeep,
+    ) -> Result<Self, ViewError> {
+        let cards = Arc::<Cards>::default();
+        let take = |key: &[u8], value: &[u8]| {
             if let (Ok(card), Ok(known)) = (<[u8; 16]>::try_from(key), decode(value)) {
                 cards.take(EntityId::from_bytes(card), known);
             }
-        })?;
+        };
+        let all = Arc::clone(&cards);
+        let model = ReadModel::open(disk, FILE, upkeep, take, move || all.rows())?;
         Ok(Self {
             group: group.to_owned(),
             topics,
@@ -74,13 +84,13 @@ impl AllCards {
         })
     }
 
-    /// A card; `None`: no event told of it.
+    /// Returns a card; `None` if there was no event about it.
     pub fn card(&self, id: EntityId) -> Option<CardView> {
         self.cards.by_id.get(&id).map(|known| known.view(id))
     }
 
-    /// An account's cards in the order of their ids, at most `limit`; those behind `after`, where
-    /// given.
+    /// Returns an account's cards in the order of their ids, at most `limit`. If `after` is given,
+    /// only cards with higher ids are returned.
     pub fn of_account(
         &self,
         account: EntityId,
@@ -95,7 +105,7 @@ impl AllCards {
         ids.into_iter().filter_map(|id| self.card(id)).collect()
     }
 
-    /// Whether a card has that number.
+    /// Returns whether a card has the number.
     pub fn is_taken(&self, number: u32) -> bool {
         self.cards.numbers.contains(&number)
     }
@@ -115,13 +125,16 @@ impl Consumer for AllCards {
     }
 
     fn position(&self, topic: &str, partition: i32) -> Option<i64> {
-        Some(self.model.place(topic, partition))
+        Some(self.model.position(topic, partition))
+    }
+
+    fn continuity(&self) -> Option<&dyn Continuity> {
+        Some(&self.model)
     }
 
     fn handle(&self, message: Arc<Message>) -> Handling {
-        let poison = |detail: String| Failure::Poison {
-            reason: "malformed",
-            detail,
+        let malformed = |detail: String| -> Handling {
+            Box::pin(async move { Err(Failure::new(Reason::Malformed, detail)) })
         };
         let value = message.value.as_deref().unwrap_or_default();
         let known = serde_json::from_slice(value)
@@ -129,23 +142,23 @@ impl Consumer for AllCards {
             .and_then(read);
         let (card, known) = match known {
             Ok(Some(read)) => read,
-            // A type that came later: not for us.
+            // A newer event type is not relevant for the model.
             Ok(None) => return self.model.put(&message, None),
-            Err(detail) => return Box::pin(async move { Err(poison(detail)) }),
+            Err(detail) => return malformed(detail),
         };
-        // A card's rows are written in the order in which what they say was known.
+        // The lock makes the rows of a card be written in the order of the updates in memory.
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.cards.take(card, known);
         let mut row = Vec::new();
         if let Err(error) = encode(&known, &mut row) {
-            return Box::pin(async move { Err(poison(error.to_string())) });
+            return malformed(error.to_string());
         }
         self.model
             .put(&message, Some((card.to_bytes().to_vec(), row)))
     }
 }
 
-/// The card of an event; `None` for a type that tells of none.
+/// Reads the card from an event; `None` for a type that is not about a card.
 fn read(value: serde_json::Value) -> Result<Option<(EntityId, Known)>, String> {
     let name = value["type"].as_str().ok_or("there is no type")?;
     let types = [EventType::CardCreated, EventType::CardDeleted];
@@ -174,9 +187,22 @@ fn read(value: serde_json::Value) -> Result<Option<(EntityId, Known)>, String> {
 }
 
 impl Cards {
-    /// Takes what is told of a card; what is known of it then.
+    /// Returns all cards as rows.
+    fn rows(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let all = self.by_id.iter();
+        all.filter_map(|entry| {
+            let mut row = Vec::new();
+            // Every card in memory was encoded before, so encoding can't fail here.
+            encode(entry.value(), &mut row).ok()?;
+            Some((entry.key().to_bytes().to_vec(), row))
+        })
+        .collect()
+    }
+
+    /// Merges an event into the known card, and returns the result.
     fn take(&self, card: EntityId, told: Known) -> Known {
-        // One map's guard is let go before another's is taken: readers take them the other way round.
+        // The guard of one map is released before the next map is locked, because readers lock them
+        // in the opposite order.
         let known = {
             let mut known = self.by_id.entry(card).or_insert(told);
             known.deleted |= told.deleted;
@@ -213,7 +239,8 @@ mod tests {
 
     fn open(disk: &SimulatedDisk) -> AllCards {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        AllCards::open(&disk, vec!["card-events".to_owned()], "card-service").unwrap()
+        let topics = vec!["card-events".to_owned()];
+        AllCards::open(&disk, topics, "card-service", &Upkeep::default()).unwrap()
     }
 
     fn id(last: u8) -> EntityId {
@@ -229,6 +256,8 @@ mod tests {
             topic: "card-events".into(),
             partition: 1,
             offset,
+            incarnation: Default::default(),
+            settled_before: 0,
             timestamp_millis: None,
             key: None,
             headers: Vec::new(),
@@ -275,7 +304,8 @@ mod tests {
             let mut message = Message::clone(&event(0, "card.created", id(1)));
             message.value = Some(value.as_bytes().to_vec());
             let failed = cards.handle(Arc::new(message)).await;
-            assert!(matches!(failed, Err(Failure::Poison { .. })), "{value}");
+            let reason = failed.map_err(|failure| failure.reason);
+            assert_eq!(reason, Err(Reason::Malformed), "{value}");
         }
     }
 }

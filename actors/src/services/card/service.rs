@@ -1,12 +1,16 @@
-//! What requests about cards are made of: commands to the own journal, and cards of all instances.
+//! The card service's part of a request: it builds commands for its own journal, and reads the
+//! cards of all instances.
 
 use std::sync::Arc;
 
 use super::{AccountCache, AllCards};
-use crate::messages::{CardCopy, CardView, Command, Country, DeleteCard, EntityId, OpenCard};
+use crate::commands::{Command, DeleteCard, OpenCard};
+use crate::entities::{CardCopy, CardView};
 use crate::runtime::{Core, Page, Unavailable};
+use crate::words::{Country, EntityId};
 
-/// How often a number is drawn that no other instance's card has.
+/// The maximum number of draws of a card number before a number is used that another instance's
+/// card may have.
 const DRAWS_MAX: usize = 16;
 
 /// The card service of this process.
@@ -14,13 +18,13 @@ const DRAWS_MAX: usize = 16;
 pub struct CardService {
     core: Core,
     accounts: Arc<AccountCache>,
-    /// Where there may be other instances.
+    /// The cards of all instances; `None` if there can be no other instances.
     all: Option<Arc<AllCards>>,
 }
 
 impl CardService {
-    /// The service on its journal. `all` follows the cards of every instance, where there may be
-    /// others.
+    /// Creates the service on its journal. `all` follows the cards of every instance; it is `None`
+    /// if there can be no other instances.
     pub const fn new(core: Core, accounts: Arc<AccountCache>, all: Option<Arc<AllCards>>) -> Self {
         Self {
             core,
@@ -29,7 +33,8 @@ impl CardService {
         }
     }
 
-    /// The command that makes a card for an account: with what is known of the account now.
+    /// Returns the command that opens a card for an account. The command carries the account's
+    /// status as it is known now.
     pub fn open(&self, account: EntityId, country: Country) -> Command {
         let is_free = |draw: &u32| {
             let all = self.all.as_ref();
@@ -45,7 +50,13 @@ impl CardService {
         })
     }
 
-    /// The command that deletes a card, whichever instance made it.
+    /// Returns a sentence that says why the known account statuses may be out of date; `None` if
+    /// every account event was read.
+    pub fn gap(&self) -> Option<String> {
+        self.accounts.gap()
+    }
+
+    /// Returns the command that deletes a card, whichever instance created it.
     pub fn delete(&self, card: EntityId) -> Command {
         let known = self.all.as_ref().and_then(|all| all.card(card));
         let copy = known.map(|known| {
@@ -57,21 +68,22 @@ impl CardService {
         Command::DeleteCard(DeleteCard { card, copy })
     }
 
-    /// A card. `None`: no instance made it, as far as is known here.
+    /// Returns a card; `None` if no instance is known to have created it.
     ///
     /// # Errors
-    /// It can't be read now.
+    /// Returns an error if the card can't be read now.
     pub async fn card(&self, id: EntityId) -> Result<Option<CardView>, Unavailable> {
         let own = self.core.card(id).await?;
         let told = self.all.as_ref().and_then(|all| all.card(id));
         Ok(own.map(|own| merged(own, told)).or(told))
     }
 
-    /// A page of an account's cards, in the order of their ids: all that this instance made and that
-    /// were durable when the call came, and those of the others as far as their events came.
+    /// Returns a page of an account's cards, in the order of their ids. The page contains all cards
+    /// of this instance that were durable when the call started, and the cards of other instances
+    /// whose events have arrived.
     ///
     /// # Errors
-    /// The views can't be read, or didn't get there in time.
+    /// Returns an error if the views can't be read, or did not catch up in time.
     pub async fn cards(
         &self,
         account: EntityId,
@@ -93,7 +105,7 @@ impl CardService {
     }
 }
 
-/// A card of the own journal that another instance may have deleted.
+/// Merges a card of this journal with the events about it: another instance may have deleted it.
 fn merged(own: CardView, told: Option<CardView>) -> CardView {
     CardView {
         deleted: own.deleted || told.is_some_and(|told| told.deleted),

@@ -1,44 +1,37 @@
-//! The consumer of command topics: deposits, withdrawals and transfers from any producer. Its
-//! answers are the events of the records that it brings about.
+//! The consumer of the command topics: it accepts deposits, withdrawals and transfers from any
+//! producer. The events of the resulting records are its answers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::request::{self, operation_named};
+use super::request::{self, RequestType, operation_named};
 use crate::blocking::wait;
-use crate::bus::{Bindings, Consumer, EventType, Failure, Handling, Message, Reads};
-use crate::messages::{
-    Assets, Caller, Command, Context, Input, OperationId, RequestId, TraceParent,
-};
+use crate::bus::{Bindings, Consumer, Failure, Handling, Message, Reads, Reason};
+use crate::commands::{Command, Context};
 use crate::runtime::{Core, Reply, Unavailable};
+use crate::words::{Assets, Caller, Input, InputPositions, OperationId, RequestId, TraceParent};
 
-/// The requests that are taken from topics.
-const REQUESTS: [EventType; 3] = [
-    EventType::DepositRequested,
-    EventType::WithdrawalRequested,
-    EventType::TransferRequested,
-];
-/// What came by a message has no deadline.
+/// A command from a message has no deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// Takes commands from topics, each once by its key.
+/// Submits commands from topics. A command takes effect once per idempotency key.
 #[derive(Debug)]
 pub struct Commands {
     core: Core,
     assets: Assets,
     group: String,
     topics: Vec<String>,
-    requests: Vec<(String, EventType)>,
+    requests: Vec<(String, RequestType)>,
 }
 
 impl Commands {
-    /// A consumer of the topics that requests are bound to.
+    /// Creates a consumer of the topics to which the request types are bound.
     pub fn new(core: Core, assets: Assets, group: String, bindings: &Bindings) -> Self {
-        let requests = REQUESTS.iter().flat_map(|request| {
-            let topics = bindings.topics(*request).iter();
+        let requests = RequestType::ALL.iter().flat_map(|request| {
+            let topics = bindings.topics(request.event_type()).iter();
             topics.map(|topic| (topic.clone(), *request))
         });
-        let requests: Vec<(String, EventType)> = requests.collect();
+        let requests: Vec<(String, RequestType)> = requests.collect();
         let mut topics: Vec<String> = requests.iter().map(|(topic, _)| topic.clone()).collect();
         topics.sort_unstable();
         topics.dedup();
@@ -51,7 +44,8 @@ impl Commands {
         }
     }
 
-    /// What a message asks for; `None`: an operation of this journal, which it was made by.
+    /// Reads the request in a message; `None` if the message is an event that this journal
+    /// published for one of its own operations.
     fn read(&self, message: &Message) -> Result<Option<request::Asked>, Failure> {
         let own = |id: Option<OperationId>| match id.filter(|id| id.may_be_own()) {
             None => Ok(false),
@@ -59,7 +53,7 @@ impl Commands {
         };
         let of_topic = self.requests.iter();
         let of_topic = of_topic.filter(|(topic, _)| **topic == *message.topic);
-        // Where several types share a topic, the first that fits is meant.
+        // If several request types share a topic, the first type that the message fits is used.
         let mut malformed = None;
         for (_, request) in of_topic {
             match request::read(message, *request, &self.assets) {
@@ -68,17 +62,16 @@ impl Commands {
                 Err(error) => malformed = malformed.or(Some(error)),
             }
         }
-        // Florin's own requests say more than others may.
+        // Requests that Florin publishes have more fields than a request from others may have, so
+        // they don't parse above.
         if own(operation_named(message))? {
             return Ok(None);
         }
-        Err(Failure::Poison {
-            reason: "malformed",
-            detail: malformed.map_or_else(
-                || format!("{} is no command topic", message.topic),
-                |error| error.to_string(),
-            ),
-        })
+        let detail = malformed.map_or_else(
+            || format!("{} is no command topic", message.topic),
+            |error| error.to_string(),
+        );
+        Err(Failure::new(Reason::Malformed, detail))
     }
 
     fn context(&self, message: &Message, key: Option<Arc<str>>, input: Input) -> Context {
@@ -105,7 +98,7 @@ impl Commands {
         };
         Box::pin(async move {
             match confirmation.await {
-                // A refusal is told by its record.
+                // A refusal needs no handling here: its record produces the answering event.
                 Reply::Decided(_) => Ok(()),
                 Reply::Unavailable(unavailable) => Err(later(unavailable)),
                 Reply::TimedOut(_) => Err(later(Unavailable::ReadTimedOut)),
@@ -131,6 +124,10 @@ impl Consumer for Commands {
         None
     }
 
+    fn inputs(&self) -> Result<InputPositions, Failure> {
+        wait(self.core.input_positions()).map_err(later)
+    }
+
     fn handle(&self, message: Arc<Message>) -> Handling {
         let asked = match self.read(&message) {
             Ok(Some(asked)) => asked,
@@ -139,9 +136,11 @@ impl Consumer for Commands {
         };
         let mut input = Input::unnamed(
             Arc::clone(&message.topic),
+            message.incarnation,
             message.partition,
             message.offset,
         );
+        input.settled_before = message.settled_before;
         if let Some(named) = asked.operation_id {
             input.operation_id = named;
         }
@@ -154,11 +153,17 @@ fn ready(result: Result<(), Failure>) -> Handling {
     Box::pin(std::future::ready(result))
 }
 
-/// What to do about a command that can't be done now.
+/// Converts the reason why a command can't be executed now into a failure of the message.
 fn later(unavailable: Unavailable) -> Failure {
-    let (reason, detail) = (unavailable.code(), unavailable.to_string());
-    match unavailable {
-        Unavailable::TooLarge => Failure::Poison { reason, detail },
-        _ => Failure::Transient { reason, detail },
-    }
+    let reason = match unavailable {
+        Unavailable::Overloaded | Unavailable::ReadTimedOut => Reason::Overloaded,
+        Unavailable::ShuttingDown => Reason::ShuttingDown,
+        Unavailable::Quarantined => Reason::Quarantined,
+        Unavailable::JournalDamaged => Reason::JournalDamaged,
+        Unavailable::TooLarge => Reason::TooLarge,
+        Unavailable::DiskLow => Reason::DiskLow,
+        Unavailable::ViewBehind => Reason::ViewBehind,
+        Unavailable::OutcomeUnknown => Reason::OutcomeUnknown,
+    };
+    Failure::new(reason, unavailable.to_string())
 }

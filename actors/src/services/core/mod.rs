@@ -2,6 +2,7 @@
 
 mod commands;
 mod request;
+mod start;
 
 pub use commands::Commands;
-pub use request::{Asked, Malformed, read};
+pub(super) use start::start;

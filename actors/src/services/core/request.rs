@@ -1,5 +1,5 @@
-//! A message of a command topic, read strictly: what isn't exactly a request is malformed, and never
-//! tried again.
+//! The strict parser for messages of command topics. A message that is not exactly a valid request
+//! is malformed, and it is never retried.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,32 +9,56 @@ use std::sync::Arc;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::bus::{EventType, Message};
-use crate::messages::{
-    self, Amount, Assets, Command, Currency, Deposit, EntityId, Metadata, OperationId, TextError,
-    Timestamp, Transfer, Withdraw,
-};
+use crate::bus::Message;
+use crate::commands::{Command, Deposit, Transfer, Withdraw};
+use crate::events::EventType;
+use crate::words::{self, Amount, Assets, EntityId, Metadata, OperationId, TextError, Timestamp};
 
-/// The most bytes that a request's value may have: as much as a body over HTTP.
+/// The maximum size of a request's value in bytes, the same as for an HTTP body.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 
-/// Why a message is no request, in a sentence.
+/// The reason why a message is not a valid request, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(String);
 
-/// What a message asks for.
+/// The type of a request on a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestType {
+    /// The request of a deposit.
+    Deposit,
+    /// The request of a withdrawal.
+    Withdrawal,
+    /// The request of a transfer.
+    Transfer,
+}
+
+impl RequestType {
+    /// All types.
+    pub const ALL: [Self; 3] = [Self::Deposit, Self::Withdrawal, Self::Transfer];
+
+    /// Returns the type of the event that is the request.
+    pub const fn event_type(self) -> EventType {
+        match self {
+            Self::Deposit => EventType::DepositRequested,
+            Self::Withdrawal => EventType::WithdrawalRequested,
+            Self::Transfer => EventType::TransferRequested,
+        }
+    }
+}
+
+/// A parsed request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
     /// The command.
     pub command: Command,
-    /// Its idempotency key, where it has one.
+    /// The idempotency key, if the request has one.
     pub key: Option<Arc<str>>,
-    /// The operation's name where it was asked for, if it has one.
+    /// The operation id that the requester gave, if any.
     pub operation_id: Option<OperationId>,
 }
 
-/// A deposit or withdrawal, as it is asked for.
+/// The fields of a deposit or withdrawal request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Movement {
@@ -47,13 +71,13 @@ struct Movement {
     reference: Option<Reference>,
     #[serde(default)]
     metadata: Option<Pairs>,
-    /// Said, and checked to be a time; Florin's own counts.
+    /// Required and checked to be a time, but not used: the record gets Florin's own time.
     #[serde(rename = "timestamp")]
     _timestamp: Time,
     idempotency_key: Option<Key>,
 }
 
-/// A transfer, as it is asked for.
+/// The fields of a transfer request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Between {
@@ -67,29 +91,29 @@ struct Between {
     reference: Option<Reference>,
     #[serde(default)]
     metadata: Option<Pairs>,
-    /// Said, and checked to be a time; Florin's own counts.
+    /// Required and checked to be a time, but not used: the record gets Florin's own time.
     #[serde(rename = "timestamp")]
     _timestamp: Time,
     idempotency_key: Option<Key>,
 }
 
-/// Of any value: the operation that it names.
+/// The operation id in an otherwise arbitrary value.
 #[derive(Deserialize)]
 struct Named {
     operation_id: OperationId,
 }
 
-/// Reads a message as the request of that type.
+/// Parses a message as a request of the given type.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn read(message: &Message, request: EventType, assets: &Assets) -> Result<Asked, Malformed> {
+/// Returns a description of the first fault in the message.
+pub fn read(message: &Message, request: RequestType, assets: &Assets) -> Result<Asked, Malformed> {
+    let cloud = request.event_type().cloud();
     if let Some(named) = message.headers.iter().find(|(name, _)| name == "ce_type")
-        && named.1 != request.cloud().as_bytes()
+        && named.1 != cloud.as_bytes()
     {
         let named = String::from_utf8_lossy(&named.1);
-        let wanted = request.cloud();
-        return Err(Malformed(format!("ce_type is {named:?}, not {wanted}")));
+        return Err(Malformed(format!("ce_type is {named:?}, not {cloud}")));
     }
     let value = message.value.as_deref().unwrap_or_default();
     if value.is_empty() {
@@ -106,7 +130,7 @@ pub fn read(message: &Message, request: EventType, assets: &Assets) -> Result<As
         currency.map_err(|error| Malformed(format!("currency {error}")))
     };
     match request {
-        EventType::TransferRequested => {
+        RequestType::Transfer => {
             let asked: Between = parse(value)?;
             let transfer = Transfer {
                 from: asked.from_account_id,
@@ -122,40 +146,38 @@ pub fn read(message: &Message, request: EventType, assets: &Assets) -> Result<As
                 operation_id: asked.operation_id,
             })
         }
-        request => {
+        RequestType::Deposit => {
             let asked: Movement = parse(value)?;
-            let key = asked.idempotency_key.map(|key| key.0);
-            let currency: Option<Currency> = currency(asked.currency)?;
-            let (entity, amount) = (asked.account_id, asked.amount);
-            let reference = asked.reference.map(|reference| reference.0);
-            let metadata = asked.metadata.unwrap_or_default().0;
-            let command = if request == EventType::WithdrawalRequested {
-                Command::Withdraw(Withdraw {
-                    from: entity,
-                    amount,
-                    currency,
-                    reference,
-                    metadata,
-                })
-            } else {
-                Command::Deposit(Deposit {
-                    to: entity,
-                    amount,
-                    currency,
-                    reference,
-                    metadata,
-                })
-            };
             Ok(Asked {
-                command,
-                key,
+                command: Command::Deposit(Deposit {
+                    to: asked.account_id,
+                    amount: asked.amount,
+                    currency: currency(asked.currency)?,
+                    reference: asked.reference.map(|reference| reference.0),
+                    metadata: asked.metadata.unwrap_or_default().0,
+                }),
+                key: asked.idempotency_key.map(|key| key.0),
+                operation_id: asked.operation_id,
+            })
+        }
+        RequestType::Withdrawal => {
+            let asked: Movement = parse(value)?;
+            Ok(Asked {
+                command: Command::Withdraw(Withdraw {
+                    from: asked.account_id,
+                    amount: asked.amount,
+                    currency: currency(asked.currency)?,
+                    reference: asked.reference.map(|reference| reference.0),
+                    metadata: asked.metadata.unwrap_or_default().0,
+                }),
+                key: asked.idempotency_key.map(|key| key.0),
                 operation_id: asked.operation_id,
             })
         }
     }
 }
 
-/// The operation that a value names, whatever else it holds.
+/// Returns the operation id in a message's value, whatever the other fields are.
 pub(super) fn operation_named(message: &Message) -> Option<OperationId> {
     let value = message.value.as_deref()?;
     let named: Named = serde_json::from_slice(value).ok()?;
@@ -163,14 +185,14 @@ pub(super) fn operation_named(message: &Message) -> Option<OperationId> {
 }
 
 fn parse<T: DeserializeOwned>(value: &[u8]) -> Result<T, Malformed> {
-    // A struct could also be read from an array; that is none of our forms.
+    // Serde would also accept an array for a struct, but a request must be an object.
     if value.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
         return Err(Malformed("the value is no JSON object".to_owned()));
     }
     serde_json::from_slice(value).map_err(|error| Malformed(error.to_string()))
 }
 
-/// A currency's code; which there are is looked up later.
+/// A currency code that is not yet looked up among the known assets.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Code(String);
@@ -179,7 +201,7 @@ struct Reference(String);
 
 impl<'de> Deserialize<'de> for Reference {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked(deserializer, "reference", messages::reference).map(Self)
+        checked(deserializer, "reference", words::reference).map(Self)
     }
 }
 
@@ -187,7 +209,7 @@ struct Key(Arc<str>);
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        checked(deserializer, "idempotency_key", messages::key).map(|key| Self(key.into()))
+        checked(deserializer, "idempotency_key", words::key).map(|key| Self(key.into()))
     }
 }
 
@@ -212,7 +234,7 @@ fn checked<'de, D: Deserializer<'de>>(
     Ok(text)
 }
 
-/// Metadata of which no name comes twice.
+/// Metadata in which no name occurs twice.
 #[derive(Default)]
 struct Pairs(Metadata);
 
@@ -255,6 +277,8 @@ mod tests {
             topic: "deposit-requests".into(),
             partition: 0,
             offset: 0,
+            incarnation: Default::default(),
+            settled_before: 0,
             timestamp_millis: None,
             key: None,
             headers: Vec::new(),
@@ -263,14 +287,10 @@ mod tests {
     }
 
     fn deposit(value: &str) -> Result<Asked, Malformed> {
-        read(
-            &message(value),
-            EventType::DepositRequested,
-            &Assets::default(),
-        )
+        read(&message(value), RequestType::Deposit, &Assets::default())
     }
 
-    /// The document's request, with `more` fields, or some replaced.
+    /// The request from the source documents, with the fields of `more` added or replaced.
     fn request(more: &[(&str, serde_json::Value)]) -> String {
         let mut value = serde_json::json!({
             "operation_id": OPERATION, "account_id": ACCOUNT, "amount": 1000,
@@ -294,7 +314,7 @@ mod tests {
             (deposit.to, deposit.amount.get()),
             (ACCOUNT.parse().unwrap(), 1_000)
         );
-        let topic = EventType::WithdrawalRequested;
+        let topic = RequestType::Withdrawal;
         let asked = read(&message(&request(&[])), topic, &Assets::default()).unwrap();
         assert!(matches!(asked.command, Command::Withdraw(_)));
     }
@@ -323,7 +343,7 @@ mod tests {
         let value = format!(
             r#"{{"from_account_id":"{ACCOUNT}","to_account_id":"{OPERATION}","amount":1,"timestamp":"2025-01-01T00:00:00Z"}}"#
         );
-        let topic = EventType::TransferRequested;
+        let topic = RequestType::Transfer;
         let asked = read(&message(&value), topic, &Assets::default()).unwrap();
         let Command::Transfer(transfer) = asked.command else {
             panic!("no transfer");
@@ -377,7 +397,7 @@ mod tests {
         }
         let mut tombstone = message("");
         tombstone.value = None;
-        assert!(read(&tombstone, EventType::DepositRequested, &Assets::default()).is_err());
+        assert!(read(&tombstone, RequestType::Deposit, &Assets::default()).is_err());
     }
 
     #[test]
@@ -385,7 +405,7 @@ mod tests {
         let of = |named: &[u8]| {
             let mut message = message(&request(&[]));
             message.headers.push(("ce_type".into(), named.to_vec()));
-            read(&message, EventType::DepositRequested, &Assets::default())
+            read(&message, RequestType::Deposit, &Assets::default())
         };
         assert!(of(b"florin.account.deposit-requested.v1").is_ok());
         for other in [

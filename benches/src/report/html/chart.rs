@@ -1,5 +1,10 @@
-//! A chart of lines as inline SVG: title, axes with units, marks, a legend, and nothing that would
-//! have to be loaded.
+//! A line chart as inline SVG, with title, axes with units, marks and a legend. It loads nothing
+//! from elsewhere.
+//!
+//! The crate `plotters` 0.3 was tried with its SVG backend only: three crates with 20,000 lines. The
+//! same chart took 75 lines instead of 190. But the axes stay Florin's own (`scale.rs`), because it
+//! has no axis of nines, and its legend covers the lines; a legend above the plot, in as many rows
+//! as it needs, has to be drawn by hand there too.
 
 use std::fmt::{self, Write as _};
 
@@ -10,19 +15,20 @@ const HEIGHT: f64 = 330.0;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 40.0;
 const BOTTOM: f64 = 56.0;
-/// Above the legend; each row of it needs more.
+/// The space above the plot without the legend, whose rows need more.
 const TOP: f64 = 44.0;
 const LEGEND_ROW: f64 = 20.0;
-/// What one letter of the legend takes, about.
+/// The approximate width of one letter in the legend.
 const LETTER: f64 = 7.2;
-/// Told apart by most eyes (M. Okabe, K. Ito).
+/// Colours that most people can tell apart (M. Okabe, K. Ito).
 const COLOURS: [&str; 8] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9", "#444444", "#e69f00",
 ];
-/// After the colours are used up, and for what is of another kind.
+/// The dash patterns: the second one is used when the colours are used up, and for lines of another
+/// kind.
 const DASHES: [&str; 2] = ["none", "6 4"];
 
-/// A line; its points are left to right.
+/// A line of a chart. Its points are ordered from left to right.
 pub struct Line {
     pub name: String,
     pub points: Vec<(f64, f64)>,
@@ -30,7 +36,7 @@ pub struct Line {
 
 pub struct Chart {
     pub title: String,
-    /// What the axes show, with the unit.
+    /// The labels of the axes, with units.
     pub x: String,
     pub y: String,
     pub x_scale: Scale,
@@ -39,7 +45,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// Over seconds from zero on, with values from zero on.
+    /// Creates a chart over seconds, with both axes from zero.
     pub fn over_time(title: &str, y: &str, lines: Vec<Line>) -> Self {
         let values = lines.iter().flat_map(|line| &line.points);
         Self {
@@ -52,14 +58,14 @@ impl Chart {
         }
     }
 
-    /// The same with powers of ten up the side.
+    /// Returns the same chart with a logarithmic vertical axis.
     pub fn log(mut self) -> Self {
         let values = self.lines.iter().flat_map(|line| &line.points);
         self.y_scale = Scale::log(values.map(|point| point.1));
         self
     }
 
-    /// Latencies in milliseconds by quantile.
+    /// Creates a chart of latencies in milliseconds by quantile.
     pub fn by_percentile(title: &str, lines: Vec<Line>) -> Self {
         let values = lines.iter().flat_map(|line| &line.points);
         Self {
@@ -72,7 +78,7 @@ impl Chart {
         }
     }
 
-    /// The chart as an element of a page.
+    /// Returns the chart as an SVG element of a page.
     pub fn svg(&self) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -140,7 +146,7 @@ impl Chart {
     }
 }
 
-/// The part of a chart that the lines are drawn in.
+/// The part of a chart in which the lines are drawn.
 struct Frame {
     top: f64,
 }
@@ -159,7 +165,7 @@ impl Frame {
     }
 }
 
-/// The names of the lines, each with its place.
+/// The names of the lines with their positions.
 struct Legend<'a> {
     entries: Vec<(f64, f64, &'a str)>,
     rows: usize,
@@ -206,7 +212,7 @@ fn style(number: usize) -> (&'static str, &'static str) {
     (COLOURS[number % COLOURS.len()], DASHES[dash])
 }
 
-/// Text as it stands in HTML and SVG, also within quotes.
+/// Escapes text for HTML and SVG, also for use within quotes.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -218,7 +224,7 @@ pub fn escape(text: &str) -> String {
 pub mod tests {
     use super::*;
 
-    /// Walks the tags of `markup`: each opened one is closed, in order, and quotes are paired.
+    /// Checks the tags of `markup`: each opened one is closed, in order, and quotes are paired.
     pub fn assert_well_formed(markup: &str) {
         const VOID: [&str; 3] = ["meta", "br", "!doctype"];
         let mut open: Vec<&str> = Vec::new();
@@ -258,7 +264,8 @@ pub mod tests {
         assert!(svg.contains("a &lt; b &amp; c") && svg.contains("echo &quot;1&quot;"));
         assert!(svg.contains("time, s") && svg.contains("requests/s"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
-        // From the left edge at half height over the bottom to the upper right corner.
+        // The line runs from the left edge at half height over the bottom to the upper right
+        // corner.
         assert!(
             svg.contains(r#"d="M84.0 179.0L402.0 294.0L720.0 64.0""#),
             "{svg}"

@@ -1,4 +1,4 @@
-//! Which charts a section of the page has.
+//! The charts of each section of the page.
 
 use super::super::maths::Spread;
 use super::super::measurement::Measurement;
@@ -7,7 +7,7 @@ use super::super::{Report, markdown::Kind};
 use super::chart::{Chart, Line};
 use crate::load::Second;
 
-/// The charts of a section.
+/// Returns the charts of a section.
 pub fn of(kind: Kind, report: &Report) -> Vec<Chart> {
     match kind {
         Kind::Rounds => rounds(report),
@@ -78,7 +78,7 @@ fn paced(report: &Report) -> Vec<Chart> {
     charts.collect()
 }
 
-/// A line a subject, its rounds one after the other.
+/// Returns one line per subject, with its rounds one after the other.
 fn joined(measurements: &[&Measurement], value: impl Fn(&Second) -> f64) -> Vec<Line> {
     let lines = subjects(measurements).into_iter().map(|subject| {
         let rounds = measurements.iter().filter(|one| one.subject == subject);
@@ -91,7 +91,7 @@ fn joined(measurements: &[&Measurement], value: impl Fn(&Second) -> f64) -> Vec<
     lines.collect()
 }
 
-/// A line a subject: at each quantile the median of its rounds.
+/// Returns one line per subject: the median of its rounds at each quantile.
 fn curves(measurements: &[&Measurement]) -> Vec<Line> {
     let lines = subjects(measurements).into_iter().map(|subject| {
         let rounds: Vec<_> = measurements
@@ -126,7 +126,7 @@ fn subjects(measurements: &[&Measurement]) -> Vec<Subject> {
     subjects
 }
 
-/// A load that was looked at meanwhile.
+/// Returns the charts of a load that was watched.
 fn watched(measurement: &Measurement) -> Vec<Chart> {
     let line = |name: &str, value: fn(&Second) -> f64| Line {
         name: name.to_owned(),
@@ -182,7 +182,7 @@ fn one_line(title: &str, y: &str, points: Vec<(f64, f64)>) -> Chart {
     Chart::over_time(title, y, vec![Line { name, points }])
 }
 
-/// Points a second apart.
+/// Returns points that are one second apart.
 fn numbered(values: impl Iterator<Item = f64>) -> Vec<(f64, f64)> {
     let numbered = values.enumerate();
     numbered

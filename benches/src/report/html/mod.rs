@@ -1,4 +1,5 @@
-//! The report as one page: tables and charts, nothing from elsewhere, so that it opens offline.
+//! The report as one page of tables and charts. It loads nothing from elsewhere, so it opens
+//! offline.
 
 mod chart;
 mod charts;
@@ -18,7 +19,7 @@ svg{display:block;margin:1em 0;max-width:100%;height:auto;background:#fff}\
 svg text{font:12px sans-serif;fill:#222}svg .title{font-size:14px;font-weight:bold}svg .axis{font-size:13px}\
 svg .grid{stroke:#ddd;stroke-width:1}code{background:#f3f3f3;padding:1px 4px}.fault{color:#a00}";
 
-/// The whole page.
+/// Returns the whole page.
 pub fn page(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string can't fail.

@@ -1,18 +1,19 @@
-//! Axes: where a value lies between the ends of an axis, and which values are marked on it.
+//! Axes: the position of a value between the ends of an axis, and the values that are marked on it.
 
-/// How values are laid along an axis.
+/// The way in which values are placed along an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
-    /// From zero on, marked each `step`.
+    /// A linear axis from zero, with a mark every `step`.
     Linear { max: f64, step: f64 },
-    /// Each power of ten as long as any other; the ends are powers of ten.
+    /// A logarithmic axis, whose ends are powers of ten.
     Log { min: f64, max: f64 },
-    /// For quantiles: each nine as long as any other, so that the slowest few are seen.
+    /// An axis for quantiles on which every further nine takes the same length, so that the slowest
+    /// few are visible.
     Nines { nines: f64 },
 }
 
 impl Scale {
-    /// One that holds all `values`, from zero on, with a round end.
+    /// Creates a linear scale that contains all `values`, from zero to a round number.
     pub fn linear(values: impl Iterator<Item = f64>) -> Self {
         let most = values.fold(0.0, f64::max);
         let step = step(most);
@@ -20,7 +21,7 @@ impl Scale {
         Self::Linear { max, step }
     }
 
-    /// One that holds all `values` above zero.
+    /// Creates a logarithmic scale that contains all `values` above zero.
     pub fn log(values: impl Iterator<Item = f64>) -> Self {
         let above: Vec<f64> = values.filter(|&value| value > 0.0).collect();
         let least = above.iter().copied().fold(f64::INFINITY, f64::min);
@@ -36,13 +37,13 @@ impl Scale {
         Self::Log { min, max }
     }
 
-    /// One up to the highest of `quantiles` below 1.
+    /// Creates a scale up to the highest of `quantiles` below 1.
     pub fn nines(quantiles: impl Iterator<Item = f64>) -> Self {
         let most = quantiles.map(nines_of).fold(2.0, f64::max);
         Self::Nines { nines: most }
     }
 
-    /// Where `value` lies: 0 at the beginning of the axis, 1 at its end.
+    /// Returns the position of `value`: 0 at the beginning of the axis, 1 at its end.
     pub fn place(self, value: f64) -> f64 {
         let at = match self {
             Self::Linear { max, .. } => value / max,
@@ -55,11 +56,11 @@ impl Scale {
         at.clamp(0.0, 1.0)
     }
 
-    /// The values that are marked, each with its label.
+    /// Returns the values that are marked, each with its label.
     pub fn marks(self) -> Vec<(f64, String)> {
         match self {
             Self::Linear { max, step } => {
-                // A handful, so the cast keeps it.
+                // The count is small, so the cast is exact.
                 let count = (max / step).round() as u32;
                 let values = (0..=count).map(|number| f64::from(number) * step);
                 values.map(|value| (value, label(value, step))).collect()
@@ -78,7 +79,7 @@ impl Scale {
     }
 }
 
-/// A step of 1, 2 or 5 times a power of ten, of which four to eight reach up to `most`.
+/// Returns a step of 1, 2 or 5 times a power of ten, so that four to eight steps reach `most`.
 fn step(most: f64) -> f64 {
     if most <= 0.0 {
         return 1.0;
@@ -95,7 +96,7 @@ fn step(most: f64) -> f64 {
 }
 
 fn power_of_ten(exponent: f64) -> f64 {
-    // Exponents of what is measured are a handful, so the cast keeps them.
+    // The exponents of measured values are small, so the cast is exact.
     10_f64.powi(exponent as i32)
 }
 
@@ -109,7 +110,7 @@ fn percent(quantile: f64) -> String {
     format!("{text} %")
 }
 
-/// `value` with as many digits behind the point as `step` has, and thousands set apart.
+/// Formats `value` with as many decimal digits as `step` has, and with thousands separators.
 fn label(value: f64, step: f64) -> String {
     let digits = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
     let text = format!("{value:.digits$}");

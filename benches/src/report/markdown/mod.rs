@@ -1,5 +1,5 @@
-//! What runs found as text for people: the sections that RESULTS.md and the page share. Every figure
-//! is a run's own; the words around them are here.
+//! The results of runs as text for people: the sections that RESULTS.md and the page share. Every
+//! figure comes from a run; the text around the figures is defined here.
 
 mod sections;
 
@@ -44,7 +44,7 @@ pub struct Section {
     pub table: Option<Table>,
 }
 
-/// What a section is about.
+/// The subject of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Ageing,
@@ -62,14 +62,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// With these columns; no table without rows.
+    /// Creates a table with these columns, or `None` if there are no rows.
     fn of(head: &[&str], rows: Vec<Vec<String>>) -> Option<Self> {
         let head = head.iter().map(|&word| word.to_owned()).collect();
         (!rows.is_empty()).then_some(Self { head, rows })
     }
 }
 
-/// The text of RESULTS.md.
+/// Returns the text of RESULTS.md.
 pub fn results(reports: &[Report]) -> String {
     let mut text = INTRODUCTION.to_owned();
     for report in reports {
@@ -134,7 +134,7 @@ mod tests {
         assert!(text.contains(&reports[0].machine.kernel));
         assert!(!text.contains(env!("CARGO_MANIFEST_DIR")));
         assert!(!text.contains("Fault"));
-        // Half of the echo's rate in both rounds.
+        // The rate is half of the echo's in both rounds.
         assert!(text.contains("0.5000 (0.5000–0.5000)"));
         assert!(text.contains("812 ms with 10000 records"));
         assert!(text.contains("77 with 503"));

@@ -1,4 +1,4 @@
-//! The sections of one run, from its figures.
+//! Builds the sections of one run from its figures.
 
 use super::super::Report;
 use super::super::drift::Third;
@@ -7,7 +7,7 @@ use super::super::summary::Row;
 use super::{Kind, Section, Table};
 use crate::scenario::Scenario;
 
-/// Where and when a run was made.
+/// Describes where and when a run was made.
 pub fn machine(report: &Report) -> String {
     let machine = &report.machine;
     let settings = match machine.node_environment.join(", ") {
@@ -29,7 +29,7 @@ pub fn machine(report: &Report) -> String {
     )
 }
 
-/// What a run holds, in the order it was measured.
+/// Returns the sections of a run, in the order in which they were measured.
 pub fn sections(report: &Report) -> Vec<Section> {
     let sections = [
         ageing(report),

@@ -1,5 +1,5 @@
-//! Transactions of many legs and batches: each part is the command that it would be by itself, on
-//! what the parts before it left.
+//! Transactions of many legs, and batches. Each part is executed like a separate command, on the
+//! state that the parts before it left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,24 +15,25 @@ use crate::sim::history::Request;
 /// A caller and an idempotency key.
 pub type Scope = (String, String);
 
-/// What became of a batch's item that was not simply done, or of a key's first request.
+/// The outcome of a batch's item that was not simply done, or of a key's first request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Became {
     Refused(Code),
-    /// Its key came before, and was so refused then.
+    /// The key was used before, and that request was refused with this code.
     RefusedBefore(Code),
-    /// It made this transfer, or its key came before and did.
+    /// The item made this transfer, or an earlier request with its key did.
     Made(EntityId, TransferStatus),
 }
 
-/// A key that is settled: by which record, with which request, and what became of it.
+/// A settled key, with the record that settled it, its request, and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settled {
     pub key: Arc<str>,
     pub sequence: u64,
-    /// Without a currency that is the entity's own.
+    /// The command, without currencies that are the entity's own.
     pub command: Command,
-    /// And the record from which on that is known; `None`: it is still to be executed.
+    /// The outcome, and the record from which on it is known. `None` if the command is still to be
+    /// executed.
     pub became: Option<(u64, Became)>,
 }
 
@@ -51,7 +52,7 @@ impl Before<'_> {
     }
 }
 
-/// A command as a part of a request.
+/// Returns the request for a command that is a part of another request.
 fn part(request: &Request, command: Command) -> Request {
     Request {
         command,
@@ -96,7 +97,7 @@ impl Ledger {
                     .find(|known| known.entity == touch.entity)
                 {
                     None => touched.push(touch),
-                    // One posting an entity, whatever moved it how often.
+                    // Each entity has one posting, however often it was moved.
                     Some(known) => {
                         let amount = known.postings[0].amount + touch.postings[0].amount;
                         let version = known.after.version;
@@ -190,7 +191,7 @@ impl Ledger {
 }
 
 impl Effect {
-    /// Takes an item of a batch in: every item has postings of its own.
+    /// Adds an item of a batch. Every item has its own postings.
     fn take_item(&mut self, index: u32, place: Place, item: Self) {
         for mut touch in item.touched.clone() {
             touch.postings.iter_mut().for_each(|post| post.item = index);

@@ -1,4 +1,4 @@
-//! What the model keeps of each entity, and how its owner sees it.
+//! The state that the model keeps of each entity, and the entity's view for its owner.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -14,13 +14,13 @@ pub struct Money {
     pub status: AccountStatus,
     pub currency: Currency,
     pub balance: i128,
-    /// What its pending transfers set aside.
+    /// The amount that its pending transfers hold.
     pub held: i128,
-    /// How far below zero it may go; `None`: without a floor.
+    /// How far below zero the balance may go. `None` means without a floor.
     pub overdraft: Option<i128>,
-    /// None for an account.
+    /// The limits of a wallet. An account has none.
     pub limits: WalletLimits,
-    /// What debits and holds took, by UTC day.
+    /// The amounts that debits and holds took, by UTC day.
     pub taken: BTreeMap<i64, i128>,
 }
 
@@ -35,7 +35,7 @@ pub struct Account {
     pub reference: Option<String>,
     pub metadata: Metadata,
     pub money: Money,
-    /// Whether the holder's name was erased.
+    /// Set if the holder's name was erased.
     pub erased: bool,
 }
 
@@ -55,45 +55,47 @@ pub struct Transfer {
     pub status: TransferStatus,
     pub was_pending: bool,
     pub posted: i128,
-    /// What it still holds of its source.
+    /// The amount that it still holds of its source.
     pub held: i128,
+    /// The transfer that reversed it.
+    pub reversed_by: Option<EntityId>,
 }
 
-/// What an entity is, without its version.
+/// The state of an entity, without its version.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     Account(Rc<Account>),
     Wallet(Rc<Wallet>),
     Transfer(Rc<Transfer>),
-    /// The world outside: its balance.
+    /// The outside world, with its balance.
     External(i128),
-    /// A shard's numbers given out so far.
+    /// The counter of the account numbers that a shard has given out.
     Counter(u64),
 }
 
-/// One entity.
+/// The state of one entity, with its version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
     pub version: u64,
-    /// Its last record.
+    /// The sequence of the entity's last record.
     pub last: u64,
     pub what: What,
 }
 
-/// The UTC day of a time, counted from 1970.
+/// Returns the UTC day of a time, counted from 1970.
 pub fn day(time: Timestamp) -> i64 {
     const MICROS: i64 = 24 * 60 * 60 * 1_000_000;
     time.as_micros().div_euclid(MICROS)
 }
 
-/// A floor in the words of messages.
+/// Converts a floor from the model's form to that of messages.
 pub fn plain(overdraft: Option<i128>) -> Overdraft {
     overdraft.map_or(Overdraft::Unlimited, |limit| {
         Overdraft::Limit(u64::try_from(limit).unwrap())
     })
 }
 
-/// A floor as the model counts.
+/// Converts a floor from the form of messages to the model's.
 pub fn floor(overdraft: Overdraft) -> Option<i128> {
     match overdraft {
         Overdraft::Limit(limit) => Some(i128::from(limit)),
@@ -101,13 +103,13 @@ pub fn floor(overdraft: Overdraft) -> Option<i128> {
     }
 }
 
-/// An amount as the model counts.
+/// Converts an amount to the model's form, in minor units.
 pub fn minor(amount: Amount) -> i128 {
     i128::from(amount.get())
 }
 
 impl Money {
-    /// Of an entity that was just opened.
+    /// Creates the money of an entity that was just opened.
     pub fn new(currency: Currency, overdraft: Overdraft, limits: WalletLimits) -> Self {
         Self {
             status: AccountStatus::Active,
@@ -120,7 +122,7 @@ impl Money {
         }
     }
 
-    /// As its owner sees it at a version.
+    /// Returns the balances as the owner sees them at a version.
     pub fn balances(&self, version: u64) -> Balances {
         Balances {
             balance: i64::try_from(self.balance).unwrap(),
@@ -130,14 +132,14 @@ impl Money {
         }
     }
 
-    /// A debit or hold takes so much of a day; what is given back is negative.
+    /// Adds an amount that a debit or hold takes from the day of `time`. A release is negative.
     pub fn take(&mut self, time: Timestamp, amount: i128) {
         *self.taken.entry(day(time)).or_default() += amount;
     }
 }
 
 impl Kept {
-    /// Its kind.
+    /// Returns the kind of the entity.
     pub fn kind(&self) -> Kind {
         match &self.what {
             What::Account(_) => Kind::Account,
@@ -148,7 +150,7 @@ impl Kept {
         }
     }
 
-    /// Its money, if callers may name it in a movement.
+    /// Returns the money of the entity, if callers may name it in a movement.
     pub fn money(&self) -> Option<&Money> {
         match &self.what {
             What::Account(account) => Some(&account.money),
@@ -157,12 +159,12 @@ impl Kept {
         }
     }
 
-    /// The balances as its owner sees them.
+    /// Returns the balances as the owner sees them.
     pub fn balances(&self) -> Option<Balances> {
         Some(self.money()?.balances(self.version))
     }
 
-    /// The account as its owner sees it.
+    /// Returns the account as its owner sees it.
     pub fn view(&self, id: EntityId) -> Option<AccountView> {
         let What::Account(account) = &self.what else {
             return None;
@@ -181,7 +183,7 @@ impl Kept {
         })
     }
 
-    /// The wallet as its owner sees it.
+    /// Returns the wallet as its owner sees it.
     pub fn wallet(&self, id: EntityId) -> Option<WalletView> {
         let What::Wallet(wallet) = &self.what else {
             return None;
@@ -200,7 +202,7 @@ impl Kept {
 }
 
 impl Transfer {
-    /// One that moved everything in its first moment.
+    /// Creates a transfer that moved its whole amount at once.
     pub fn at_once(made: &TransferMade) -> Self {
         Self {
             made: made.clone(),
@@ -208,16 +210,18 @@ impl Transfer {
             was_pending: false,
             posted: minor(made.amount),
             held: 0,
+            reversed_by: None,
         }
     }
 
-    /// As its ends see it.
+    /// Returns the transfer as its ends see it.
     pub fn view(&self, id: EntityId) -> TransferView {
         TransferView {
             id,
             status: self.status,
             posted_amount: u64::try_from(self.posted).unwrap(),
             made: self.made.clone(),
+            reversed_by: self.reversed_by,
         }
     }
 }

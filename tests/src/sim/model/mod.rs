@@ -1,6 +1,6 @@
-//! The sequential model: what the contract ("Rules of money") says each command does, written
-//! anew. It shares the plain words of `florin_actors::messages` with the core and none of its
-//! rules or arithmetic.
+//! The sequential model: the effects of each command according to the contract ("Rules of money"),
+//! implemented independently. It shares the message types of `florin_actors::messages` with the
+//! core, but none of the core's rules or arithmetic.
 
 mod batches;
 mod kept;
@@ -21,10 +21,11 @@ pub use self::kept::{Account, Kept, Money, Transfer, What, minor, plain};
 use self::movements::{How, Moving};
 use super::history::Request;
 
-/// The bound of every balance on either side of zero.
+/// The bound of every balance, on either side of zero.
 pub const MOST: i128 = 9_007_199_254_740_991;
 
-/// Where and when a command takes effect, by which operation, and the id a new entity gets.
+/// The place of a command: where and when it takes effect, by which operation, and the id that a
+/// new entity gets.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     pub sequence: u64,
@@ -33,10 +34,10 @@ pub struct Place {
     pub fresh: Option<EntityId>,
 }
 
-/// One entity's debit, credit or change of what is held.
+/// A posting: one entity's debit, credit or change of what is held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Post {
-    /// Which item of a batch made it; 0 elsewhere.
+    /// The item of a batch that made it; 0 for other commands.
     pub item: u32,
     pub amount: i128,
     pub currency: Currency,
@@ -50,52 +51,52 @@ pub struct Post {
 pub struct Touch {
     pub entity: EntityId,
     pub previous: u64,
-    /// By how much its version grows.
+    /// The number by which its version grows.
     pub raised: u32,
     pub postings: Vec<Post>,
     pub after: Kept,
 }
 
-/// What an answer shows.
+/// The result that an answer shows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Shows {
     #[default]
     Nothing,
     Entity(EntityId, Kept),
     Ends(TransferEnds),
-    /// What became of the items of a batch that were not simply done.
+    /// The outcomes of a batch's items that were not simply done.
     Items(Vec<(u32, Became)>),
 }
 
-/// What a command does.
+/// The effect of a command.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Effect {
     pub touched: Vec<Touch>,
     pub shown: Shows,
-    /// Whose money moves, from where and to where; `None` is the world outside.
+    /// The ends of a movement: source and target. `None` is the outside world.
     pub ends: (Option<EntityId>, Option<EntityId>),
-    /// The transfers that it makes and that are no entities.
+    /// The transfers that it makes that are not entities.
     pub at_once: Vec<(EntityId, TransferMade)>,
-    /// The parts of a batch that were done: each item, its operation, and what it does.
+    /// The parts of a batch that were done: each item, its operation, and its effect.
     pub items: Vec<(u32, OperationId, Effect)>,
     /// The keys of a batch's items that it settles.
     pub settles: Vec<Settled>,
-    /// Whether it moved money along many legs.
+    /// Set if it moved money along many legs.
     pub many_legs: bool,
 }
 
-/// What a command comes to.
+/// The model's verdict on a command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Refused(Code),
-    /// Refused whole for one of its items or legs.
+    /// The whole command is refused because of one of its items or legs.
     Rejected {
         index: u32,
         code: Code,
     },
-    /// Accepted; it is executed afterwards.
+    /// The command is accepted and executed afterwards.
     Accepted,
-    /// Nobody can tell yet: an item's key is that of a command that is still to be executed.
+    /// The outcome is still open: an item has the key of a command that is still to be executed.
     Open,
     Done(Box<Effect>),
 }
@@ -112,15 +113,15 @@ pub struct Due {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     kept: BTreeMap<EntityId, Kept>,
-    /// Transfers made at once, under the id of their operation.
+    /// Transfers made at once, by the id of their operation.
     at_once: BTreeMap<EntityId, Rc<TransferMade>>,
-    /// Transactions of many legs, under the ids of their operations.
+    /// Transactions of many legs, by the id of their operation.
     many_legs: BTreeSet<EntityId>,
-    /// All debits and all credits, by currency.
+    /// The totals of all debits and of all credits, by currency.
     pub totals: BTreeMap<Currency, (u128, u128)>,
 }
 
-/// Done, and nothing was to be changed.
+/// Returns the effect of a command that was done without a change.
 fn unchanged(id: EntityId, kept: &Kept) -> Effect {
     Effect {
         shown: Shows::Entity(id, kept.clone()),
@@ -129,12 +130,12 @@ fn unchanged(id: EntityId, kept: &Kept) -> Effect {
 }
 
 impl Ledger {
-    /// An entity, if there is one of that id.
+    /// Returns the entity with this id.
     pub fn entity(&self, id: EntityId) -> Option<&Kept> {
         self.kept.get(&id)
     }
 
-    /// An account, if there is one of that id.
+    /// Returns the account with this id.
     pub fn account(&self, id: EntityId) -> Option<(&Kept, &Rc<Account>)> {
         let kept = self.kept.get(&id)?;
         match &kept.what {
@@ -143,17 +144,17 @@ impl Ledger {
         }
     }
 
-    /// An account's or wallet's money.
+    /// Returns the money of an account or wallet.
     pub fn money(&self, id: EntityId) -> Option<&Money> {
         self.kept.get(&id)?.money()
     }
 
-    /// Every entity, in the order of ids.
+    /// Returns every entity, ordered by id.
     pub fn entities(&self) -> impl Iterator<Item = (EntityId, &Kept)> {
         self.kept.iter().map(|(id, kept)| (*id, kept))
     }
 
-    /// Every account, in the order of ids.
+    /// Returns every account, ordered by id.
     pub fn accounts(&self) -> impl Iterator<Item = (EntityId, &Kept, &Rc<Account>)> {
         self.kept.iter().filter_map(|(id, kept)| match &kept.what {
             What::Account(account) => Some((*id, kept, account)),
@@ -161,7 +162,7 @@ impl Ledger {
         })
     }
 
-    /// A transfer, whether it is an entity or was only made at once.
+    /// Returns a transfer, whether it is an entity or was only made at once.
     pub fn transfer(&self, id: EntityId) -> Option<Transfer> {
         match self.kept.get(&id).map(|kept| &kept.what) {
             Some(What::Transfer(transfer)) => Some(Transfer::clone(transfer)),
@@ -170,12 +171,12 @@ impl Ledger {
         }
     }
 
-    /// A transfer as its ends see it.
+    /// Returns a transfer as its ends see it.
     pub fn transfer_view(&self, id: EntityId) -> Option<TransferView> {
         Some(self.transfer(id)?.view(id))
     }
 
-    /// Every transfer that was ever made.
+    /// Returns every transfer that was ever made.
     pub fn transfers(&self) -> impl Iterator<Item = EntityId> {
         let entities = self.kept.iter();
         let pending = entities.filter(|(_, kept)| kept.kind() == Kind::Transfer);
@@ -184,7 +185,7 @@ impl Ledger {
             .chain(self.at_once.keys().copied())
     }
 
-    /// The pending transfers whose time is over then.
+    /// Returns the pending transfers whose time is over at `time`.
     pub fn due(&self, time: Timestamp) -> impl Iterator<Item = Due> {
         self.kept.iter().filter_map(move |(id, kept)| {
             let What::Transfer(transfer) = &kept.what else {
@@ -200,7 +201,7 @@ impl Ledger {
         })
     }
 
-    /// What the request comes to here, whatever its key says.
+    /// Returns the verdict on a request in this state, regardless of its own key.
     pub fn decide(&self, request: &Request, place: Place, before: Before<'_>) -> Verdict {
         if request.is_accepted_first() {
             return match self.accepts(request) {
@@ -217,14 +218,14 @@ impl Ledger {
         }
     }
 
-    /// Whether a command may be accepted now and executed later: what it is about must be there, of
-    /// that kind and at that version.
+    /// Checks whether a command may be accepted now and executed later. The entity that it names
+    /// must exist, with that kind and version.
     fn accepts(&self, request: &Request) -> Result<(), Code> {
         let about = match &request.command {
             Command::Transact(_) | Command::Batch(_) => return Ok(()),
             Command::Post(messages::Post { transfer, .. })
             | Command::Void(Void { transfer })
-            | Command::Reverse(Reverse { transfer }) => {
+            | Command::Reverse(Reverse { transfer, .. }) => {
                 if self.many_legs.contains(transfer) {
                     return Ok(());
                 }
@@ -238,7 +239,7 @@ impl Ledger {
         self.at_version(about, request)
     }
 
-    /// Whether an entity is of the kind that the request's path names.
+    /// Checks that an entity has the kind that the request's path names.
     fn of_kind(&self, id: EntityId, request: &Request) -> Result<(), Code> {
         let kind = self.kept.get(&id).map(Kept::kind);
         match request.kind {
@@ -302,7 +303,7 @@ impl Ledger {
             }
             Command::Post(post) => self.post(*post, request, place),
             Command::Void(void) => self.void(void.transfer, request, place),
-            Command::Reverse(reverse) => self.reverse(reverse.transfer, request, place),
+            Command::Reverse(reverse) => self.reverse(reverse, request, place),
             Command::Resume(resume) => {
                 let kind = self.kept.get(&resume.entity).map(Kept::kind);
                 if kind != Some(resume.kind) {
@@ -310,16 +311,16 @@ impl Ledger {
                 }
                 Ok(Effect::default())
             }
-            // Nobody may ask for them.
+            // No caller may send these commands.
             Command::Quarantine(_) | Command::Expire(_) => Err(Code::NotFound),
-            // Nobody asks for them here.
+            // No simulated client sends these commands.
             Command::OpenCard(_) | Command::DeleteCard(_) => Err(Code::NotFound),
-            // They are decided part by part.
+            // These commands are decided part by part.
             Command::Transact(_) | Command::Batch(_) => Err(Code::NotFound),
         }
     }
 
-    /// Takes an effect over.
+    /// Applies an effect to the ledger.
     pub fn apply(&mut self, effect: &Effect, place: Place) {
         for touch in &effect.touched {
             self.kept.insert(touch.entity, touch.after.clone());

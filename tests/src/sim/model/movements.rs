@@ -1,4 +1,4 @@
-//! Money from one end to another: which rule forbids it first, and what it leaves behind.
+//! Movements of money between two ends: the first rule that forbids one, and its effect.
 
 use std::rc::Rc;
 
@@ -8,34 +8,35 @@ use super::kept::{Account, Kept, Money, Wallet, What, day, minor};
 use super::{Effect, Ledger, MOST, Place, Post, Touch};
 use crate::sim::history::Request;
 
-/// How money is to move.
+/// The way in which money moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// Debit and credit in one.
+    /// Debit and credit happen at once.
     AtOnce,
-    /// The source only sets it aside.
+    /// The source only sets the amount aside.
     Hold,
-    /// What was set aside moves.
+    /// An amount that was set aside moves.
     Post,
 }
 
-/// A movement to be; an end that is `None` is the world outside.
+/// A planned movement. An end that is `None` is the outside world.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moving {
     pub from: Option<EntityId>,
     pub to: Option<EntityId>,
     pub amount: i128,
-    /// Given by the caller, or known of the transfer.
+    /// The currency that the caller names, or that of the transfer.
     pub currency: Option<Currency>,
-    /// Whose version a precondition is about.
+    /// The entity whose version a precondition checks.
     pub about: EntityId,
     pub how: How,
-    /// What the transfer's own state says.
+    /// The verdict that follows from the transfer's own state.
     pub state: Result<(), Code>,
 }
 
 impl Ledger {
-    /// The currency, unless a rule forbids the movement. Checked in the contract's order.
+    /// Returns the currency, or the first rule that forbids the movement. The rules are checked in
+    /// the contract's order.
     pub(super) fn permitted(
         &self,
         moving: &Moving,
@@ -93,7 +94,7 @@ impl Ledger {
         Ok(currency)
     }
 
-    /// Money that moves at once, if it may.
+    /// Returns the effect of money that moves at once, if the movement is permitted.
     pub(super) fn moved(
         &self,
         moving: &Moving,
@@ -121,7 +122,8 @@ impl Ledger {
         })
     }
 
-    /// A posting of an account or wallet, and what else it does to its money.
+    /// Returns the part of an account or wallet in an effect: its posting, and the other changes of
+    /// its money that `also` makes.
     pub(super) fn posted(
         &self,
         id: EntityId,
@@ -163,7 +165,7 @@ impl Ledger {
     }
 }
 
-/// The entity with other money.
+/// Returns the entity's state with other money.
 fn with_money(kept: &Kept, money: Money) -> What {
     match &kept.what {
         What::Account(account) => What::Account(Rc::new(Account {
@@ -178,7 +180,7 @@ fn with_money(kept: &Kept, money: Money) -> What {
     }
 }
 
-/// What binds debits and holds: limits, then funds, then the bound of every balance.
+/// Checks the rules for debits and holds: limits, then funds, then the bound of every balance.
 fn may_take(money: &Money, amount: i128, time: Timestamp) -> Result<(), Code> {
     let limits = money.limits;
     let today = money.taken.get(&day(time)).copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Accounts and wallets: opened, changed, erased, deleted.
+//! Accounts and wallets: how they are opened, changed, erased and deleted.
 
 use std::rc::Rc;
 
@@ -12,14 +12,14 @@ use super::{Effect, Ledger, Place, Shows, unchanged};
 use crate::sim::history::Request;
 
 impl Ledger {
-    /// Not found, then the precondition.
+    /// Returns the account. It checks first that the account exists, then the precondition.
     pub(super) fn found(&self, id: EntityId, request: &Request) -> Result<&Account, Code> {
         let (_, account) = self.account(id).ok_or(Code::NotFound)?;
         self.at_version(id, request)?;
         Ok(account)
     }
 
-    /// The precondition.
+    /// Checks the precondition on the entity's version.
     pub(super) fn at_version(&self, id: EntityId, request: &Request) -> Result<(), Code> {
         let version = self.entity(id).ok_or(Code::NotFound)?.version;
         match request.if_match {
@@ -28,7 +28,7 @@ impl Ledger {
         }
     }
 
-    /// Found, the precondition, then deleted.
+    /// Checks that the account exists, then the precondition, then that the account isn't deleted.
     pub(super) fn undeleted(&self, id: EntityId, request: &Request) -> Result<(), Code> {
         match self.found(id, request)?.money.status {
             AccountStatus::Deleted => Err(Code::AccountDeleted),

@@ -1,4 +1,4 @@
-//! Transfers: made at once, held, posted, voided, expired, reversed.
+//! Transfers: how they are made at once, held, posted, voided, expired and reversed.
 
 use std::rc::Rc;
 
@@ -61,6 +61,7 @@ impl Ledger {
             was_pending: true,
             posted: 0,
             held: amount,
+            reversed_by: None,
         };
         let source = self.posted(transfer.from, 0, place, |money| {
             money.held += amount;
@@ -80,7 +81,7 @@ impl Ledger {
         let amount = post.amount.map_or(transfer.held, minor);
         let TransferMade { from, to, .. } = transfer.made;
         let over = transfer.made.expires_at.is_some_and(|at| at <= place.time);
-        let state = match is_pending(&transfer) {
+        let state = match check_pending(&transfer) {
             Err(code) => Err(code),
             Ok(()) if over => Err(Code::TransferExpired),
             Ok(()) if amount > transfer.held => Err(Code::AmountExceedsHold),
@@ -110,7 +111,7 @@ impl Ledger {
         }
         let source = self.posted(from, -amount, place, |money| {
             money.held -= freed;
-            // The rest doesn't count in its day any more.
+            // The released rest doesn't count in the hold's day any more.
             money.take(held_at, amount - freed);
         });
         let target = self.posted(to, amount, place, |_| ());
@@ -127,11 +128,12 @@ impl Ledger {
     ) -> Result<Effect, Code> {
         let transfer = self.transfer(id).ok_or(Code::NotFound)?;
         self.at_version(transfer.made.from, request)?;
-        is_pending(&transfer)?;
+        check_pending(&transfer)?;
         Ok(self.released(id, transfer, TransferStatus::Voided, place))
     }
 
-    /// What the node's own expiry of a transfer comes to: nothing unless its time is over.
+    /// Returns the verdict on the node's own expiry of a transfer: no effect unless its time is
+    /// over.
     pub fn expire(&self, id: EntityId, place: Place) -> Verdict {
         let Some(transfer) = self.transfer(id) else {
             return Verdict::Refused(Code::NotFound);
@@ -141,7 +143,7 @@ impl Ledger {
             return Verdict::Done(Box::default());
         }
         let mut effect = self.released(id, transfer, TransferStatus::Expired, place);
-        // Its target has no part in it.
+        // The target is no part of an expiry.
         if let Shows::Ends(ends) = &mut effect.shown {
             ends.to.1 = None;
         }
@@ -150,10 +152,11 @@ impl Ledger {
 
     pub(super) fn reverse(
         &self,
-        id: EntityId,
+        reverse: &messages::Reverse,
         request: &Request,
         place: Place,
     ) -> Result<Effect, Code> {
+        let id = reverse.transfer;
         let mut transfer = self.transfer(id).ok_or(Code::NotFound)?;
         let TransferMade { from, to, .. } = transfer.made;
         let currency = transfer.made.currency;
@@ -181,13 +184,15 @@ impl Ledger {
             amount: messages::Amount::new(amount).unwrap(),
             currency,
             expires_at: None,
-            reference: None,
-            metadata: messages::Metadata::default(),
+            reference: reverse.reference.clone(),
+            metadata: reverse.metadata.clone(),
             made_at: place.time,
+            reverses: Some(id),
         };
         effect.at_once = vec![(place.operation.transfer(), opposite)];
         transfer.status = TransferStatus::Reversed;
-        // What is shown is the reversal, a transfer of its own.
+        transfer.reversed_by = Some(place.operation.transfer());
+        // The answer shows the reversal, which is a transfer of its own.
         let balances = |place: usize| effect.touched[place].after.balances();
         effect.shown = Shows::Ends(TransferEnds {
             id: EntityId::from_bytes(place.operation.to_bytes()),
@@ -200,7 +205,8 @@ impl Ledger {
         Ok(effect)
     }
 
-    /// An end without another post: all that is held is given back, to the source and to the day.
+    /// Ends a transfer without another post: everything that is held is released, to the source and
+    /// to its day.
     fn released(
         &self,
         id: EntityId,
@@ -221,7 +227,7 @@ impl Ledger {
         self.ended(id, transfer, vec![source], place)
     }
 
-    /// A transfer as it is afterwards, beside what its ends are.
+    /// Returns the effect of a transfer's new state, together with the changes of its ends.
     fn ended(
         &self,
         id: EntityId,
@@ -250,8 +256,8 @@ impl Ledger {
     }
 }
 
-/// Whether it can be posted or voided; otherwise what became of it.
-fn is_pending(transfer: &Transfer) -> Result<(), Code> {
+/// Checks that a transfer can be posted or voided. The error says what ended it.
+fn check_pending(transfer: &Transfer) -> Result<(), Code> {
     if !transfer.was_pending {
         return Err(Code::NotPending);
     }
@@ -264,7 +270,7 @@ fn is_pending(transfer: &Transfer) -> Result<(), Code> {
     }
 }
 
-/// What a transfer is from its first moment.
+/// Returns the facts of a transfer that are fixed when it is made.
 fn made(
     transfer: &messages::Transfer,
     currency: Currency,
@@ -280,5 +286,6 @@ fn made(
         reference: transfer.reference.clone(),
         metadata: transfer.metadata.clone(),
         made_at,
+        reverses: None,
     }
 }

@@ -4,13 +4,13 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Reads one.
+/// Reads one of the accounts.
 pub async fn run(client: &mut Client) {
     let id = client.account();
     read(client, id).await;
 }
 
-/// Reads this one.
+/// Reads the given account.
 pub async fn read(client: &mut Client, id: florin_actors::messages::EntityId) {
     let core = client.core.clone();
     let from = World::durable(&core);

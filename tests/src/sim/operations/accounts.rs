@@ -1,4 +1,4 @@
-//! Lists accounts, filtered and in pages.
+//! Lists accounts with a filter, page by page.
 
 use florin_actors::messages::AccountStatus;
 use florin_actors::views::AccountFilter;
@@ -8,7 +8,7 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Lists a few pages.
+/// Lists accounts with a random filter and page size.
 pub async fn run(client: &mut Client) {
     let status = match client.rng.random_range(0..6) {
         0 => Some(AccountStatus::Active),

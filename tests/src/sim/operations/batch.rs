@@ -1,12 +1,12 @@
-//! Many transfers at once, each for itself or all or none: among few ends, so that they see each
-//! other, and with keys that came before.
+//! Batches of transfers, atomic or not. The items share few ends, so that they affect each other,
+//! and some repeat earlier keys.
 
 use florin_actors::messages::{Batch, BatchItem, Command, EntityId, Transfer};
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// A batch.
+/// Draws a batch.
 pub fn command(client: &mut Client) -> Command {
     let count = match client.rng.random_range(0..10) {
         0..6 => client.rng.random_range(1..5),
@@ -21,7 +21,7 @@ pub fn command(client: &mut Client) -> Command {
     }))
 }
 
-/// One item: mostly a new one, now and then one whose key came before.
+/// Draws an item: mostly a new one, sometimes one with an earlier key.
 pub fn item(client: &mut Client, ends: &[EntityId]) -> BatchItem {
     let known = client.world.book.borrow().items.clone();
     if !known.is_empty() && client.rng.random_range(0..6) == 0 {

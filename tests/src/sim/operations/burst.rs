@@ -1,11 +1,11 @@
-//! Many at once: the same key several times, or different commands one after the other, without
-//! waiting in between.
+//! Sends several commands without waiting in between: the same key several times, or different
+//! commands one after the other.
 
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// Sends a few, then waits for all.
+/// Sends a few commands, then waits for all answers.
 pub async fn run(client: &mut Client) {
     let command = super::command(client);
     let mut request = client.request(command);
@@ -24,7 +24,7 @@ pub async fn run(client: &mut Client) {
     }
     let mut settled = Vec::new();
     for sent in sent {
-        // Each wait runs on its own, as connections do.
+        // Each wait runs on its own, like separate connections.
         let mut other = client.fork();
         settled.push(tokio::task::spawn_local(async move {
             other.settle(sent, None).await;

@@ -4,7 +4,7 @@ use florin_actors::messages::{Command, DeleteAccount};
 
 use crate::sim::client::Client;
 
-/// A deletion.
+/// Draws a deletion.
 pub fn command(client: &mut Client) -> Command {
     let account = client.account();
     Command::DeleteAccount(DeleteAccount { account })

@@ -1,10 +1,10 @@
-//! Brings money in.
+//! Deposits money.
 
 use florin_actors::messages::{Command, Deposit};
 
 use crate::sim::client::Client;
 
-/// A deposit.
+/// Draws a deposit.
 pub fn command(client: &mut Client) -> Command {
     let to = client.purse();
     Command::Deposit(Deposit {

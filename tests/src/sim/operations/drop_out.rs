@@ -1,4 +1,4 @@
-//! Sends a command and goes away.
+//! Sends a command and stops waiting for its answer.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// Doesn't wait for the answer, or not long.
+/// Waits less than 20 ms for the answer, if at all.
 pub async fn run(client: &mut Client) {
     let command = super::command(client);
     let request = client.request(command);

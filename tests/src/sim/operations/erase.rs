@@ -4,7 +4,7 @@ use florin_actors::messages::{Command, EraseAccount};
 
 use crate::sim::client::Client;
 
-/// An erasure.
+/// Draws an erasure.
 pub fn command(client: &mut Client) -> Command {
     let account = client.account();
     Command::EraseAccount(EraseAccount { account })

@@ -1,11 +1,11 @@
-//! Makes a pending transfer: for a moment, for long or for ever.
+//! Makes a pending transfer that expires soon, late or never.
 
 use florin_actors::messages::{Command, Hold, Transfer};
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// A hold.
+/// Draws a hold.
 pub fn command(client: &mut Client) -> Command {
     let (from, to) = (client.purse(), client.purse());
     let expires_in_seconds = match client.rng.random_range(0..10) {

@@ -1,4 +1,4 @@
-//! Looks an operation up: its own or another's, under way, settled or lost.
+//! Looks up an operation: the client's own or another's, in flight, settled or lost.
 
 use florin_actors::messages::{OperationId, Outcome};
 use florin_actors::runtime::Operation;
@@ -9,7 +9,7 @@ use crate::sim::history::Seen;
 use crate::sim::observed::is_recorded;
 use crate::sim::world::World;
 
-/// Looks one up.
+/// Looks up one of the operations.
 pub async fn run(client: &mut Client) {
     let count = client.world.history.borrow().asked.len();
     if count == 0 || client.rng.random_range(0..20) == 0 {
@@ -28,7 +28,7 @@ pub async fn run(client: &mut Client) {
     read(client, asked).await;
 }
 
-/// Looks this one up; gives what was found, if it could be read.
+/// Looks up the given operation. Returns what was found, if it could be read.
 pub async fn read(client: &mut Client, asked: usize) -> Option<Option<Operation>> {
     let core = client.core.clone();
     let from = World::durable(&core);

@@ -1,4 +1,4 @@
-//! The workload: one file an operation, drawn by weight.
+//! The workload: one file per operation, drawn by weight.
 
 pub mod account;
 pub mod accounts;
@@ -34,7 +34,7 @@ use rand::Rng;
 
 use super::client::Client;
 
-/// Draws an operation and does it.
+/// Draws an operation and performs it.
 pub async fn run(client: &mut Client) {
     match client.rng.random_range(0..100) {
         0..4 => look_up::run(client).await,
@@ -87,7 +87,7 @@ fn command(client: &mut Client) -> Command {
     }
 }
 
-/// Whether there are too few accounts and wallets yet.
+/// Reports whether the client should open an account or wallet, because there are too few.
 fn wants_account(client: &mut Client) -> bool {
     let most = client.world.settings.accounts_max;
     let mut book = client.world.book.borrow_mut();

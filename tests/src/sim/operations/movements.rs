@@ -1,4 +1,4 @@
-//! Reads an account's or wallet's movements, page by page, and its money at a time.
+//! Reads the movements of an account or wallet, page by page, and its money at a time.
 
 use florin_actors::messages::{EntityId, Kind, Movement};
 use florin_actors::views::Period;
@@ -8,7 +8,7 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Reads some account's.
+/// Reads the movements of one account or wallet.
 pub async fn run(client: &mut Client) {
     let id = client.purse();
     let kind = client.kind_of(id);
@@ -16,7 +16,7 @@ pub async fn run(client: &mut Client) {
     read(client, id, kind, limit).await;
 }
 
-/// Reads every page of this one.
+/// Reads every page of the given entity's movements.
 pub async fn read(client: &mut Client, id: EntityId, kind: Kind, limit: usize) {
     let mut before = None;
     loop {
@@ -48,8 +48,8 @@ pub async fn read(client: &mut Client, id: EntityId, kind: Kind, limit: usize) {
     }
 }
 
-/// What was moved stays so: a time among these movements has the balance that the last one before it
-/// left, and a period the movements in it.
+/// Checks that past movements stay unchanged: at a time among these movements the balance is the
+/// one that the last movement before it left, and a period has exactly its movements.
 async fn enter_by_time(client: &mut Client, id: EntityId, kind: Kind, entries: &[Movement]) {
     if entries.len() < 3 {
         return;
@@ -57,8 +57,8 @@ async fn enter_by_time(client: &mut Client, id: EntityId, kind: Kind, entries: &
     let core = client.core.clone();
     let asked_at = World::durable(&core);
     let time = entries[client.rng.random_range(1..entries.len())].timestamp;
-    let last = entries.iter().position(|entry| entry.timestamp <= time);
-    // Of the newest time of all there may be more by now.
+    let last = entries.iter().position(|entry| entry.timestamp < time);
+    // The newest time may have more movements by now, so it is skipped.
     if let Some(last) = last.filter(|last| *last > 0) {
         let Some(standing) = client.read(core.balance_at(id, kind, time)).await else {
             return;
@@ -82,7 +82,7 @@ async fn enter_by_time(client: &mut Client, id: EntityId, kind: Kind, entries: &
     }
     let (newest, oldest) = (&entries[0], &entries[entries.len() - 1]);
     let within = |entry: &&Movement| entry.timestamp >= time && entry.timestamp < newest.timestamp;
-    // Only if the page has all of that period.
+    // The check needs a page that has all movements of the period.
     if oldest.timestamp < time {
         let period = Period {
             from: time,

@@ -5,11 +5,11 @@ use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// An account of someone's.
+/// Draws an account for one of a few holders.
 pub fn command(client: &mut Client) -> Command {
     let names = ["Ada", "Grace", "Linus", "Édouard"];
     let name = names[client.rng.random_range(0..names.len())];
-    // Told apart wherever it lies on the disk.
+    // The number makes the name recognizable wherever it is on the disk.
     let number: u32 = client.rng.random_range(100_000..1_000_000);
     let countries = ["KE", "US", "JP"];
     Command::OpenAccount(Box::new(OpenAccount {

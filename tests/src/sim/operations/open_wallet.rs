@@ -5,14 +5,14 @@ use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// A wallet of one of a few customers, with limits or without.
+/// Draws a wallet of one of a few customers, with limits or without.
 pub fn command(client: &mut Client) -> Command {
     let number = client.rng.random_range(0..4);
     Command::OpenWallet(Box::new(OpenWallet {
         customer: client.customer(),
         name: (number > 0).then(|| format!("wallet {number}")),
         currency: client.currency(),
-        // Limits are to be met before the floor is.
+        // With an unlimited overdraft, the limits bind before the floor does.
         overdraft: if client.rng.random() {
             Overdraft::Unlimited
         } else {

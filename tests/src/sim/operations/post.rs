@@ -1,11 +1,11 @@
-//! Posts a pending transfer, whole or in parts; now and then one that isn't pending.
+//! Posts a pending transfer, in whole or in part; sometimes a transfer that isn't pending.
 
 use florin_actors::messages::{Amount, Command, Post};
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// A post.
+/// Draws a post.
 pub fn command(client: &mut Client) -> Command {
     let transfer = client.transfer();
     let part = client.rng.random_bool(0.6);

@@ -1,12 +1,12 @@
-//! Repeats a key: with the same request, with the currency or a precondition added, or with
-//! another request; whether its first one was answered, is under way or was lost.
+//! Repeats a key: with the same request, with a currency or precondition added, or with another
+//! request. The first request may be answered, in flight or lost.
 
 use florin_actors::messages::Command;
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// Repeats one of the keys used last.
+/// Repeats one of the most recent keys.
 pub async fn run(client: &mut Client) {
     let known = client.world.book.borrow().keyed.clone();
     if known.is_empty() {

@@ -1,5 +1,6 @@
-//! A story of one reservation: a hold, a while, money taken meanwhile, the hold's end, money taken
-//! again; over its time or over midnight, and at the limits of the day.
+//! The life of one reservation: a hold, a pause, a withdrawal, the end of the hold, another
+//! withdrawal. It may run past the hold's expiry or past midnight, and uses amounts near the daily
+//! limit.
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// How near a midnight is waited for.
+/// The milliseconds within which a midnight is near enough to be waited for.
 const NEAR_MILLIS: u64 = 5_000;
 
-/// Plays it, as far as it goes.
+/// Runs the steps, as far as they succeed.
 pub async fn run(client: &mut Client) {
     let (from, to) = (client.wallet(), client.purse());
     let (amount, expires_in_seconds) = (share(client, from), client.rng.random_range(1..4));
@@ -41,7 +42,7 @@ pub async fn run(client: &mut Client) {
     let transfer = decided.record.operation_id.transfer();
     let millis = match client.rng.random_range(0..10) {
         0..4 => client.rng.random_range(0..30),
-        // Around its time, mostly just after it.
+        // The pause ends around the expiry, mostly shortly after it.
         4..8 if expires => u64::from(expires_in_seconds) * 1_000 + client.rng.random_range(0..120),
         _ => client.rng.random_range(500..3_000),
     };
@@ -58,7 +59,7 @@ pub async fn run(client: &mut Client) {
     }
     let part = client.rng.random::<bool>().then(|| share(client, from));
     let end = match client.rng.random_range(0..3) {
-        // What yesterday's hold gives back is not today's.
+        // The release of yesterday's hold must not count for today.
         kind if kind == 0 || crosses => Command::Void(Void { transfer }),
         _ => Command::Post(Post {
             transfer,
@@ -74,14 +75,14 @@ pub async fn run(client: &mut Client) {
     }
 }
 
-/// Milliseconds left of the day.
+/// Returns the milliseconds until midnight.
 fn to_midnight(client: &Client) -> u64 {
     const DAY_MICROS: i64 = 86_400_000_000;
     let gone = client.core.now().as_micros().rem_euclid(DAY_MICROS);
     (DAY_MICROS - gone).unsigned_abs() / 1_000
 }
 
-/// Takes money out.
+/// Withdraws money.
 async fn take(client: &mut Client, from: EntityId) {
     let withdraw = Command::Withdraw(Withdraw {
         from,
@@ -94,7 +95,7 @@ async fn take(client: &mut Client, from: EntityId) {
     client.ask(request).await;
 }
 
-/// A part of what may be taken in a day, or all of it.
+/// Draws a part of the daily limit, or all of it.
 fn share(client: &mut Client, from: EntityId) -> Amount {
     let limits = client.world.book.borrow().limits.get(&from).copied();
     let day = limits.and_then(|limits| limits.per_day).map(Amount::get);

@@ -1,5 +1,5 @@
-//! Puts an actor back into service: as an operator does who looks for those that are out of it, or
-//! one that is in service anyway.
+//! Puts an actor back into service, as an operator does: one that was found out of service, or one
+//! that is in service anyway.
 
 use florin_actors::messages::{Command, Kind, Resume};
 use florin_actors::runtime::ActorFilter;

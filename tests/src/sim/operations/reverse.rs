@@ -1,11 +1,15 @@
-//! Makes the opposite of a transfer, of a reversal too; now and then of one that moved nothing.
+//! Reverses a transfer, which may be a reversal itself; sometimes one that moved nothing.
 
-use florin_actors::messages::{Command, Reverse};
+use florin_actors::messages::{Command, Metadata, Reverse};
 
 use crate::sim::client::Client;
 
-/// A reversal.
+/// Draws a reversal.
 pub fn command(client: &mut Client) -> Command {
     let transfer = client.transfer();
-    Command::Reverse(Reverse { transfer })
+    Command::Reverse(Reverse {
+        transfer,
+        reference: None,
+        metadata: Metadata::default(),
+    })
 }

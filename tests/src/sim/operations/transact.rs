@@ -1,19 +1,19 @@
-//! Moves money along many legs, all or none: in circles, through hands that have nothing of their
-//! own, in more than one currency.
+//! Moves money along many legs, all or none: in circles, through entities without own money, and in
+//! more than one currency.
 
 use florin_actors::messages::{Command, Leg, Metadata, Transact};
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// A transaction of many legs.
+/// Draws a transaction of many legs.
 pub fn command(client: &mut Client) -> Command {
     let ends = client.ends();
     let mut legs: Vec<Leg> = Vec::new();
     for _ in 0..client.rng.random_range(1..7) {
         let (mut from, mut to) = client.pair(&ends);
         let mut amount = client.small_amount(from, to);
-        // What came with the leg before goes on, or back.
+        // The amount of the previous leg moves on, or back.
         if let Some(last) = legs.last().filter(|_| client.rng.random_bool(0.3)) {
             (from, amount) = (last.to, last.amount);
             if client.rng.random() {

@@ -1,10 +1,10 @@
-//! Moves money between accounts and wallets, now and then between one and itself.
+//! Moves money between accounts and wallets, sometimes from an entity to itself.
 
 use florin_actors::messages::{Command, Transfer};
 
 use crate::sim::client::Client;
 
-/// A transfer.
+/// Draws a transfer.
 pub fn command(client: &mut Client) -> Command {
     let (from, to) = (client.purse(), client.purse());
     Command::Transfer(Transfer {

@@ -6,13 +6,13 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Reads some transfer.
+/// Reads one of the transfers.
 pub async fn run(client: &mut Client) {
     let id = client.transfer();
     read(client, id).await;
 }
 
-/// Reads this one.
+/// Reads the given transfer.
 pub async fn read(client: &mut Client, id: EntityId) {
     let core = client.core.clone();
     let from = World::durable(&core);

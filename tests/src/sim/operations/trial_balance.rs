@@ -4,7 +4,7 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Reads it.
+/// Reads and notes the trial balance.
 pub async fn run(client: &mut Client) {
     let core = client.core.clone();
     let from = World::durable(&core);

@@ -1,11 +1,11 @@
-//! Freezes, unfreezes, changes the overdraft limit; now and then nothing at all.
+//! Freezes or unfreezes an account, or changes its overdraft limit; sometimes nothing at all.
 
 use florin_actors::messages::{AccountStatus, Command, UpdateAccount};
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// An update.
+/// Draws an update.
 pub fn command(client: &mut Client) -> Command {
     let account = client.account();
     let status = match client.rng.random_range(0..5) {

@@ -1,11 +1,11 @@
-//! Freezes or unfreezes a wallet, changes its overdraft and limits; now and then nothing at all.
+//! Freezes or unfreezes a wallet, or changes its overdraft and limits; sometimes nothing at all.
 
 use florin_actors::messages::{AccountStatus, Amount, Command, UpdateWallet, WalletLimitsChange};
 use rand::Rng;
 
 use crate::sim::client::Client;
 
-/// An update.
+/// Draws an update.
 pub fn command(client: &mut Client) -> Command {
     let wallet = client.wallet();
     let status = match client.rng.random_range(0..6) {
@@ -26,7 +26,7 @@ pub fn command(client: &mut Client) -> Command {
     })
 }
 
-/// A limit is mostly left as it is.
+/// Draws a change of a limit. Most limits stay unchanged.
 fn change(client: &mut Client) -> Option<Option<Amount>> {
     client.rng.random_bool(0.3).then(|| client.limit())
 }

@@ -1,4 +1,4 @@
-//! Reads a wallet, or the money of a wallet or account alone.
+//! Reads a wallet, or only the balances of a wallet or account.
 
 use florin_actors::messages::EntityId;
 use rand::Rng;
@@ -7,7 +7,7 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Reads one.
+/// Reads one of the wallets, or the balances of a wallet or account.
 pub async fn run(client: &mut Client) {
     if client.rng.random() {
         let id = client.wallet();
@@ -18,7 +18,7 @@ pub async fn run(client: &mut Client) {
     }
 }
 
-/// Reads this one.
+/// Reads the given wallet.
 pub async fn read(client: &mut Client, id: EntityId) {
     let core = client.core.clone();
     let from = World::durable(&core);
@@ -34,7 +34,7 @@ pub async fn read(client: &mut Client, id: EntityId) {
     client.world.saw(&core, from, Seen::Wallet { id, shown });
 }
 
-/// Reads the money of this one.
+/// Reads the balances of the given entity.
 async fn balances(client: &mut Client, id: EntityId) {
     let kind = client.kind_of(id);
     let core = client.core.clone();

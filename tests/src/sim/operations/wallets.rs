@@ -1,4 +1,4 @@
-//! Lists a customer's wallets, in pages.
+//! Lists a customer's wallets, page by page.
 
 use florin_actors::messages::EntityId;
 use rand::Rng;
@@ -7,14 +7,14 @@ use crate::sim::client::Client;
 use crate::sim::history::Seen;
 use crate::sim::world::World;
 
-/// Lists some customer's.
+/// Lists the wallets of one of the customers.
 pub async fn run(client: &mut Client) {
     let customer = client.customer();
     let limit = client.rng.random_range(1..4);
     list(client, customer, limit).await;
 }
 
-/// Lists every page of this customer's.
+/// Lists every page of the given customer's wallets.
 pub async fn list(client: &mut Client, customer: EntityId, limit: usize) {
     let mut after = None;
     loop {

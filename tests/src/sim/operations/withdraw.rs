@@ -1,10 +1,10 @@
-//! Sends money out.
+//! Withdraws money.
 
 use florin_actors::messages::{Command, Withdraw};
 
 use crate::sim::client::Client;
 
-/// A withdrawal.
+/// Draws a withdrawal.
 pub fn command(client: &mut Client) -> Command {
     let from = client.purse();
     Command::Withdraw(Withdraw {

@@ -1,8 +1,8 @@
-//! Events for ever: what a record that was written once makes.
+//! Golden events: the events that a record makes never change once the record was written.
 
 use super::*;
 
-/// Every type once and more, to be kept for ever.
+/// Makes each event type at least once; the result is kept forever.
 async fn story(told_by: &Told) {
     let (a, b) = (told_by.account(5_000).await, told_by.account(0).await);
     let wallet = told_by.wallet("KES").await;
@@ -46,19 +46,8 @@ async fn story(told_by: &Told) {
         .await;
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = (0..text.len()).step_by(2);
-    digits
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
-}
-
-/// A record that was written once makes the same events for ever: ids, keys, order and bytes. With
-/// `GOLDEN=folder` the story is told anew into that folder, to be copied here by hand.
+/// A record that was written once makes the same events forever: ids, keys, order and bytes. With
+/// `GOLDEN=folder`, the story is run again and written to that folder, to be copied here by hand.
 #[test]
 fn a_golden_journal_makes_its_golden_events() {
     if let Some(folder) = std::env::var_os("GOLDEN") {
@@ -69,7 +58,7 @@ fn a_golden_journal_makes_its_golden_events() {
             for record in told_by.records() {
                 let mut bytes = Vec::new();
                 encode_record(&record, &mut bytes).unwrap();
-                records.push_str(&hex(&bytes));
+                records.push_str(&const_hex::encode(&bytes));
                 records.push('\n');
                 lines.extend(events_of(&record).iter().map(line));
             }
@@ -78,11 +67,11 @@ fn a_golden_journal_makes_its_golden_events() {
             std::fs::write(folder.join("golden_events_1.txt"), lines).unwrap();
         });
     }
-    let golden = include_str!("../../../bus/golden_events_1.txt");
-    let journal = include_str!("../../../bus/golden_journal_1.txt");
+    let golden = include_str!("../../../events/golden_events_1.txt");
+    let journal = include_str!("../../../events/golden_journal_1.txt");
     let mut made = String::new();
     for text in journal.lines() {
-        let record = decode_record(&unhex(text)).unwrap();
+        let record = decode_record(&const_hex::decode(text).unwrap()).unwrap();
         made.extend(events(&record).iter().map(line));
     }
     assert!(

@@ -1,4 +1,4 @@
-//! Batches and transactions of many legs.
+//! Events of batches and of transactions of many legs.
 
 use super::*;
 
@@ -90,7 +90,7 @@ fn a_batch_tells_of_each_item_that_was_decided() {
             };
             (end("from"), end("to"))
         };
-        // From version 2 and balance 100, and from version 1 and 0.
+        // Account `a` starts at version 2 and balance 100, account `b` at version 1 and balance 0.
         assert_eq!(ends(&first[1]), ((3, 70), (2, 30)));
         assert_eq!(ends(&first[4]), ((3, 20), (4, 80)));
         assert_eq!(value(&first[8])["from"]["version"], 5);
@@ -104,7 +104,7 @@ fn a_batch_tells_of_each_item_that_was_decided() {
             .filter_map(|value| Some((value.get("transferId")?.to_string(), ())))
             .collect();
         assert_eq!(transfers.len(), 5, "each item has a transfer of its own");
-        // What comes again under its key is told once.
+        // An item that is repeated under its key makes no further events.
         let again = told_by.of(batch(false, items), Some("again")).await;
         let made = [&MADE[..], &["TransferCompleted"]].concat();
         assert_eq!(names(&again), [made.clone(), made].concat());
@@ -112,7 +112,8 @@ fn a_batch_tells_of_each_item_that_was_decided() {
     });
 }
 
-/// The largest batch, out of one hot account: what each item left it with is told, in linear time.
+/// The largest batch, from one hot account: the events show the balance that each item left, and
+/// are made in linear time.
 #[test]
 fn every_item_of_the_largest_batch_is_told_as_of_itself() {
     const ITEMS: u32 = 10_000;
@@ -162,7 +163,7 @@ fn every_item_of_the_largest_batch_is_told_as_of_itself() {
         trace: None,
         command: batch(true, items),
         execution: None,
-        outcome: Outcome::Done(Some(Box::new(Shown::Batch(Vec::new())))),
+        outcome: Outcome::Done(Some(Box::new(Shown::Batch(Vec::new(), Vec::new())))),
         changes: vec![
             change(hot, ITEMS, 2 + u64::from(ITEMS)),
             change(others[0], ITEMS / 2, 1 + u64::from(ITEMS / 2)),

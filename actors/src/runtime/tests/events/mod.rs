@@ -1,4 +1,5 @@
-//! Which events a record makes: by records that the real core made, each event held against its schema.
+//! The events that a record makes: records come from the real core, and each event is checked
+//! against its schema.
 
 mod golden;
 mod many;
@@ -8,14 +9,14 @@ mod rows;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::bus::{BusEvent, EventType, check, events_of, schema};
+use crate::events::{BusEvent, EventType, check, events_of, schema};
 use crate::record_codec::{decode_record, encode_record};
 
 const WAIT: Duration = Duration::from_secs(5);
-/// How long the core may take, in its own time.
+/// The longest time that the core may take, in its virtual time.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A node of its own, and what it told.
+/// A node of its own whose records and events are checked.
 struct Told {
     node: Node,
     clock: Arc<TestClock>,
@@ -48,14 +49,14 @@ impl Told {
             .collect()
     }
 
-    /// Does a command, and gives the events of its record.
+    /// Executes a command, and returns the events of its record.
     async fn of(&self, command: Command, key: Option<&str>) -> Vec<BusEvent> {
         let decided = decided(self.core(), command, key).await;
         assert!(decided.stored, "no record: {:?}", decided.record.outcome);
         events(&decided.record)
     }
 
-    /// Has a command accepted first, and gives the events of both its records.
+    /// Has a command accepted first, and returns the events of both its records.
     async fn later(&self, command: Command) -> (Vec<BusEvent>, Vec<BusEvent>) {
         let asynchronous = Context {
             asynchronous: true,
@@ -77,7 +78,7 @@ impl Told {
         (events(&accepted.record), events(&executed))
     }
 
-    /// Waits for a record.
+    /// Waits for a record, and returns it.
     async fn until(&self, is_it: impl Fn(&Record) -> bool) -> Record {
         let began = tokio::time::Instant::now();
         loop {
@@ -104,7 +105,7 @@ impl Told {
     }
 }
 
-/// A record's events, each checked for what is true of all.
+/// Returns a record's events, after checking what must be true of all events.
 fn events(record: &Record) -> Vec<BusEvent> {
     let events = events_of(record);
     assert_eq!(events, events_of(record), "told otherwise the second time");
@@ -141,7 +142,7 @@ fn names(events: &[BusEvent]) -> Vec<&'static str> {
     names.collect()
 }
 
-/// The value of the first event of that name.
+/// Returns the value of the first event with this name.
 fn told(events: &[BusEvent], name: &str) -> Json {
     let mut events = events.iter();
     let found = events.find(|event| event.event_type.document() == name);
@@ -170,6 +171,10 @@ fn withdraw(from: EntityId, value: u64) -> Command {
         reference: Some("rent".to_owned()),
         metadata: Metadata::default(),
     })
+}
+
+fn pairs() -> Metadata {
+    Metadata::new(BTreeMap::from([("order".to_owned(), "9".to_owned())])).unwrap()
 }
 
 fn update(account: EntityId, status: Option<AccountStatus>, limit: Option<u64>) -> Command {

@@ -1,4 +1,4 @@
-//! Holds and their ends, refusals, and what is accepted first.
+//! Events of holds and of their ends, of refusals, and of commands that are accepted first.
 
 use super::*;
 
@@ -157,7 +157,11 @@ fn a_refusal_is_told_where_it_has_a_key() {
                 held,
             ),
             (
-                Command::Reverse(Reverse { transfer: held }),
+                Command::Reverse(Reverse {
+                    transfer: held,
+                    reference: None,
+                    metadata: Metadata::default(),
+                }),
                 vec![failed],
                 "account_frozen",
                 held,
@@ -179,8 +183,24 @@ fn a_refusal_is_told_where_it_has_a_key() {
                 assert_eq!(value["code"], code, "{place}");
                 assert!(!value["error"].as_str().unwrap().is_empty());
             }
+            let first = value(&events[0]);
+            if code == "batch_rejected" {
+                assert_eq!(
+                    (&first["amount"], &first["currency"]),
+                    (&Json::Null, &Json::Null)
+                );
+            } else {
+                assert_eq!(
+                    first["currency"],
+                    if place == 0 { "USD" } else { "KES" },
+                    "{place}"
+                );
+                let minor = first["amountMinor"].as_u64().unwrap();
+                let cents = format!("{}.{:02}", minor / 100, minor % 100);
+                assert_eq!(first["amount"], cents, "{place}");
+            }
         }
-        // Another command about the account alone is no movement.
+        // A refused command that moves no money makes no event.
         let deleted = Command::DeleteAccount(DeleteAccount { account: a });
         assert_eq!(names(&told_by.of(deleted, Some("delete")).await), [""; 0]);
     });
@@ -208,13 +228,49 @@ fn what_is_accepted_first_is_told_as_a_request_and_then_as_what_became_of_it() {
             );
             assert!(requested[0].sequence < done[0].sequence);
         }
-        // Refused without a key, but whoever asked has gone: it is told.
+        // The withdrawal is refused without a key, but its caller has gone, so an event reports it.
         let (requested, refused) = told_by.later(withdraw(a, 9_999)).await;
         assert_eq!(names(&requested), ["WithdrawalRequested"]);
         assert_eq!(names(&refused), ["TRANSACTION_FAILED", "WithdrawalFailed"]);
         assert_eq!(value(&refused[1])["code"], "insufficient_funds");
-        // Only single movements are requests of a topic.
+        // Only single movements make request events.
         let (requested, _) = told_by.later(batch(false, vec![item(a, b, 1)])).await;
         assert_eq!(names(&requested), [""; 0]);
+    });
+}
+
+#[test]
+fn the_ends_of_a_hold_carry_its_reference_and_metadata() {
+    run(async {
+        let told_by = Told::new();
+        let (a, b) = (told_by.account(1_000).await, told_by.account(0).await);
+        let noted = || {
+            let Command::Hold(mut asked) = hold(a, b, 100, None) else {
+                unreachable!()
+            };
+            asked.transfer.reference = Some("order-9".to_owned());
+            asked.transfer.metadata = pairs();
+            Command::Hold(asked)
+        };
+        let made = told_by.of(noted(), None).await;
+        let id: EntityId = value(&made[0])["transferId"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let part = Command::Post(Post {
+            transfer: id,
+            amount: Some(amount(30)),
+            is_final: false,
+        });
+        let part = told_by.of(part, None).await;
+        let voided = told_by.of(Command::Void(Void { transfer: id }), None).await;
+        for event in [&made[0], &part[0], &voided[0]] {
+            let value = value(event);
+            assert_eq!(value["reference"], "order-9", "{value}");
+            assert_eq!(value["requestMetadata"], json!({"order": "9"}), "{value}");
+            // The field `metadata` of the documents names the service that the event comes from.
+            assert_eq!(value["metadata"]["source"], "ledger-service");
+        }
     });
 }

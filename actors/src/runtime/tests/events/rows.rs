@@ -1,4 +1,4 @@
-//! Entities, and movements that were made at once.
+//! Events of entities, and of movements that were made at once.
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn a_wallet_tells_of_its_birth_twice_and_of_what_is_added() {
         assert_eq!(answer["idempotency_key"], "k-1");
         assert_eq!(answer["balance_after"], 100_000);
         assert_eq!(answer["operation_id"], completed["transactionId"]);
-        // A wallet's other changes are nobody's business.
+        // A wallet's other changes make no event.
         let frozen = Command::UpdateWallet(UpdateWallet {
             wallet,
             status: Some(AccountStatus::Frozen),
@@ -142,7 +142,14 @@ fn a_transfer_and_its_reversal_name_both_ends_and_are_keyed_by_their_source() {
         assert_eq!(answer["to_account_id"], wallet.to_string());
         let transfer: EntityId = completed["transferId"].as_str().unwrap().parse().unwrap();
         let back = told_by
-            .of(Command::Reverse(Reverse { transfer }), None)
+            .of(
+                Command::Reverse(Reverse {
+                    transfer,
+                    reference: Some("refund".to_owned()),
+                    metadata: pairs(),
+                }),
+                None,
+            )
             .await;
         assert_eq!(names(&back), [&MADE[..], &["TransferCompleted"]].concat());
         // The reversal's source is the transfer's target.
@@ -153,6 +160,68 @@ fn a_transfer_and_its_reversal_name_both_ends_and_are_keyed_by_their_source() {
         assert_eq!(completed["from"]["balance_after"], 0);
         assert_eq!(completed["to"]["balance_after"], 900);
         assert_ne!(completed["transferId"], json!(transfer.to_string()));
+        for event in &back {
+            let value = value(event);
+            assert_eq!(value["reverses"], transfer.to_string(), "{value}");
+            assert_eq!(value["reference"], "refund", "{value}");
+        }
+        assert_eq!(completed["requestMetadata"], json!({"order": "9"}));
+        let answer = told(&back, "TransferCompleted");
+        assert_eq!(answer["request_metadata"], json!({"order": "9"}));
+    });
+}
+
+#[test]
+fn every_event_of_a_movement_carries_the_caller_s_metadata_under_a_name_of_its_own() {
+    run(async {
+        let told_by = Told::new();
+        let (a, wallet) = (told_by.account(900).await, told_by.wallet("KES").await);
+        let Command::Deposit(mut paid_in) = deposit(wallet, 5) else {
+            unreachable!()
+        };
+        paid_in.metadata = pairs();
+        let Command::Withdraw(mut paid_out) = withdraw(a, 5) else {
+            unreachable!()
+        };
+        paid_out.metadata = pairs();
+        let Command::Transfer(mut moved) = transfer(a, wallet, 5) else {
+            unreachable!()
+        };
+        moved.metadata = pairs();
+        let mut noted_item = item(a, wallet, 5);
+        noted_item.transfer.metadata = pairs();
+        let mut refused = moved.clone();
+        refused.amount = amount(90_000);
+        let Command::Transact(mut many) = legs(&[(a, wallet, 5)]) else {
+            unreachable!()
+        };
+        many.metadata = pairs();
+        let commands = [
+            Command::Deposit(paid_in),
+            Command::Withdraw(paid_out),
+            Command::Transfer(moved),
+            batch(false, vec![noted_item]),
+            Command::Transfer(refused),
+            Command::Transact(many),
+        ];
+        for (place, command) in commands.into_iter().enumerate() {
+            let key = format!("noted-{place}");
+            for event in told_by.of(command, Some(&key)).await {
+                let value = value(&event);
+                let own = value
+                    .get("requestMetadata")
+                    .or(value.get("request_metadata"));
+                assert_eq!(own, Some(&json!({"order": "9"})), "{value}");
+            }
+        }
+        let none = told_by.of(deposit(wallet, 5), None).await;
+        for event in none {
+            let value = value(&event);
+            let own = value
+                .get("requestMetadata")
+                .or(value.get("request_metadata"));
+            assert_eq!(own, None, "{value}");
+        }
     });
 }
 

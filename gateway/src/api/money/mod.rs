@@ -1,0 +1,144 @@
+//! Deposits and withdrawals, for accounts and wallets.
+
+pub mod bodies;
+
+use std::sync::Arc;
+
+use florin_actors::messages::{Command, Currency, Deposit, EntityId, Withdraw};
+use warp::reply::Response;
+
+use self::bodies::{MoneyBody, MoneyRequest};
+use super::command;
+use super::operations::bodies::ACCEPTED;
+use crate::http::{Problem, RequestBody};
+use crate::node::Service;
+use crate::routing::refusals::*;
+use crate::routing::{self, Call, Resource, Route, Scope, Subject, Tag, change, changed};
+
+const ACCOUNTS: Resource = Resource {
+    tag: Tag::Accounts,
+    owner: Some(Service::Core),
+    subject: Subject::Account,
+};
+const WALLETS: Resource = Resource {
+    tag: Tag::Wallets,
+    subject: Subject::Wallet,
+    ..ACCOUNTS
+};
+
+/// The routes.
+pub const ROUTES: &[Route] = &[
+    ACCOUNTS
+        .post("/accounts/{id}/deposit", "deposit", Scope::MoneyMove)
+        .to(|call, body| Box::pin(deposit(call, body)))
+        .about(
+            "Deposits money into an account",
+            "Credits the account with money from outside. The other side of the posting \
+             is the external account of the currency.",
+        )
+        .purpose(change::<MoneyRequest>())
+        .answers(&[changed::<MoneyBody>(), ACCEPTED])
+        .problems(&[COMMAND, OF_ENTITY, CREDIT]),
+    ACCOUNTS
+        .post("/accounts/{id}/withdraw", "withdraw", Scope::MoneyMove)
+        .to(|call, body| Box::pin(withdraw(call, body)))
+        .about(
+            "Withdraws money from an account",
+            "Debits the account: money leaves to the outside. It is refused if less is \
+             available than the amount.",
+        )
+        .purpose(change::<MoneyRequest>())
+        .answers(&[changed::<MoneyBody>(), ACCEPTED])
+        .problems(&[COMMAND, OF_ENTITY, DEBIT]),
+    WALLETS
+        .post("/wallets/{id}/deposit", "depositToWallet", Scope::MoneyMove)
+        .to(|call, body| Box::pin(deposit(call, body)))
+        .about(
+            "Deposits money into a wallet",
+            "Credits the wallet with money from outside. The wallet's `max_balance` \
+             applies.",
+        )
+        .purpose(change::<MoneyRequest>())
+        .answers(&[changed::<MoneyBody>(), ACCEPTED])
+        .problems(&[COMMAND, OF_ENTITY, CREDIT]),
+    WALLETS
+        .post(
+            "/wallets/{id}/withdraw",
+            "withdrawFromWallet",
+            Scope::MoneyMove,
+        )
+        .to(|call, body| Box::pin(withdraw(call, body)))
+        .about(
+            "Withdraws money from a wallet",
+            "Debits the wallet: money leaves to the outside. The wallet's limits per \
+             transaction and per day apply.",
+        )
+        .purpose(change::<MoneyRequest>())
+        .answers(&[changed::<MoneyBody>(), ACCEPTED])
+        .problems(&[COMMAND, OF_ENTITY, DEBIT]),
+    ACCOUNTS
+        .post(
+            "/accounts/{id}/async-deposit",
+            "asyncDeposit",
+            Scope::MoneyMove,
+        )
+        .to(|call, body| Box::pin(accept(call, body)))
+        .about(
+            "Accepts a deposit that is executed afterwards",
+            "Accepts a deposit and answers 202 as soon as the command is durable; it is \
+             executed afterwards, exactly once. The operation tells when and how it \
+             ended.",
+        )
+        .purpose(change::<MoneyRequest>())
+        .answers(&[ACCEPTED, changed::<MoneyBody>()])
+        .problems(&[COMMAND, OF_ENTITY, CREDIT]),
+];
+
+async fn accept(call: Arc<Call>, body: RequestBody) -> Result<Response, Problem> {
+    let to: EntityId = call.id()?;
+    let request: MoneyRequest = routing::read(&call, body).await?;
+    let key = request.idempotency_key.clone();
+    let deposit = Command::Deposit(to_entity(&call, to, request)?);
+    command::accept(&call, deposit, key, None).await
+}
+
+fn to_entity(call: &Call, to: EntityId, request: MoneyRequest) -> Result<Deposit, Problem> {
+    Ok(Deposit {
+        to,
+        amount: request.amount.0,
+        currency: currency(call, &request)?,
+        reference: request.reference.map(|reference| reference.0),
+        metadata: request.metadata.unwrap_or_default().0,
+    })
+}
+
+fn currency(call: &Call, request: &MoneyRequest) -> Result<Option<Currency>, Problem> {
+    let limits = &call.gateway.limits;
+    limits.currency(request.currency.as_ref(), || "currency".to_owned())
+}
+
+async fn deposit(call: Arc<Call>, body: RequestBody) -> Result<Response, Problem> {
+    let to: EntityId = call.id()?;
+    let request: MoneyRequest = routing::read(&call, body).await?;
+    let key = request.idempotency_key.clone();
+    let deposit = Command::Deposit(to_entity(&call, to, request)?);
+    command::run(&call, deposit, key).await
+}
+
+async fn withdraw(call: Arc<Call>, body: RequestBody) -> Result<Response, Problem> {
+    let from: EntityId = call.id()?;
+    let request: MoneyRequest = routing::read(&call, body).await?;
+    let withdrawal = Withdraw {
+        from,
+        amount: request.amount.0,
+        currency: currency(&call, &request)?,
+        reference: request.reference.map(|reference| reference.0),
+        metadata: request.metadata.unwrap_or_default().0,
+    };
+    command::run(
+        &call,
+        Command::Withdraw(withdrawal),
+        request.idempotency_key,
+    )
+    .await
+}
