@@ -76,6 +76,12 @@ pub trait Observer: Send + Sync {
     fn damaged(&self);
 }
 
+impl std::fmt::Debug for dyn Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
 /// Ignores all measurements.
 impl Observer for () {
     fn decided(&self, _: CommandKind, _: Answered, _: f64) {}

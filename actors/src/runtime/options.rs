@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use florin_storage::{Disk, ViewError};
 
-use super::clock::Clock;
-use super::intercept::Intercept;
-use super::observer::Observer;
-use super::passivation::PassivationOptions;
-use super::supervision::SupervisionOptions;
+use crate::base::Clock;
+use crate::runtime::intercept::Intercept;
+use crate::runtime::observer::Observer;
+use crate::runtime::rules::{PassivationOptions, SupervisionOptions};
 use crate::upkeep::Upkeep;
 use crate::views::ProjectorOptions;
 use crate::words::Assets;

@@ -1,7 +1,7 @@
 //! The answer to a caller whose read failed.
 
-use super::reply::Unavailable;
 pub use crate::base::ReadFault;
+use crate::runtime::replies::reply::Unavailable;
 
 impl ReadFault {
     /// Returns the reason for the caller that needed the read. The journal's reader has already

@@ -62,7 +62,7 @@ pub async fn accept(
     };
     let core = &call.gateway.core;
     let id = decided.record.operation_id;
-    if within(wait, core.settled(id)).await.is_some()
+    if within(wait, core.wait_for_operation(id)).await.is_some()
         && let Some(Operation::Decided(executed)) = core.operation(id).await?
     {
         return Ok(answer::command(&executed, &call.request_id));

@@ -201,7 +201,7 @@ impl Client {
         let settled = tokio::select! {
             biased;
             () = world.death(self.life) => false,
-            () = core.settled(operation) => true,
+            () = core.wait_for_operation(operation) => true,
             () = tokio::time::sleep(WAIT) => false,
         };
         let found = operations::look_up::read(self, asked).await;

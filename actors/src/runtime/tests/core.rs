@@ -247,7 +247,7 @@ fn who_listens_to_a_decided_command_is_told_once_its_record_is_durable() {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let pending = core.pending(None, 10).await.unwrap().entries;
         assert_eq!(pending.iter().map(Operation::id).collect::<Vec<_>>(), [id]);
-        let told = tokio::time::timeout(wait, core.settled(id)).await;
+        let told = tokio::time::timeout(wait, core.wait_for_operation(id)).await;
         assert!(told.is_ok(), "nobody told");
         let Some(Operation::Decided(found)) = core.operation(id).await.unwrap() else {
             panic!("told before it was durable");
@@ -271,7 +271,7 @@ fn who_listens_to_a_command_before_it_is_decided_is_told_too() {
         let confirmation = core.submit(deposit(a, 5), context(None), wait).unwrap();
         let id = confirmation.operation_id();
         let before = core.health().journal_durable;
-        let told = tokio::time::timeout(wait, core.settled(id));
+        let told = tokio::time::timeout(wait, core.wait_for_operation(id));
         let (reply, told) = tokio::join!(confirmation, told);
         assert!(matches!(reply, Reply::Decided(_)));
         assert!(told.is_ok(), "nobody told");
@@ -464,9 +464,9 @@ fn a_repeat_that_names_its_currency_is_not_refused_when_its_entity_cannot_be_rea
         let id = opened(node.core()).await;
         let first = decided(node.core(), named(id), Some("key")).await;
         node.core().tell(move |ledger| {
-            let seat = ledger.directory.borrow().seat(id).cloned().unwrap();
+            let seat = ledger.residents.seat(id).unwrap();
             *seat.present.borrow_mut() = Present::default();
-            seat.enter(super::super::seat::Phase::Quarantined);
+            seat.enter(crate::runtime::residency::seat::Phase::Quarantined);
         });
         let wait = Duration::from_secs(5);
         let repeat = node
@@ -494,18 +494,18 @@ fn who_was_told_504_learns_that_the_command_was_turned_away() {
         let id = opened(core).await;
         let in_phase = |phase| {
             core.tell(move |ledger| {
-                let seat = ledger.directory.borrow().seat(id).cloned().unwrap();
-                ledger.enter(&seat, phase);
+                let seat = ledger.residents.seat(id).unwrap();
+                ledger.residents.change_phase(&seat, phase);
             });
         };
-        in_phase(super::super::seat::Phase::Restarting);
+        in_phase(crate::runtime::residency::seat::Phase::Restarting);
         let wait = Duration::from_millis(20);
         let waiting = core
             .submit(deposit(id, 1), context(Some("key")), wait)
             .unwrap();
         let operation = waiting.operation_id();
         assert!(matches!(waiting.await, Reply::TimedOut(_)));
-        in_phase(super::super::seat::Phase::Quarantined);
+        in_phase(crate::runtime::residency::seat::Phase::Quarantined);
         tokio::time::sleep(Duration::from_secs(1)).await;
         let Some(Operation::Decided(told)) = core.operation(operation).await.unwrap() else {
             panic!("its operation says nothing")

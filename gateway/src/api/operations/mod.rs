@@ -229,7 +229,7 @@ async fn decided(id: OperationId, call: &Call) -> Option<OperationBody> {
         tokio::select! {
             biased;
             () = call.gateway.stopped() => return None,
-            () = call.gateway.core.settled(id) => {}
+            () = call.gateway.core.wait_for_operation(id) => {}
         }
         let operation = read(id, call).await.ok()?;
         if !operation.is_pending() {
