@@ -54,7 +54,7 @@ pub struct ProblemBody<'a> {
     #[schema(example = "/problems/insufficient-funds")]
     kind: String,
     /// The meaning of the code in a few words.
-    #[schema(example = "Not enough money")]
+    #[schema(example = "The available amount is too small")]
     title: &'a str,
     /// The HTTP status of the answer.
     status: u16,
