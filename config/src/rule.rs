@@ -135,7 +135,7 @@ impl fmt::Display for Rule {
             }
             Self::Currency => formatter.write_str("an ISO 4217 code of three capital letters, or an asset"),
             Self::Assets => formatter.write_str(
-                "assets and their scales, as `USDC = 6, BTC8 = 8`: codes of 3 to 8 capital letters or \
+                "assets and their scales, for example `USDC = 6, BTC8 = 8`: codes of 3 to 8 capital letters or \
                  digits, each once, none of ISO 4217; scales from 0 to 18",
             ),
         }

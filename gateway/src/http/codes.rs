@@ -159,7 +159,7 @@ codes! {
         "once more is available",
         "The debit is larger than the available amount. The available amount is the balance, minus the held amount, plus the overdraft limit.";
     AmountExceedsHold, "amount_exceeds_hold", "amount-exceeds-hold", 422, "The amount exceeds the hold",
-        "with less",
+        "with a smaller amount",
         "The amount to post may not be larger than the amount that the pending transfer still holds.";
     LimitExceeded, "limit_exceeded", "limit-exceeded", 422, "A limit would be exceeded",
         "with a smaller amount, or on another day",

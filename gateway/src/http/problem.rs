@@ -148,7 +148,7 @@ impl Problem {
 
     /// Creates the problem of a path that exists without this method.
     pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
-        let detail = format!("{method} is not allowed here, {allowed} is");
+        let detail = format!("{method} is not allowed on this path; it allows {allowed}");
         let mut problem = Self::new(ProblemCode::MethodNotAllowed, detail);
         problem.allow = Some(allowed);
         problem
@@ -157,7 +157,7 @@ impl Problem {
     /// Creates the problem of a command that was not confirmed within the wait. The operation tells
     /// its outcome later.
     pub fn not_confirmed(operation_id: OperationId) -> Self {
-        let detail = "the command was not confirmed within the wait, it may still be done";
+        let detail = "the command was not confirmed within the wait time; it may still be executed";
         Self::new(ProblemCode::ConfirmationTimeout, detail).with_operation(operation_id)
     }
 

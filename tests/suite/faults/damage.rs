@@ -435,7 +435,7 @@ fn damaged_views_are_told_apart_from_a_damaged_journal_and_made_anew() {
         fs::write(&views, bytes).unwrap();
         let done = executable::run(&verify, &[]);
         assert_eq!(done.code(), Some(7), "{what}: {done:?}");
-        assert!(done.output().contains("The journal is whole."), "{done:?}");
+        assert!(done.output().contains("The journal is intact."), "{done:?}");
         server.start_again();
         assert_eq!(server.balance(&id), 5, "{what}");
         server.stop();
