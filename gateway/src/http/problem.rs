@@ -68,7 +68,7 @@ pub struct ProblemBody<'a> {
     /// The same as `detail`.
     #[schema(example = "insufficient funds: available 2500, requested 2501")]
     error: &'a str,
-    /// Whether the same request may be sent again. It is worth sending again only after `safe` and
+    /// Says whether the same request may be sent again. Send it again only after `safe` and
     /// `only_with_key`, and after `only_with_key` only with its idempotency key.
     retry: Retry,
     /// The request's id, as in `X-Request-Id`.
