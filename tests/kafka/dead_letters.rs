@@ -225,7 +225,10 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
         let letter = letters.find(|letter| text(letter, "error").contains(wanted));
         text(letter.unwrap_or_else(|| panic!("{wanted}")), "id")
     };
-    let (poison, coin) = (by_error("no JSON object"), by_error("currency is neither"));
+    let (poison, coin) = (
+        by_error("not a JSON object"),
+        by_error("currency is neither"),
+    );
     let redrive = |server: &Server, id: &str| {
         server.send(&Request::new("POST", &format!("/admin/dlq/{id}/redrive")))
     };

@@ -46,7 +46,7 @@ fn told(report: &Report) -> String {
     };
     let to_erase = match report.to_erase {
         0 => String::new(),
-        rows => format!(", and {rows} more that the next start will erase"),
+        rows => format!(", {rows} more that the next start will erase"),
     };
     format!(
         "The journal is intact.\n\

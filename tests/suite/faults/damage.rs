@@ -67,7 +67,7 @@ impl Sample {
 
     /// Seals the live segment by the erasure of a name in it. Returns the erased account.
     fn sealed(&self) -> String {
-        let told = "personal values are erased";
+        let told = "personal data was erased";
         let before = self.server.log().matches(told).count();
         let account = self.server.account();
         let erase = Request::delete(&format!("/accounts/{account}/personal-data"));
@@ -247,11 +247,11 @@ fn a_segment_that_is_missing_stops_the_start_and_every_task() {
     for _ in 0..3 {
         let id = server.account();
         let erase = Request::delete(&format!("/accounts/{id}/personal-data"));
-        let erased = server.log().matches("personal values are erased").count();
+        let erased = server.log().matches("personal data was erased").count();
         server.send(&erase).ok();
         eventually("a segment is sealed", || {
             let log = server.log();
-            (log.matches("personal values are erased").count() > erased).then_some(())
+            (log.matches("personal data was erased").count() > erased).then_some(())
         });
     }
     server.stop();
