@@ -260,7 +260,7 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     let left = server.list("/admin/dlq");
     let left: Vec<String> = left.iter().map(|letter| text(letter, "id")).collect();
     assert!(left.contains(&poison) && !left.contains(&coin), "{left:?}");
-    // The poison letter is redriven once more from the command line, because the settings allow one
+    // The poison message is redriven once more from the command line, because the settings allow one
     // more attempt now.
     let port = server.client().address().port().to_string();
     let told = executable::run(&["dlq", "redrive", &poison, "--port", &port], &[]);
