@@ -143,7 +143,7 @@ impl fmt::Display for Rule {
             }
             Self::Assets => formatter.write_str(
                 "assets and their scales, for example `USDC = 6, BTC8 = 8`: codes of 3 to 8 \
-                 capital letters or digits, each code only once and no code of ISO 4217; scales \
+                 capital letters or digits, each once, and no code of ISO 4217; scales \
                  from 0 to 18",
             ),
         }

@@ -139,9 +139,9 @@ settings! {
         /// the other process for 30 seconds.
         peer_wait_ms_max: u64 = 35_000, integer(1, 600_000);
         /// The behavior of the card service while it can't prove that it has read every account
-        /// event. `refuse` answers requests for new cards with 503 `service_unavailable`. `serve` creates
-        /// the cards from what is known, even for accounts that may have been frozen or deleted
-        /// meanwhile.
+        /// event. `refuse` answers requests for new cards with 503 `service_unavailable`. `serve`
+        /// creates the cards from what is known, even for accounts that may have been frozen or
+        /// deleted meanwhile.
         incomplete: Incomplete = Incomplete::Refuse, Rule::OneOf(Incomplete::WORDS);
     }
     /// Limits of HTTP. A request that exceeds one is refused early, never served late.

@@ -30,7 +30,8 @@ pub struct TransferRequest {
     /// posted. By default, it is false.
     pub pending: Option<bool>,
     /// The number of seconds after which a pending transfer expires; allowed only with `pending`.
-    /// By default, it is the setting `ledger.hold_expiry_seconds`; the default of this setting means that the transfer never expires.
+    /// By default, it is the setting `ledger.hold_expiry_seconds`; with the default of this setting,
+    /// the transfer never expires.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 315_360_000)]
     pub expires_in_seconds: Option<Seconds>,
     /// The caller's own reference, such as an order number.
