@@ -18,7 +18,7 @@ pub enum BackupError {
     #[error("there is no journal here")]
     NoJournal,
     /// The backup has no manifest. The manifest is the last file that a backup writes.
-    #[error("there is no whole backup here: it has no manifest.json, which is written last")]
+    #[error("there is no complete backup here: manifest.json, which is written last, is missing")]
     NoManifest,
     /// The server is stopping.
     #[error("the server is stopping")]
@@ -112,7 +112,7 @@ fn withhold_erased(reader: &Reader) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// The sequences of the records whose personal values are erased according to the journal.
+/// The sequences of the records whose personal data was erased according to the journal.
 #[derive(Default)]
 struct Erased {
     rows: BTreeSet<u64>,

@@ -103,9 +103,9 @@ impl Conditions {
                 }
             }
             Err(error) => {
-                let detail = format!("{name} can't be written and is tried again: {error}");
+                let detail = format!("{name} can't be written; the write is retried: {error}");
                 if self.raise(code, name, detail) {
-                    tracing::error!(file = name, %error, "a file can't be written; it is tried again");
+                    tracing::error!(file = name, %error, "a file can't be written; the write is retried");
                 }
             }
         }

@@ -114,7 +114,7 @@ fn show(
         }
         Some(PersonalBytes::Erased) => None,
         None if record.has_personal() => {
-            let what = "the personal values beside it are missing, and no erasure left its mark";
+            let what = "the personal data of the record is missing, and there is no erasure mark";
             return Err(fault(what.to_owned()));
         }
         None => None,
@@ -122,7 +122,7 @@ fn show(
     if let Some(row) = &personal {
         let mut sealed = record.command.sealed().enumerate();
         if !sealed.all(|(place, hash)| row.proves(place, hash)) {
-            let what = "the personal values beside it are not the sealed ones";
+            let what = "the personal data of the record does not match its hash";
             return Err(fault(what.to_owned()));
         }
     }

@@ -149,7 +149,7 @@ fn audit(disk: &dyn Disk, reader: &Reader, noted: Option<[u8; 32]>) -> Result<Re
     }
     if !noted_seen {
         return Err(VerifyError::Disagreement(
-            "the noted head is nowhere in the chain: the journal was cut short or exchanged".into(),
+            "the given head is not in the chain: the journal was cut short or replaced".into(),
         ));
     }
     let currencies = replay.conserved()?;
@@ -296,7 +296,7 @@ impl Replay {
             let moved: i128 = events.map(|event| i128::from(event.moved())).sum();
             let posted: i128 = own.iter().map(|posting| i128::from(posting.amount)).sum();
             if change.raised as usize != own.len().max(1) {
-                return Err(format!("{}'s version skips some", change.entity));
+                return Err(format!("the version of {} skips numbers", change.entity));
             }
             let Some(posting) = own.last() else {
                 if moved != 0 {
@@ -306,7 +306,7 @@ impl Replay {
             };
             if posted != moved {
                 return Err(format!(
-                    "{}'s postings are not what its events moved",
+                    "the postings of {} do not match its events",
                     change.entity
                 ));
             }
@@ -333,7 +333,10 @@ impl Replay {
                 (change.events.iter().any(debited), posting.overdraft)
                 && posting.balance - i128::from(posting.held) + i128::from(limit) < 0
             {
-                return Err(format!("{} was debited past its floor", change.entity));
+                return Err(format!(
+                    "{} was debited beyond its overdraft limit",
+                    change.entity
+                ));
             }
             *sums.entry(posting.currency).or_default() += moved;
         }
@@ -352,14 +355,14 @@ impl Replay {
     ) -> Result<(), VerifyError> {
         if frame.link != link {
             return Err(VerifyError::Disagreement(format!(
-                "the chain's link at record {} is not the one that the views noted",
+                "the chain's link at record {} differs from the one in the views",
                 frame.last_sequence
             )));
         }
         for (entity, snapshot) in snapshots {
             if self.entities.get(entity) != Some(snapshot) {
                 return Err(VerifyError::Disagreement(format!(
-                    "the snapshot of {entity} is not what its records make of it"
+                    "the snapshot of {entity} does not match its records"
                 )));
             }
         }
@@ -414,9 +417,8 @@ impl PersonalRows {
         match self.missing.first() {
             Some(sequence) => Err(VerifyError::Record {
                 sequence: *sequence,
-                fault:
-                    "the personal values beside it were erased, and no erasure of them is recorded"
-                        .to_owned(),
+                fault: "the personal data of the record was erased, but no erasure is recorded"
+                    .to_owned(),
             }),
             None => Ok(()),
         }
@@ -436,14 +438,14 @@ fn find_personal(reader: &Reader, record: &Record) -> Option<Result<bool, String
         if sealed.all(|(place, hash)| row.proves(place, hash)) {
             Ok(true)
         } else {
-            Err("the personal values beside it are not the sealed ones".to_owned())
+            Err("the personal data of the record does not match its hash".to_owned())
         }
     };
     Some(match reader.personal(record.sequence) {
         Ok(Some(PersonalBytes::Kept(row))) => proves(row),
         Ok(Some(PersonalBytes::Erased)) => Ok(false),
         Ok(None) => Err(
-            "the personal values beside it are missing, and no erasure left its mark".to_owned(),
+            "the personal data of the record is missing, and there is no erasure mark".to_owned(),
         ),
         Err(error) => Err(error.to_string()),
     })

@@ -48,7 +48,7 @@ pub enum ConfigError {
         allowed: String,
     },
     /// The layers could not be merged. This is a defect of Florin, not of the settings.
-    #[error("settings can't be put together: {reason}")]
+    #[error("settings can't be combined: {reason}")]
     Layers {
         /// The error of the `config` crate.
         reason: String,

@@ -75,18 +75,18 @@ const HEAD: &str = "\
 
 <!-- Made from config/src/settings.rs; `UPDATE_DOCS=1 cargo test -p florin-config` writes it anew. -->
 
-Every setting has a default; Florin runs without a settings file. Later ones win:
+Every setting has a default; Florin runs without a settings file. Later sources override earlier ones:
 
 1. the defaults below,
-2. `florin.toml` in the working directory when it is there, or the file that `--config` names,
+2. `florin.toml` in the working directory if it exists, or the file that `--config` names,
 3. the environment: `PORT`, `KAFKA_BROKERS`, `KAFKA_TOPIC`, `KAFKA_GROUP_ID`, and
    `FLORIN__SECTION__KEY` for every setting (`server.port` is `FLORIN__SERVER__PORT`, which wins
-   over `PORT`); a variable that is empty counts as not given,
+   over `PORT`); an empty variable counts as not set,
 4. flags.
 
 Settings are read once, at the start. An unknown setting or a value that is not allowed stops the
-start with one line that names the setting, where it came from and what is allowed; that holds for
-every layer, also where a later one wins. `florin config` prints the settings in effect as TOML.
+start with one line that names the setting, its source and the allowed values. This holds for every
+source, even if a later one overrides it. `florin config` prints the settings in effect as TOML.
 
 Also: `gateway.page_default` is at most `gateway.page_max`, `ledger.record_bytes_max` at most
 `journal.queue_bytes_max`, `views.flush_records_max` at most `views.lag_records_max`.

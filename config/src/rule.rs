@@ -121,22 +121,30 @@ impl fmt::Display for Rule {
             Self::OneOf(words) => formatter.write_str(&words.join(", ")),
             Self::Loopback => formatter.write_str(
                 "a loopback address (127.0.0.0/8, ::1 or localhost), because Florin has no \
-                 authentication yet and whoever reaches it can move money",
+                 authentication yet and any client that reaches it can move money",
             ),
             Self::Path => formatter.write_str("a path in UTF-8, not empty"),
             Self::Text { max } => write!(formatter, "a text of at most {max} bytes, one line"),
             Self::Brokers => formatter.write_str(
-                "host:port with commas between, as `kafka-1:9092,kafka-2:9092`: ports from 1 to 65535, \
-                 no blanks, no comma at the end, no `tcp://` or other scheme",
+                "host:port pairs, separated by commas, for example `kafka-1:9092,kafka-2:9092`: \
+                 ports from 1 to 65535, no blanks, no comma at the end, no `tcp://` or other \
+                 scheme",
             ),
             Self::Secret => formatter.write_str("a text of at most 4096 bytes, one line"),
             Self::Services => {
-                write!(formatter, "of {} those that run here", SERVICES.join(", "))
+                write!(
+                    formatter,
+                    "one or more of {}, separated by commas",
+                    SERVICES.join(", ")
+                )
             }
-            Self::Currency => formatter.write_str("an ISO 4217 code of three capital letters, or an asset"),
+            Self::Currency => {
+                formatter.write_str("an ISO 4217 code of three capital letters, or an asset")
+            }
             Self::Assets => formatter.write_str(
-                "assets and their scales, as `USDC = 6, BTC8 = 8`: codes of 3 to 8 capital letters or \
-                 digits, each once, none of ISO 4217; scales from 0 to 18",
+                "assets and their scales, for example `USDC = 6, BTC8 = 8`: codes of 3 to 8 \
+                 capital letters or digits, each once, and no code of ISO 4217; scales \
+                 from 0 to 18",
             ),
         }
     }

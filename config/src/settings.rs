@@ -138,10 +138,10 @@ settings! {
         /// After it the request is answered with 503 `service_unavailable`. Commands may wait in
         /// the other process for 30 seconds.
         peer_wait_ms_max: u64 = 35_000, integer(1, 600_000);
-        /// What the card service does while it can't prove that it has read every account event.
-        /// `refuse` answers requests for new cards with 503 `service_unavailable`. `serve` creates
-        /// the cards from what is known, even for accounts that may have been frozen or deleted
-        /// meanwhile.
+        /// The behavior of the card service while it can't prove that it has read every account
+        /// event. `refuse` answers requests for new cards with 503 `service_unavailable`. `serve`
+        /// creates the cards from what is known, even for accounts that may have been frozen or
+        /// deleted meanwhile.
         incomplete: Incomplete = Incomplete::Refuse, Rule::OneOf(Incomplete::WORDS);
     }
     /// Limits of HTTP. A request that exceeds one is refused early, never served late.
@@ -162,8 +162,8 @@ settings! {
         /// The largest body of a batch that is accepted, in bytes. A larger one is answered with
         /// 413.
         batch_bytes_max: usize = 16 << 20, integer(KIB, 64 * MIB);
-        /// How many bytes of a body that is too large are read and discarded, so that the client
-        /// sees the answer. After them the connection is closed.
+        /// The number of bytes of a body that is too large that are read and discarded, so that the
+        /// client sees the answer. After them the connection is closed.
         body_bytes_drained_max: usize = 8 << 20, integer(0, 64 * MIB);
         /// The number of commands between admission and answer. Further ones are answered with 503
         /// `overloaded`.
@@ -296,20 +296,21 @@ settings! {
         /// The topics of event types that do not go to the topics of the reference: `type = topic
         /// topic; type = topic`. A type without a topic is not published.
         bindings: String = String::new(), text(16_384);
-        /// Whether commands are read from `deposit-requests`, `withdrawal-requests` and
-        /// `transfer-requests`. Any client that can write to these topics can move money. `auto`:
-        /// on if all brokers are on loopback, or if the connection to them is secured by SASL or a
-        /// client certificate.
+        /// Commands are read from `deposit-requests`, `withdrawal-requests` and `transfer-requests`
+        /// if this is `on`. Any client that can write to these topics can move money. `auto` means
+        /// `on` if all brokers are on loopback, or if the connection to them is secured by SASL or
+        /// a client certificate.
         commands: Switch = Switch::Auto, Rule::OneOf(Switch::WORDS);
         /// The number of partitions of a topic that Florin creates.
         partitions: i32 = 3, integer(1, 10_000);
         /// The number of partitions of single topics, if it is not `kafka.partitions`: `topic =
         /// number; topic = number`.
         topic_partitions: String = String::new(), text(16_384);
-        /// Where reading of a command topic's partition continues. `own`: at the journal's own
-        /// position; a partition for which the journal can't tell it is not read. `group`: at the
-        /// group's offset if there is one, to read messages again on purpose. `earliest`: like
-        /// `own`, but if the journal can't tell the position, at the oldest message.
+        /// The position from which the reading of a command topic's partition continues. `own` is
+        /// the journal's own position; if the journal does not determine the position, the
+        /// partition is not read. `group` is the offset of the consumer group if there is one; use
+        /// it to read messages again on purpose. `earliest` is like `own`, but if the journal does
+        /// not determine the position, reading starts at the oldest message.
         start_from: KafkaStart = KafkaStart::Own, Rule::OneOf(KafkaStart::WORDS);
         /// The number of replicas of a topic that Florin creates.
         replication: i32 = 1, integer(1, 32);
@@ -320,7 +321,7 @@ settings! {
         /// The transactional id, which no other process may use. If it is empty, it is `florin-`
         /// followed by the journal's id.
         transactional_id: String = String::new(), text(249);
-        /// What happens at the start if the cursor topic has no cursor of this node, or an older
+        /// The behavior at the start if the cursor topic has no cursor of this node, or an older
         /// one than the node knows. `stop` ends the process with exit code 6. `continue` goes on
         /// from the node's own mark; a few events behind the mark may then be published a second
         /// time, with the same `ce_id`.
@@ -374,8 +375,9 @@ settings! {
         format: LogFormat = LogFormat::Text, Rule::OneOf(LogFormat::WORDS);
         /// The least severe level that is logged.
         level: LogLevel = LogLevel::Info, Rule::OneOf(LogLevel::WORDS);
-        /// Whether the lines that a consumer logs for each event, such as `Received account event:
-        /// …` and `Updated account cache: …`, are at INFO. Otherwise they are at DEBUG.
+        /// If this is true, the lines that a consumer logs for each event, such as `Received
+        /// account event: …` and `Updated account cache: …`, are at INFO. Otherwise they are at
+        /// DEBUG.
         documents: bool = false, Rule::Boolean;
     }
 }

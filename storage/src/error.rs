@@ -50,7 +50,7 @@ pub enum Error {
         what: String,
     },
     /// A directory that is to be written to is not empty.
-    #[error("{0} is not empty: nothing is written over")]
+    #[error("{0} is not empty, and no existing file is overwritten")]
     NotEmpty(String),
     /// A record is larger than the journal accepts; nothing was appended.
     #[error("a record of {bytes} bytes is above the limit of {bytes_max}")]

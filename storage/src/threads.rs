@@ -177,7 +177,7 @@ impl Spawner {
         if name.when_ended() == WhenEnded::StartedAgain
             && let Err(error) = &started
         {
-            let reason = format!("the system gives no thread: {error}");
+            let reason = format!("the system can't start a thread: {error}");
             self.0.ended(name, &reason, None);
         }
         started
@@ -310,7 +310,7 @@ pub fn can_start(count: usize) -> io::Result<()> {
 pub fn reason_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a panic without a sentence".to_owned())
+    text.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 fn enter(name: ThreadName, watch: &Arc<dyn ThreadWatch>) {

@@ -101,7 +101,7 @@ fn a_deleted_or_emptied_cursor_topic_stops_the_start_and_can_be_continued_from_t
     // Nothing was published again, and after a clean stop the mark is exact.
     server.set("FLORIN__KAFKA__CURSOR_LOST", "continue");
     server.start_again();
-    server.logs("publishing goes on from the node's own mark");
+    server.logs("publishing continues from the node's own mark");
     server.account_of(10);
     published_once(&mut server, broker, &names);
     // The cursor exists again, so the setting isn't needed any more.

@@ -225,7 +225,10 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
         let letter = letters.find(|letter| text(letter, "error").contains(wanted));
         text(letter.unwrap_or_else(|| panic!("{wanted}")), "id")
     };
-    let (poison, coin) = (by_error("no JSON object"), by_error("currency is neither"));
+    let (poison, coin) = (
+        by_error("not a JSON object"),
+        by_error("currency is neither"),
+    );
     let redrive = |server: &Server, id: &str| {
         server.send(&Request::new("POST", &format!("/admin/dlq/{id}/redrive")))
     };
@@ -257,7 +260,7 @@ fn a_redriven_letter_is_handled_once_and_waits_no_longer() {
     let left = server.list("/admin/dlq");
     let left: Vec<String> = left.iter().map(|letter| text(letter, "id")).collect();
     assert!(left.contains(&poison) && !left.contains(&coin), "{left:?}");
-    // The poison letter is redriven once more from the command line, because the settings allow one
+    // The poison message is redriven once more from the command line, because the settings allow one
     // more attempt now.
     let port = server.client().address().port().to_string();
     let told = executable::run(&["dlq", "redrive", &poison, "--port", &port], &[]);

@@ -133,7 +133,7 @@ fn a_restored_backup_reads_again_what_it_lacks_and_nothing_else() {
     has(&server, &ada, 3_100);
     deposit(&producer, &ada, 3_100..3_101);
     has(&server, &ada, 3_101);
-    server.logs("the group's offset is not followed");
+    server.logs("the group's offset is not used");
     server.verified();
 }
 

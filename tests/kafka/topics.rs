@@ -106,6 +106,6 @@ fn a_topic_that_is_otherwise_ends_the_start_with_a_line_that_says_how() {
     refused(
         &names,
         &[("kafka.replication", "3")],
-        "can't be made: InvalidReplicationFactor",
+        "can't be created: InvalidReplicationFactor",
     );
 }

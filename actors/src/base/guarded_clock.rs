@@ -67,7 +67,7 @@ impl GuardedClock {
             tracing::info!(
                 jump_seconds = jump.unwrap_or_default() / 1_000_000,
                 decision = "confirmed",
-                "the clock is believed again"
+                "an operator confirmed the system time; it is used again"
             );
         }
         jump
@@ -94,7 +94,7 @@ impl GuardedClock {
         if self.distrusts.swap(false, Ordering::Relaxed) {
             tracing::info!(
                 decision = "believed",
-                "the clock came back and is believed again"
+                "the system clock came back and is used again"
             );
         }
         if jump < -DRIFT_MICROS {
@@ -110,8 +110,9 @@ impl GuardedClock {
             tracing::error!(
                 jump_seconds = jump / 1_000_000,
                 decision = "distrusted",
-                "the clock leapt ahead; time goes on by the monotonic clock until an operator \
-                 confirms it (POST /admin/clock/confirm) or it comes back"
+                "the system clock jumped ahead; time continues by the monotonic clock until an \
+                 operator confirms the jump (POST /admin/clock/confirm) or the system clock \
+                 comes back"
             );
         }
     }

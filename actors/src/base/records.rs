@@ -49,6 +49,6 @@ pub fn read_row(reader: &Reader, sequence: u64, bytes: &[u8]) -> Result<Personal
 
 /// Returns the fault for personal values that are missing but were not erased.
 pub fn lost_personal(reader: &Reader, beside: u64) -> ReadFault {
-    let what = "the personal values beside it are missing, and no erasure left its mark";
+    let what = "the personal data of the record is missing, and there is no erasure mark";
     reader.damaged(beside, what).into()
 }

@@ -15,7 +15,7 @@ pub struct Bindings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindingsError {
     /// An entry has no `=`.
-    #[error("`{0}` is no `type = topic`")]
+    #[error("`{0}` is not of the form `type = topic`")]
     Form(String),
     /// An entry names an unknown event type.
     #[error("there is no event type `{0}`")]
@@ -24,7 +24,9 @@ pub enum BindingsError {
     #[error("the event type `{0}` is bound twice")]
     Twice(String),
     /// A topic name is not valid in Kafka.
-    #[error("`{0}` is no topic: 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`, not `.` or `..`")]
+    #[error(
+        "`{0}` is not a topic name: 1 to 249 of a-z, A-Z, 0-9, `.`, `_` and `-`, not `.` or `..`"
+    )]
     Topic(String),
 }
 

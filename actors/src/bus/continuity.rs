@@ -113,7 +113,7 @@ pub fn begin(topic: &str, known: &Known, log: &str, seen: &BTreeMap<i32, Seen>) 
         Some(before) if before == log => go_on(topic, known, seen),
         Some(before) if before == JOURNAL || log == JOURNAL => from_low(seen, cut_off(topic, seen)),
         Some(before) => {
-            let gap = format!("{topic} was read from {before} and is now on {log}");
+            let gap = format!("{topic} was read from {before} before, and is now read from {log}");
             from_low(seen, Some(gap))
         }
     }
@@ -137,7 +137,7 @@ fn cut_off<'s>(topic: &str, seen: impl IntoIterator<Item = (&'s i32, &'s Seen)>)
     let (partition, seen) = cut.next()?;
     let low = seen.low;
     Some(format!(
-        "{topic}:{partition} begins at offset {low}: what was before it is gone, and was never read"
+        "{topic}:{partition} begins at offset {low}: the earlier messages were removed before they were read"
     ))
 }
 
@@ -191,14 +191,14 @@ fn other_life(topic: &str, known: &Known, seen: &BTreeMap<i32, Seen>) -> Option<
     known.partitions.iter().find_map(|(partition, known)| {
         let next = known.next;
         let made_anew =
-            |what: String| format!("{topic} was made anew: partition {partition} {what}");
+            |what: String| format!("{topic} was recreated: partition {partition} {what}");
         let Some(seen) = seen.get(partition) else {
-            return Some(made_anew("is gone".to_owned()));
+            return Some(made_anew("is missing".to_owned()));
         };
         if seen.high < next {
             let high = seen.high;
             return Some(made_anew(format!(
-                "ends at offset {high}, and was read up to {next}"
+                "ends at offset {high}, but was read up to {next}"
             )));
         }
         let last = known.last.filter(|last| last.offset >= seen.low)?;
@@ -318,7 +318,7 @@ mod tests {
             let begin = begun(&known, CLUSTER, &[now]);
             assert_eq!(nexts(&begin), [0]);
             assert!(begin.is_anew);
-            assert!(begin.gap.unwrap().contains("made anew"));
+            assert!(begin.gap.unwrap().contains("recreated"));
         }
         assert!(begun(&known, CLUSTER, &[]).gap.is_some());
         let elsewhere = begun(&known, "the cluster b", &[seen(0, 9, Some(4))]);

@@ -110,16 +110,16 @@ pub enum Redriven {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeadLettersError {
     /// No waiting dead letter has the id.
-    #[error("there is no dead letter of that id that waits")]
+    #[error("no waiting dead letter has this id")]
     NotFound,
     /// The dead letter was redriven as often as the settings allow.
-    #[error("it was redriven {0} times already, which is the most (`kafka.redrives_max`)")]
+    #[error("it was already redriven {0} times, and `kafka.redrives_max` allows no more")]
     TooOften(u32),
     /// The dead letter's consumer doesn't run in this process.
     #[error("the group {0} has no consumer in this process")]
     NoConsumer(String),
     /// A redrive of the dead letter is already in progress.
-    #[error("it is being redriven")]
+    #[error("another redrive of it is running")]
     Busy,
     /// The brokers or the disk are not available.
     #[error("{0}")]

@@ -144,7 +144,7 @@ pub(super) fn ensure(options: &KafkaOptions, topics: &[String]) -> Result<(), Fa
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 return Err(Fault::Broken(format!(
-                    "the topic {name} can't be made: {code}"
+                    "the topic {name} can't be created: {code}"
                 )));
             }
         }

@@ -232,7 +232,7 @@ impl Inner {
                 handled: handled.is_ok(),
             },
         )?;
-        tracing::info!(id = %id, group = letter.group, handled = handled.is_ok(), "redriven");
+        tracing::info!(id = %id, group = letter.group, handled = handled.is_ok(), "a dead letter was redriven");
         match handled {
             Ok(()) => {
                 self.telemetry.fewer_dead_letters(id.source_topic(), 1);

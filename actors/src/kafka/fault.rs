@@ -25,7 +25,7 @@ impl fmt::Display for TooLarge {
         }
         write!(
             f,
-            " is larger than the topic {topic} takes (max.message.bytes"
+            " is larger than the topic {topic} allows (max.message.bytes"
         )?;
         match self.limit {
             Some(limit) => write!(f, ", now {limit})"),

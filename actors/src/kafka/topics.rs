@@ -129,7 +129,7 @@ fn create(
             // Another instance has just created the topic. The next session checks it.
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => {
-                let reason = format!("the topic {name} can't be made: {code}");
+                let reason = format!("the topic {name} can't be created: {code}");
                 return Err(if is_final(code) {
                     TopicFault::Wrong(reason)
                 } else {
@@ -161,7 +161,7 @@ fn wait_for_leaders(
         match created.iter().find(|topic| !is_led(topic)) {
             None => return Ok(()),
             Some(topic) if Instant::now() > deadline => {
-                let reason = format!("the topic {} was made, but nobody leads it", topic.name);
+                let reason = format!("the topic {} was created, but it has no leader", topic.name);
                 return Err(TopicFault::Broken(Fault::Broken(reason)));
             }
             Some(_) => std::thread::sleep(LOOK),
@@ -196,7 +196,7 @@ fn check_shape(wanted: &Wanted, partitions: &[MetadataPartition]) -> Result<(), 
             topic = name,
             has,
             setting,
-            "the topic has more partitions than kafka.partitions says: it is taken as it is"
+            "the topic has more partitions than kafka.partitions says: it is used as it is"
         );
     }
     let replicas = partitions.iter().map(|one| one.replicas().len()).min();

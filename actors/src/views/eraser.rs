@@ -57,7 +57,7 @@ impl Eraser {
             Err(fault) => {
                 tracing::error!(
                     fault,
-                    "personal values can't be erased now; it is tried again"
+                    "personal data can't be erased now; the erasure is retried"
                 );
                 self.options.interval
             }

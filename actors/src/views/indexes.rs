@@ -200,7 +200,7 @@ impl Indexes {
                     changed = true;
                 }
                 Err(error) => {
-                    tracing::warn!(?kind, %error, "index segments could not be merged or rebuilt; it is tried again");
+                    tracing::warn!(?kind, %error, "index segments could not be merged or rebuilt; the work is retried");
                     // A segment that turned out to be damaged is rebuilt without a delay.
                     if error.kind() != io::ErrorKind::InvalidData {
                         self.retry_nanos = nanos.saturating_add(RETRY_NANOS);

@@ -191,7 +191,7 @@ impl Views {
     pub fn snapshot(&self, entity: EntityId) -> Result<Option<Present>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         if memory.sequence < self.whole_from.load(Ordering::Acquire) {
-            return Err("the views are being made anew".to_owned());
+            return Err("the views are being rebuilt".to_owned());
         }
         if let Some(present) = memory.present(entity) {
             return Ok(Some(present.clone()));

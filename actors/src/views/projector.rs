@@ -116,7 +116,7 @@ impl Projector {
     fn begin_anew(&mut self) -> Result<(), String> {
         tracing::error!(
             position = self.views.position(),
-            "the views are damaged and are made anew from the journal"
+            "the views are damaged and are rebuilt from the journal"
         );
         let begun = self.views.begin_anew();
         begun.map_err(|error| error.to_string())?;
@@ -186,7 +186,7 @@ impl Projector {
             match self.step() {
                 Ok(is_behind) => {
                     if self.views.go_on() {
-                        tracing::info!(position = self.next - 1, "the views go on");
+                        tracing::info!(position = self.next - 1, "the views are updated again");
                         pause = RETRY_MIN;
                     }
                     if is_behind {
@@ -201,7 +201,7 @@ impl Projector {
                     }
                     pause = (pause * 2).min(RETRY_MAX);
                     if let Err(fault) = self.begin_again() {
-                        tracing::warn!(fault, "the views can't be opened again yet");
+                        tracing::warn!(fault, "the views can't be reopened yet");
                     }
                     continue;
                 }
@@ -227,7 +227,7 @@ impl Projector {
             tracing::error!(
                 fault,
                 position = self.next - 1,
-                "the views stopped; lists are stale until they go on"
+                "the views stopped; lists are out of date until they continue"
             );
         }
     }

@@ -244,7 +244,7 @@ impl Views {
         let mut last = None;
         for (looked_at, row) in rows.enumerate() {
             let row = row.map_err(|error| self.fault(error))?;
-            let row = PendingRow::read(&row).ok_or("a row of pending transfers is none")?;
+            let row = PendingRow::read(&row).ok_or("a row of the pending transfers is invalid")?;
             let [from, to] = row.ends;
             let is_wanted = filter.is_end(from, to);
             if looked_at == ROWS_LOOKED_AT_MAX || (is_wanted && entries.len() == limit) {

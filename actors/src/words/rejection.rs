@@ -15,7 +15,7 @@ use super::money::{Amount, Currency};
 /// | code | HTTP | a later retry may succeed |
 /// |---|---|---|
 /// | `not_found` | 404 | once it exists |
-/// | `version_mismatch` | 412 | with the present version |
+/// | `version_mismatch` | 412 | with the current version |
 /// | `account_deleted` | 409 | no |
 /// | `account_frozen` | 409 | once unfrozen |
 /// | `same_account` | 422 | no |
@@ -23,7 +23,7 @@ use super::money::{Amount, Currency};
 /// | `holds_open` | 409 | once the holds ended |
 /// | `balance_not_zero` | 409 | once it is zero |
 /// | `insufficient_funds` | 422 | with more money |
-/// | `balance_limit_exceeded` | 422 | with less money there |
+/// | `balance_limit_exceeded` | 422 | with a smaller amount |
 /// | `idempotency_key_reused` | 422 | with another key |
 /// | `deadline_exceeded` | 504 | yes, nothing was done |
 /// | `actor_faulted` | 500 | no |
@@ -36,7 +36,7 @@ use super::money::{Amount, Currency};
 /// | `not_reversible` | 409 | no |
 /// | `amount_exceeds_hold` | 422 | with less |
 /// | `limit_exceeded` | 422 | with less, or another day |
-/// | `batch_rejected` | 422 | with another item |
+/// | `batch_rejected` | 422 | once the refused item is corrected |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Code {
     /// The entity does not exist.

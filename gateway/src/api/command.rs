@@ -86,7 +86,10 @@ async fn submit(
         if let Some(index) = items.position(|item| item.key.as_ref() == Some(own)) {
             // One key can't stand for two commands.
             let field = format!("transfers[{index}].idempotency_key");
-            return Err(Problem::malformed(field, "is the key of the batch itself"));
+            return Err(Problem::malformed(
+                field,
+                "must differ from the key of the batch",
+            ));
         }
     }
     if call.gateway.is_stopping() {
@@ -115,7 +118,10 @@ fn context(call: &Call, body_key: Option<Key>) -> Result<Context, Problem> {
     let if_match = match headers::precondition(&call.headers)? {
         Precondition::None => None,
         _ if !has_entity => {
-            return Err(Problem::malformed("If-Match", "has no entity to be about"));
+            return Err(Problem::malformed(
+                "If-Match",
+                "is not supported by this route",
+            ));
         }
         Precondition::Exists => None,
         Precondition::Version(version) => Some(version),

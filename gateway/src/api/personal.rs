@@ -29,8 +29,8 @@ pub const ROUTES: &[Route] = &[ACCOUNTS
     .to(|call, body| Box::pin(erase(call, body)))
     .about(
         "Erases an account's personal data",
-        "Makes the holder's name unreadable everywhere, for good. The account, its \
-             money, its number and its history stay.",
+        "Erases the holder's name everywhere and permanently. The account, its money, its number \
+             and its history stay.",
     )
     .purpose(change::<KeyOnlyRequest>())
     .answers(&[changed::<AccountBody>()])

@@ -99,7 +99,7 @@ async fn exchange(
 
 async fn within<F: Future>(limit: Duration, work: F) -> io::Result<F::Output> {
     timeout(limit, work).await.map_err(|_| {
-        let what = format!("nothing came within {} s", limit.as_secs());
+        let what = format!("no answer arrived within {} s", limit.as_secs());
         io::Error::new(io::ErrorKind::TimedOut, what)
     })
 }
@@ -113,7 +113,10 @@ fn no_answer(error: &hyper::Error) -> io::Error {
 }
 
 fn not_florin() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "not an answer of florin's")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the answer is not from a Florin server",
+    )
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn text(path: &Path) -> std::io::Result<String> {
 
 fn told(made: &BackupBody) -> String {
     format!(
-        "The backup is whole.\ndirectory   {}\nrecords     {}\nsegments    {}\nbytes       {}\nhead        {}\n",
+        "The backup is complete.\ndirectory   {}\nrecords     {}\nsegments    {}\nbytes       {}\nhead        {}\n",
         made.directory, made.sequence, made.segments, made.bytes, made.head,
     )
 }

@@ -40,16 +40,16 @@ fn told(report: &Report) -> String {
         .map(|currency| currency.code())
         .collect();
     let views = match (report.views, &report.views_damage) {
-        (Some(position), _) => format!("agree, up to record {position}"),
-        (None, Some(_)) => "damaged; the next start makes them anew".to_owned(),
+        (Some(position), _) => format!("agree with the journal up to record {position}"),
+        (None, Some(_)) => "damaged; the next start rebuilds them".to_owned(),
         (None, None) => "none to compare".to_owned(),
     };
     let to_erase = match report.to_erase {
         0 => String::new(),
-        rows => format!(", {rows} more recorded and to be carried out by the next start"),
+        rows => format!(", {rows} more that the next start will erase"),
     };
     format!(
-        "The journal is whole.\n\
+        "The journal is intact.\n\
          records     {}\nframes      {}\naccounts    {}\ncurrencies  {} (each sums to zero)\n\
          erased      {}{to_erase}\nviews       {views}\nhead        {}\n",
         report.records,

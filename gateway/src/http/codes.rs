@@ -84,137 +84,137 @@ macro_rules! codes {
 
 codes! {
     InvalidRequest, "invalid_request", "invalid-request", 400, "The request is malformed",
-        "no, correct it first",
-        "A field, header or query parameter is missing, unknown, given twice or out of its bounds, or the body is not one JSON object. `field` names where.";
-    InvalidId, "invalid_id", "invalid-id", 400, "Not an id",
-        "no, correct it first",
-        "An id in the path, the query or the body is not a UUID in its hyphenated form. `field` names it where it is not the path's.";
-    InvalidCursor, "invalid_cursor", "invalid-cursor", 400, "Not a cursor of this list",
-        "no, start the list anew",
-        "The cursor was cut, altered, or given out by another list or under other filters. Send `next_cursor` back as it came, with the same filters.";
-    ForbiddenOrigin, "forbidden_origin", "forbidden-origin", 403, "The request does not come from this machine's own pages",
+        "no, correct the request first",
+        "A field, a header or a query parameter is missing, unknown, given twice or outside its allowed range, or the body is not a single JSON object. `field` names the one that is wrong.";
+    InvalidId, "invalid_id", "invalid-id", 400, "The id is not a UUID",
+        "no, correct the request first",
+        "An id in the path, the query or the body is not a UUID in its hyphenated form. `field` names the id, unless it is the id in the path.";
+    InvalidCursor, "invalid_cursor", "invalid-cursor", 400, "The cursor does not belong to this list",
+        "no, start again with the first page",
+        "The cursor was shortened or altered, or it comes from another list or from other filters. Send `next_cursor` back unchanged, with the same filters.";
+    ForbiddenOrigin, "forbidden_origin", "forbidden-origin", 403, "The host or origin of the request is not allowed",
         "no, send it to a loopback address",
-        "Without authentication Florin serves this machine alone. `Host` must name `localhost` or a loopback address, and a web page of another origin (`Origin`, `Sec-Fetch-Site`) may not send requests. Nothing was done.";
-    NotFound, "not_found", "not-found", 404, "There is no such thing",
+        "Florin has no authentication yet, so it serves only its own machine. `Host` must name `localhost` or a loopback address, and a web page of another origin (`Origin`, `Sec-Fetch-Site`) may not send requests. Nothing was done.";
+    NotFound, "not_found", "not-found", 404, "The resource does not exist",
         "once it exists",
-        "No entity, operation, transfer or transaction has this id. An operation id that answers so after a restart never took effect and never will.";
+        "No entity, operation, transfer or transaction has this id. If an operation id is answered with 404 after a restart, the operation never took effect and never will.";
     RouteNotFound, "route_not_found", "route-not-found", 404, "There is no such route",
         "no",
-        "The path is none of this server's. `/openapi.json` lists them all.";
-    MethodNotAllowed, "method_not_allowed", "method-not-allowed", 405, "The route has no such method",
-        "no, use one that `Allow` names",
-        "The path exists, the method does not. The header `Allow` names those that do.";
+        "No route of this server has this path. `/openapi.json` lists all routes.";
+    MethodNotAllowed, "method_not_allowed", "method-not-allowed", 405, "The route does not support this method",
+        "no, use a method that `Allow` names",
+        "The path exists, but it does not support this method. The header `Allow` names the methods that it supports.";
     AccountDeleted, "account_deleted", "account-deleted", 409, "The account was deleted",
         "no",
-        "A deleted account stays readable, but nothing changes it any more.";
+        "A deleted account can still be read, but it can't be changed any more.";
     AccountFrozen, "account_frozen", "account-frozen", 409, "The account is frozen",
         "once it is unfrozen",
-        "A frozen account takes credits and refuses debits.";
+        "A frozen account accepts credits and refuses debits.";
     HoldsOpen, "holds_open", "holds-open", 409, "The account has open holds",
         "once the holds have ended",
-        "Pending transfers still hold a part of its money.";
+        "Pending transfers still hold money of this account.";
     BalanceNotZero, "balance_not_zero", "balance-not-zero", 409, "The balance is not zero",
         "once it is zero",
-        "Only an account that neither has money nor owes any can be deleted.";
-    BackupRefused, "backup_refused", "backup-refused", 409, "There is no backup to be made there",
-        "with another directory, or once the other backup is done",
-        "The directory is not empty, is in use or can't be made, another backup is under way, or the request is for another data directory. Nothing was written.";
-    ReplayRefused, "replay_refused", "replay-refused", 409, "There is no replay to be made now",
+        "An account can be deleted only if its balance is zero.";
+    BackupRefused, "backup_refused", "backup-refused", 409, "The backup can't be started",
+        "with another directory, or once the other backup has ended",
+        "The directory is not empty, is in use or can't be created; another backup is running; or the server has another data directory than the request names. Nothing was written.";
+    ReplayRefused, "replay_refused", "replay-refused", 409, "The replay can't be started now",
         "once the other replay has ended",
-        "Another replay is running, this one is completed, or without Kafka there are no topics to replay to: then only dry runs are made.";
+        "Another replay is running, this replay is already completed, or Kafka is not configured. Without Kafka there are no topics to publish to, so only dry runs are possible.";
     NotPending, "not_pending", "not-pending", 409, "The transfer was never pending",
         "no",
-        "Only a transfer made with `pending` can be posted or voided; this one was made at once.";
-    NotPosted, "not_posted", "not-posted", 409, "The transfer posted nothing",
+        "Only a transfer that was made with `pending: true` can be posted or voided. This transfer moved its money at once.";
+    NotPosted, "not_posted", "not-posted", 409, "The transfer has posted nothing",
         "once it is posted",
-        "A transfer that is pending, or that ended without moving anything, has nothing to reverse.";
-    NotReversible, "not_reversible", "not-reversible", 409, "This can't be reversed",
+        "A transfer that is pending, or that ended without moving money, can't be reversed.";
+    NotReversible, "not_reversible", "not-reversible", 409, "The transaction can't be reversed",
         "no",
-        "A transaction of many legs can't be reversed. Make the opposite one.";
+        "A transaction of several legs can't be reversed. Make the opposite transaction instead.";
     AlreadyPosted, "already_posted", "already-posted", 409, "The transfer was posted already",
         "no",
-        "A pending transfer ends once. This one was posted.";
+        "A pending transfer ends only once, and this transfer was posted.";
     AlreadyVoided, "already_voided", "already-voided", 409, "The transfer was voided already",
         "no",
-        "A pending transfer ends once. This one was voided.";
+        "A pending transfer ends only once, and this transfer was voided.";
     AlreadyReversed, "already_reversed", "already-reversed", 409, "The transfer was reversed already",
         "no",
-        "A transfer can be reversed once. The reversal is a transfer of its own, and can be reversed in turn.";
-    TransferExpired, "transfer_expired", "transfer-expired", 409, "The transfer's time is over",
+        "A transfer can be reversed once. The reversal is a transfer too, and it can be reversed in turn.";
+    TransferExpired, "transfer_expired", "transfer-expired", 409, "The transfer has expired",
         "no",
-        "From `expires_at` on a pending transfer can't be posted any more; what it held is released.";
+        "At `expires_at` a pending transfer expires. It can't be posted any more, and the amount that it held is released.";
     RedriveRefused, "redrive_refused", "redrive-refused", 409, "The dead letter can't be redriven now",
-        "with `kafka.redrives_max` raised, where the consumer runs, or once the other redrive has ended",
-        "It was redriven as often as the settings allow, its consumer runs in another process, or it is being redriven. It still waits.";
-    VersionMismatch, "version_mismatch", "version-mismatch", 412, "The version is another one",
-        "with the present version",
-        "`If-Match` named a version that the entity does not have now: somebody changed it in between. Read it again, decide again.";
+        "with a larger `kafka.redrives_max`, in the process that runs the consumer, or once the other redrive has ended",
+        "The dead letter was redriven as often as `kafka.redrives_max` allows, its consumer runs in another process, or another redrive of it is running. The dead letter is kept.";
+    VersionMismatch, "version_mismatch", "version-mismatch", 412, "The entity has another version",
+        "with the current version",
+        "`If-Match` names a version that the entity does not have, for example because another request changed the entity. Read the entity again before you repeat the request.";
     BodyTooLarge, "body_too_large", "body-too-large", 413, "The body is too large",
-        "no, send less",
-        "The body is larger than `gateway.body_bytes_max`, of a batch `gateway.batch_bytes_max`, and the connection closes after this answer; or what it asks for makes a record larger than `ledger.record_bytes_max`.";
-    UnsupportedMediaType, "unsupported_media_type", "unsupported-media-type", 415, "The body is not called JSON",
-        "no, correct it first",
-        "A body needs `Content-Type: application/json`, and no content coding.";
-    InsufficientFunds, "insufficient_funds", "insufficient-funds", 422, "Not enough money",
-        "with more money there",
-        "Less is available than the debit takes. Available is the balance, less what is held, plus the overdraft limit.";
-    AmountExceedsHold, "amount_exceeds_hold", "amount-exceeds-hold", 422, "More than is held",
-        "with less",
-        "A post can take no more than the pending transfer still holds.";
-    LimitExceeded, "limit_exceeded", "limit-exceeded", 422, "A wallet's limit forbids it",
-        "with less, or on another day",
-        "The wallet's limit for one transaction, for the UTC day, or for its balance would be passed.";
-    BatchRejected, "batch_rejected", "batch-rejected", 422, "An item was refused, so all were",
-        "with another item",
-        "An atomic batch, or a transaction of many legs, is made whole or not at all. `failed_index` names the item or leg, `item_code` the rule that refused it.";
-    BalanceLimitExceeded, "balance_limit_exceeded", "balance-limit-exceeded", 422, "The balance would pass its bounds",
-        "with less money there",
-        "No balance leaves \u{b1}(2^53 \u{2212} 1) minor units.";
-    CurrencyMismatch, "currency_mismatch", "currency-mismatch", 422, "Another currency",
+        "no, send a smaller request",
+        "The body is larger than `gateway.body_bytes_max` (for a batch: `gateway.batch_bytes_max`), and the connection is closed after this answer. Or the request would create a record that is larger than `ledger.record_bytes_max`.";
+    UnsupportedMediaType, "unsupported_media_type", "unsupported-media-type", 415, "The body is not declared as JSON",
+        "no, correct the request first",
+        "A request with a body needs the header `Content-Type: application/json`, and the body may not be compressed.";
+    InsufficientFunds, "insufficient_funds", "insufficient-funds", 422, "The available amount is too small",
+        "once more is available",
+        "The debit is larger than the available amount. The available amount is the balance, minus the held amount, plus the overdraft limit.";
+    AmountExceedsHold, "amount_exceeds_hold", "amount-exceeds-hold", 422, "The amount exceeds the hold",
+        "with a smaller amount",
+        "The amount to post may not be larger than the amount that the pending transfer still holds.";
+    LimitExceeded, "limit_exceeded", "limit-exceeded", 422, "A limit would be exceeded",
+        "with a smaller amount, or on another day",
+        "The request would exceed a limit of the wallet: per transaction, per UTC day, or on its balance. A new card is refused with this code if no card number is free.";
+    BatchRejected, "batch_rejected", "batch-rejected", 422, "One item was refused, so all items were refused",
+        "once the refused item is corrected",
+        "An atomic batch, or a transaction of several legs, is executed completely or not at all. `failed_index` names the item or leg that was refused, and `item_code` names the rule that refused it.";
+    BalanceLimitExceeded, "balance_limit_exceeded", "balance-limit-exceeded", 422, "The balance would leave its allowed range",
+        "with a smaller amount",
+        "A balance stays within \u{b1}(2^53 \u{2212} 1) minor units.";
+    CurrencyMismatch, "currency_mismatch", "currency-mismatch", 422, "The currencies differ",
         "no",
-        "The currency named is not the entity's, or the two ends have different ones.";
-    SameAccount, "same_account", "same-account", 422, "Both ends are the same",
+        "The currency in the request is not the currency of the entity, or the source and the target have different currencies.";
+    SameAccount, "same_account", "same-account", 422, "The source and the target are the same",
         "no",
-        "A transfer needs two different ends.";
+        "The source and the target of a transfer must be different.";
     IdempotencyKeyReused, "idempotency_key_reused", "idempotency-key-reused", 422, "The key was used for another request",
         "with another key",
-        "This idempotency key came before with a different request. Nothing was done for the present one; the first one's outcome stands.";
-    ActorFaulted, "actor_faulted", "actor-faulted", 500, "The command failed inside",
+        "This idempotency key was used before with a different request. Nothing was done for this request, and the outcome of the first request stays as it is.";
+    ActorFaulted, "actor_faulted", "actor-faulted", 500, "The command failed because of an internal error",
         "no",
-        "The entity's own code failed on this command; nothing moved. It is a defect of Florin and worth a report. Under the same key the answer stays the same.";
-    BackupFailed, "backup_failed", "backup-failed", 500, "The backup did not come to its end",
+        "The code of an entity failed on this command, and no money moved. This is a bug in Florin; please report it. A repeat with the same idempotency key gets the same answer.";
+    BackupFailed, "backup_failed", "backup-failed", 500, "The backup failed",
         "with another directory",
-        "The disk of the backup refused, or has too little room. What was written there is no backup; remove it.";
-    JournalDamaged, "journal_damaged", "journal-damaged", 500, "The journal is not what it was",
+        "The disk of the backup reported an error or has too little free space. The files that were written there are not a backup; remove them.";
+    JournalDamaged, "journal_damaged", "journal-damaged", 500, "The journal is damaged",
         "no",
-        "A record that this request needs is not as it was written, so that nothing of it is shown and nothing was done. The log and `/health` name the place. Keep the data directory as it is; compare with a copy.";
-    Overloaded, "overloaded", "overloaded", 503, "Too much is under way",
+        "A record that this request needs is not as it was written. Nothing of the record is shown, and nothing was done. The log and `/health` name the damaged file. Keep the data directory unchanged, and compare it with a backup.";
+    Overloaded, "overloaded", "overloaded", 503, "The server is overloaded",
         "yes, after `Retry-After` seconds",
-        "A limit of commands, connections or queued bytes is reached. The request was turned away before anything was begun.";
+        "A limit on commands, connections or queued bytes is reached. The request was refused before it was started.";
     ActorQuarantined, "actor_quarantined", "actor-quarantined", 503, "An entity is out of service",
         "once an operator has resumed it",
-        "An entity that this command needs failed too often, or can't be read. Nothing was begun. Reading it may still work.";
+        "An entity that this command needs failed too often, or its records can't be read. The command was not started. It may still be possible to read the entity.";
     DiskLow, "disk_low", "disk-low", 503, "The disk is nearly full",
-        "once there is room",
-        "Less is free than `disk.free_bytes_min`. Nothing was begun.";
-    ViewBehind, "view_behind", "view-behind", 503, "The views are behind",
+        "once there is enough free space",
+        "The free space is less than `disk.free_bytes_min`. The request was not started.";
+    ViewBehind, "view_behind", "view-behind", 503, "The views are too far behind",
         "yes, after `Retry-After` seconds",
-        "What lists and look-ups read from is too far behind the journal. Nothing was begun.";
+        "Lists and look-ups read from the views, and these are too far behind the journal. The request was not started.";
     ShuttingDown, "shutting_down", "shutting-down", 503, "The server is stopping",
-        "yes, once it runs again",
-        "The server finishes what was accepted and accepts nothing new. Nothing was begun for this request.";
-    ServiceUnavailable, "service_unavailable", "service-unavailable", 503, "What this needs is away",
-        "yes, after `Retry-After` seconds; a request that changes something only with the same idempotency key",
-        "The route belongs to a service that doesn't run in this process, and that one is not configured, can't be reached or didn't answer in time; or Kafka's brokers, which it needs, can't be reached. `detail` says which. Where another service didn't answer in time, the request may have been done all the same.";
+        "yes, once the server runs again",
+        "The server completes the work that it has accepted and accepts no new requests. This request was not started.";
+    ServiceUnavailable, "service_unavailable", "service-unavailable", 503, "A required service is unavailable",
+        "yes, after `Retry-After` seconds; if the request changes something, only with the same idempotency key",
+        "The route belongs to a service that doesn't run in this process, and that service is not configured, can't be reached or didn't answer in time. Or the request needs Kafka, and the brokers can't be reached. `detail` names the cause. If another service didn't answer in time, it may still have executed the request.";
     OutcomeUnknown, "outcome_unknown", "outcome-unknown", 503, "The outcome is unknown",
         "yes, only with the same idempotency key",
-        "The journal failed while the command was under way. After the restart `/operations/{operation_id}` tells what became of it; 404 there means: nothing, ever.";
-    ConfirmationTimeout, "confirmation_timeout", "confirmation-timeout", 504, "Not confirmed in time",
+        "The journal failed while the command was in flight. After the restart, `/operations/{operation_id}` shows the outcome. If it answers 404, the command never took effect and never will.";
+    ConfirmationTimeout, "confirmation_timeout", "confirmation-timeout", 504, "The command was not confirmed in time",
         "yes, only with the same idempotency key",
-        "The command was not confirmed within the wait; it may still be done. `Location` names the operation that tells the outcome. The same request under the same key joins it.";
-    DeadlineExceeded, "deadline_exceeded", "deadline-exceeded", 504, "Not begun in time",
+        "The command was not confirmed within the wait time, but it may still be executed. `Location` names the operation that shows the outcome. The same request with the same idempotency key waits for the same command.";
+    DeadlineExceeded, "deadline_exceeded", "deadline-exceeded", 504, "The command was not started in time",
         "yes, nothing was done",
-        "The code of an operation whose command was not begun before its deadline: it was not executed and never will be.";
+        "An operation has this code if its command was not started before its deadline. The command was not executed and never will be.";
 }
 
 impl ProblemCode {

@@ -46,7 +46,7 @@ impl List {
             Problem::of_field(
                 ProblemCode::InvalidCursor,
                 "cursor",
-                "is none of this list's",
+                "does not belong to this list",
             )
         };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;
@@ -83,7 +83,7 @@ impl List {
             Problem::of_field(
                 ProblemCode::InvalidCursor,
                 "cursor",
-                "is none of this list's",
+                "does not belong to this list",
             )
         };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| foreign())?;

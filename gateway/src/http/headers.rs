@@ -54,7 +54,8 @@ pub fn key(headers: &HeaderMap, body: Option<Arc<str>>) -> Result<Option<Arc<str
 /// of RFC 8941; any other value is the key itself.
 fn named_key(value: &[u8]) -> Result<Cow<'_, str>, Problem> {
     let malformed = || {
-        let detail = "begins with a quote, so it must be one string of RFC 8941, as \"k-1\"";
+        let detail =
+            "begins with a quote, so it must be one string of RFC 8941, for example \"k-1\"";
         Problem::malformed("Idempotency-Key", detail)
     };
     let text = std::str::from_utf8(value).unwrap_or_default();
@@ -98,8 +99,12 @@ pub enum Precondition {
 
 /// Reads `If-Match`: `"VERSION"` or `*`.
 pub fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
-    let malformed =
-        || Problem::malformed("If-Match", "must be one version in quotes, as \"3\", or *");
+    let malformed = || {
+        Problem::malformed(
+            "If-Match",
+            "must be one version in quotes, for example \"3\", or *",
+        )
+    };
     let mut values = headers.get_all(IF_MATCH).iter();
     let Some(value) = values.next() else {
         return Ok(Precondition::None);

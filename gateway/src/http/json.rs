@@ -50,7 +50,7 @@ fn explain<T: DeserializeOwned>(body: &[u8]) -> Problem {
     // the object around it; for an unknown field, whose name may contain anything, it leads to the
     // field itself.
     for (start, says) in [
-        ("unknown field `", "is no field of this request"),
+        ("unknown field `", "is not a field of this request"),
         ("duplicate field `", "is given twice"),
         ("missing field `", "is missing"),
     ] {

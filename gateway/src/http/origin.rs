@@ -32,8 +32,8 @@ pub fn check(version: Version, target: &Uri, headers: &HeaderMap) -> Result<(), 
         (Some(host), None) => Some(Authority::parse(host.as_bytes()).ok_or_else(malformed)?),
         // HTTP/1.0 does not require `Host`. No browser uses HTTP/1.0.
         (None, _) if version == Version::HTTP_10 => None,
-        (None, _) => return Err(Problem::malformed("Host", "must be there in HTTP/1.1")),
-        (Some(_), Some(_)) => return Err(Problem::malformed("Host", "must be there once")),
+        (None, _) => return Err(Problem::malformed("Host", "is required in HTTP/1.1")),
+        (Some(_), Some(_)) => return Err(Problem::malformed("Host", "must be given only once")),
     };
     // If the request's target is a whole URL, its authority takes precedence over `Host` (RFC 9112,
     // 3.2.2).
@@ -45,8 +45,8 @@ pub fn check(version: Version, target: &Uri, headers: &HeaderMap) -> Result<(), 
     };
     if [host, named].iter().flatten().any(|one| !one.is_loopback()) {
         return Err(forbidden(
-            "Host names another machine than this one: without authentication only localhost and \
-             loopback addresses are served",
+            "Host does not name this machine: without authentication, only localhost and \
+             loopback addresses are allowed",
         ));
     }
     for site in headers.get_all(SEC_FETCH_SITE) {
@@ -65,7 +65,7 @@ pub fn check(version: Version, target: &Uri, headers: &HeaderMap) -> Result<(), 
 fn malformed() -> Problem {
     Problem::malformed(
         "Host",
-        "must be a host's name or address, and perhaps a port",
+        "must be a host name or an address, optionally with a port",
     )
 }
 

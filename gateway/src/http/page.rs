@@ -11,7 +11,7 @@ pub struct PageBody<T> {
     /// The value of `cursor` for the next page; null on the last page.
     #[schema(required, example = "AZehssPUfl-Ka3yNng8aKw")]
     next_cursor: Option<String>,
-    /// Whether there is a next page.
+    /// True if there is a next page.
     has_more: bool,
 }
 

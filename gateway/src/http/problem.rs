@@ -54,7 +54,7 @@ pub struct ProblemBody<'a> {
     #[schema(example = "/problems/insufficient-funds")]
     kind: String,
     /// The meaning of the code in a few words.
-    #[schema(example = "Not enough money")]
+    #[schema(example = "The available amount is too small")]
     title: &'a str,
     /// The HTTP status of the answer.
     status: u16,
@@ -68,7 +68,7 @@ pub struct ProblemBody<'a> {
     /// The same as `detail`.
     #[schema(example = "insufficient funds: available 2500, requested 2501")]
     error: &'a str,
-    /// Whether the same request may be sent again. It is worth sending again only after `safe` and
+    /// Says whether the same request may be sent again. Send it again only after `safe` and
     /// `only_with_key`, and after `only_with_key` only with its idempotency key.
     retry: Retry,
     /// The request's id, as in `X-Request-Id`.
@@ -148,7 +148,7 @@ impl Problem {
 
     /// Creates the problem of a path that exists without this method.
     pub fn method_not_allowed(method: &str, allowed: &'static str) -> Self {
-        let detail = format!("{method} is not allowed here, {allowed} is");
+        let detail = format!("{method} is not allowed on this path; it allows {allowed}");
         let mut problem = Self::new(ProblemCode::MethodNotAllowed, detail);
         problem.allow = Some(allowed);
         problem
@@ -157,7 +157,7 @@ impl Problem {
     /// Creates the problem of a command that was not confirmed within the wait. The operation tells
     /// its outcome later.
     pub fn not_confirmed(operation_id: OperationId) -> Self {
-        let detail = "the command was not confirmed within the wait, it may still be done";
+        let detail = "the command was not confirmed within the wait time; it may still be executed";
         Self::new(ProblemCode::ConfirmationTimeout, detail).with_operation(operation_id)
     }
 

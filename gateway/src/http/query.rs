@@ -21,7 +21,7 @@ impl Query {
             if !is_known(&name) {
                 return Err(Problem::malformed(
                     name,
-                    "is no query parameter of this route",
+                    "is not a query parameter of this route",
                 ));
             }
             if pairs.iter().any(|(known, _)| *known == name) {

@@ -34,27 +34,28 @@ mod tests {
 
 <!-- Made from gateway/src/http/codes.rs; `UPDATE_DOCS=1 cargo test -p florin-gateway` writes it anew. -->
 
-Everything that goes wrong is answered as `application/problem+json` (RFC 9457): `type`, `title`,
-`status`, `detail`, `code`, `error` (the detail again), `request_id`, and where there is one
-`operation_id` and `field`. Codes are stable; `type` leads to the code's page, which the server itself
-serves. A 4xx means that nothing moved. Every 503 carries `Retry-After`; a 504 carries `Location`.
+Every error is answered with a problem document, `application/problem+json` (RFC 9457). Its members are
+`type`, `title`, `status`, `detail`, `code`, `error` (the same text as `detail`), `retry` and `request_id`,
+and where they apply `operation_id` and `field`. Codes are stable. `type` is the path of the code's page,
+which the server itself serves. A 4xx means that no money moved. Every 503 carries `Retry-After`; a 504
+carries `Location`.
 
-`retry` tells what sending the same request again may do. `Retry-After` says when to come back, not that
-nothing was done: that is what `retry` is for.
+`retry` says whether the same request may be sent again. `Retry-After` says only how long to wait; it does
+not say that nothing was done.
 
 | `retry` | was anything done? | the same request again |
 |---|---|---|
 | `never` | no | is refused again |
-| `after_change` | no | may succeed once what `detail` names has changed; without a key or with a new one, as a key keeps most refusals |
+| `after_change` | no | may succeed after the cause that `detail` names has changed; send it without a key or with a new one, because most refusals are stored under the key |
 | `safe` | no | may be sent, also without an idempotency key |
-| `only_with_key` | perhaps | may be sent only with its idempotency key; without one it may be done twice. Or ask for `operation_id` |
+| `only_with_key` | perhaps | may be sent only with its idempotency key; without a key it may be done twice. Or look up the operation `operation_id` |
 
-What is no HTTP/1.1 request, or one with more than 100 headers, never comes to a route: there is no
-problem document then, the connection closes.
+A message that is not an HTTP/1.1 request, or that has more than 100 headers, does not reach a route: the
+server closes the connection without a problem document.
 
-When several apply, the first in this order is given: malformed, key, not found, precondition, deleted,
-frozen, same account, currency, holds and balance, limits, funds, the target's
-limits.
+If several errors apply to a request, the first one in this order is reported: malformed request, idempotency
+key, not found, precondition, deleted, frozen, same account, currency, holds and balance, limits, funds, the
+target's limits.
 
 | code | HTTP | `retry` | a later retry may succeed |
 |---|---|---|---|

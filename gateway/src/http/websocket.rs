@@ -64,7 +64,7 @@ impl Opening {
     /// Returns the problem of the first header that is missing or malformed.
     pub fn read(headers: &HeaderMap, can_upgrade: bool) -> Result<Self, Problem> {
         if !can_upgrade || !names(headers, &UPGRADE, "websocket") {
-            let detail = "must be websocket, in HTTP/1.1: this route is a WebSocket";
+            let detail = "must be websocket, in an HTTP/1.1 request: this route opens a WebSocket";
             return Err(Problem::malformed("Upgrade", detail));
         }
         if !names(headers, &CONNECTION, "upgrade") {
@@ -75,7 +75,7 @@ impl Opening {
         }
         let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
         let Some(key) = key else {
-            let detail = "must be there, once, 16 bytes in base64";
+            let detail = "must be given exactly once, with 16 bytes in base64";
             return Err(Problem::malformed("Sec-WebSocket-Key", detail));
         };
         // The bytes of a body would be read as frames.
@@ -83,11 +83,12 @@ impl Opening {
             return Err(Problem::malformed(CONTENT_LENGTH.as_str(), "must be 0"));
         }
         if headers.contains_key(TRANSFER_ENCODING) {
-            let detail = "must not be there";
+            let detail = "is not allowed";
             return Err(Problem::malformed(TRANSFER_ENCODING.as_str(), detail));
         }
         let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
-        let accept = accept.map_err(|_| Problem::malformed("Sec-WebSocket-Key", "is no key"))?;
+        let accept =
+            accept.map_err(|_| Problem::malformed("Sec-WebSocket-Key", "is not a valid key"))?;
         Ok(Self { accept })
     }
 

@@ -76,7 +76,7 @@ pub fn output(text: String, spawner: &Spawner) {
         }
     };
     if let Err(error) = spawner.start(ThreadName::Log, write) {
-        tracing::warn!(%error, "there is no thread to write to standard output");
+        tracing::warn!(%error, "the thread that writes to standard output can't be started");
     }
 }
 

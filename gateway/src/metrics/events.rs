@@ -39,7 +39,7 @@ impl Which {
         (
             Self::Consumed,
             "florin_events_consumed",
-            "Messages whose processing ended, well or not, by topic and consumer group",
+            "Messages whose processing has ended, successfully or not, by topic and consumer group",
         ),
         (
             Self::Failed,
@@ -59,12 +59,12 @@ impl Which {
         (
             Self::Lag,
             "florin_consumer_lag",
-            "Messages of a partition that a consumer group has yet to handle",
+            "Messages of a partition that a consumer group has not handled yet",
         ),
         (
             Self::DeadLetters,
             "florin_dlq_messages",
-            "Dead letters of a topic that wait for somebody",
+            "Dead letters of a topic that wait for an operator",
         ),
         (
             Self::Latency,

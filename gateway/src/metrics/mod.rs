@@ -185,20 +185,20 @@ impl Metrics {
         let help = "Transfers of a batch, or legs of a transaction, decided in one turn";
         let (items, batch) = (Unit::Other("items".to_owned()), shared(&self.batch_items));
         all.register_with_unit("florin_batch_turn", help, items, batch);
-        let help = "Requests and connections turned away before anything was begun";
+        let help = "Requests and connections refused before any work was started";
         all.register("florin_load_shed", help, shared(&self.shed));
-        let help = "Actors started anew after a fault";
+        let help = "Actors restarted after a fault";
         all.register("florin_actor_restarts", help, shared(&self.restarts));
         let help = "Actors in memory, by kind and state";
         all.register("florin_actors", help, shared(&self.actors));
-        let help = "Conditions that an operator should look at, by code; 0 is well";
+        let help = "Conditions that need an operator's attention, by code; 0 if there is none";
         all.register("florin_conditions", help, shared(&self.conditions));
-        let help = "Reads that failed because the journal is not as it was written";
+        let help = "Reads that failed because the journal is damaged";
         let damaged = self.damaged_reads.clone();
         all.register("florin_journal_damaged_reads", help, damaged);
         let help = "Idempotency keys in the index";
         all.register("florin_idempotency_keys", help, self.keys.clone());
-        let help = "Memory that the index of keys and operations takes";
+        let help = "Memory that the index of keys and operations uses";
         let memory = self.index_memory.clone();
         all.register_with_unit("florin_index_memory", help, Unit::Bytes, memory);
         let help = "Erasures of personal data not yet carried out on the disk";
@@ -210,7 +210,7 @@ impl Metrics {
         all.register_with_unit("florin_view_lag", help, seconds(), lag);
         let help = "Lines of the log that could not be written, or not fast enough";
         all.register("florin_log_lines_lost", help, LostLines);
-        let help = "Free space where the data lies";
+        let help = "Free space on the disk of the data directory";
         let free = self.disk_free.clone();
         all.register_with_unit("florin_disk_free", help, Unit::Bytes, free);
     }

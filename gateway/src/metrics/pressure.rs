@@ -73,13 +73,13 @@ impl Pressure {
         if finished || now.under_way == 0 {
             self.looks_refusing = 0;
             if conditions.clear(ConditionCode::Overloaded, "") {
-                tracing::info!("commands are finished again");
+                tracing::info!("commands are completed again");
             }
         } else if refused {
             self.looks_refusing += 1;
             if self.looks_refusing == LOOKS_TO_OVERLOAD {
                 let detail = format!(
-                    "commands were refused for {LOOKS_TO_OVERLOAD} seconds and none was finished"
+                    "commands were refused for {LOOKS_TO_OVERLOAD} seconds, and none was completed"
                 );
                 if conditions.raise(ConditionCode::Overloaded, "", detail.as_str()) {
                     tracing::error!("{detail}");

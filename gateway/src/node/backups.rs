@@ -52,7 +52,7 @@ impl Backups {
         let _alone = match self.under_way.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(refused("another backup is under way")),
+            Err(TryLockError::WouldBlock) => return Err(refused("another backup is running")),
         };
         let to = open_empty(directory).map_err(|error| refused(error.to_string()))?;
         let manifest = core.backup(&to, self.free_bytes_min, goes_on);
@@ -62,7 +62,7 @@ impl Backups {
         tracing::info!(
             records = manifest.sequence,
             head = manifest.head,
-            "a backup is made"
+            "a backup was made"
         );
         Ok(manifest)
     }

@@ -97,9 +97,9 @@ pub fn takes_commands(settings: &Settings) -> bool {
         tracing::warn!(
             brokers = kafka.brokers,
             setting = "kafka.commands",
-            "no commands are taken from topics: the brokers are not on loopback, and the connection \
-             is secured neither by SASL nor by a client's certificate; kafka.commands = \"on\" takes \
-             them all the same"
+            "commands are not read from topics: the brokers are not on loopback, and the \
+             connection is secured neither by SASL nor by a client certificate; kafka.commands = \
+             \"on\" reads them anyway"
         );
     }
     takes
@@ -142,7 +142,7 @@ fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, ConfigEr
     let by_tls = matches!(kafka.security, Security::Ssl | Security::SaslSsl);
     let by_sasl = matches!(kafka.security, Security::SaslPlaintext | Security::SaslSsl);
     if !cfg!(feature = "tls") {
-        let lacks = "what an executable built without `--features tls` can do";
+        let lacks = "values that an executable built without `--features tls` supports";
         if by_tls {
             return Err(settings.refuse("kafka.security", kafka.security.as_str(), lacks));
         }
@@ -158,7 +158,10 @@ fn security(settings: &Settings) -> Result<Vec<(&'static str, String)>, ConfigEr
             ("kafka.sasl_password", kafka.sasl_password.reveal()),
         ] {
             if value.is_empty() {
-                let allowed = format!("a text, as kafka.security is {}", kafka.security.as_str());
+                let allowed = format!(
+                    "a text that is not empty, because kafka.security is {}",
+                    kafka.security.as_str()
+                );
                 return Err(settings.refuse(name, "", &allowed));
             }
         }

@@ -62,7 +62,7 @@ impl Services {
             let peer = match url {
                 "" => None,
                 url => Some(Peer::parse(url, wait).ok_or_else(|| {
-                    settings.refuse(setting, url, "an address as `http://127.0.0.1:8081`")
+                    settings.refuse(setting, url, "an address such as `http://127.0.0.1:8081`")
                 })?),
             };
             if !runs(&service) {
@@ -126,8 +126,8 @@ impl Services {
         self.serves_incomplete = settings.services.incomplete == Incomplete::Serve;
         if self.runs(Service::Card) && !self.runs(Service::Core) && !has_brokers {
             tracing::warn!(
-                "the card service hears of no account: the core doesn't run here \
-                 (services.run), and there is no Kafka (kafka.brokers)"
+                "the card service receives no account events: the core does not run in this \
+                 process (services.run), and Kafka is not configured (kafka.brokers)"
             );
         }
         let setup = Setup {
@@ -171,13 +171,14 @@ impl Elsewhere {
         let unavailable = |detail| Problem::new(ProblemCode::ServiceUnavailable, detail);
         let Some(peer) = &self.peer else {
             return Err(unavailable(format!(
-                "the service {name} doesn't run here, and {setting} doesn't say where"
+                "the service {name} does not run in this process, and {setting} gives no address \
+                 for it"
             )));
         };
         if request.headers().contains_key(&FORWARDED) {
             return Err(unavailable(format!(
-                "the service {name} doesn't run here either: {setting} of the process that passed \
-                 this on names the wrong one"
+                "the service {name} does not run in this process: {setting} of the process that \
+                 forwarded the request has the wrong address"
             )));
         }
         peer.forward(request, id).await.map_err(|failed| {
@@ -186,8 +187,8 @@ impl Elsewhere {
                     format!("the service {name} can't be reached ({setting}): {why}")
                 }
                 Failed::Unanswered(why) => format!(
-                    "the service {name} didn't answer ({setting}), the request may have been done: \
-                     {why}"
+                    "the service {name} did not answer ({setting}); it may have executed the \
+                     request: {why}"
                 ),
             })
         })

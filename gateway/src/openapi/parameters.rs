@@ -14,23 +14,24 @@ const KEY: &str = "The same key with the same request is executed once; a repeat
 answer, with the header `Idempotent-Replayed: true`. Another request under a used key is refused \
 with `idempotency_key_reused`. Keys are kept for 7 days by default. A key may stand in quotes, as a \
 string of RFC 8941: `\"k1\"` is the same key as `k1`.";
-const IF_MATCH: &str = "The version that the entity must have, in quotes; of a transfer the version \
-of its source. `*` allows any. Another version is refused with `version_mismatch`.";
+const IF_MATCH: &str = "The version that the entity must have, in quotes; for a transfer, it is \
+the version of its source. `*` allows any version. If the entity has another version, the \
+request is refused with `version_mismatch`.";
 const PREFER: &str = "`wait=N` waits up to N seconds for the outcome (1 to 30; by default 5). \
 `respond-async` answers 202 as soon as the command is durable, and it is executed afterwards; with \
 both, 202 is answered only if the outcome is not there after N seconds. `wait=0` is the same as \
 `respond-async`. Only commands that move money can be answered with 202. The header \
 `Preference-Applied` of the answer says which preference was applied.";
-const DRY_RUN: &str = "Decides the command and answers as it would, but does nothing: no money \
-moves, no operation exists afterwards, and no key is used. The answer has `dry_run: true`.";
-const CURSOR: &str = "`next_cursor` of the page before, with the same filters. Not given: the first \
-page.";
-const REQUEST_ID: &str = "An id of the request for logs, 1 to 128 visible ASCII characters. It is \
-made where it is not given, and the answer repeats it.";
+const DRY_RUN: &str = "Decides the command and answers as if it was executed, but does nothing: \
+no money moves, no operation exists afterwards, and no key is used. The answer has `dry_run: true`.";
+const CURSOR: &str = "The `next_cursor` of the previous page, with the same filters. Without it, \
+the answer is the first page.";
+const REQUEST_ID: &str = "An id of the request for logs, 1 to 128 visible ASCII characters. \
+Without it, the server makes one. The answer repeats the id.";
 const CORRELATION: &str = "The id of the process that this request belongs to. It is kept in the \
 record and in its events.";
-const AT: &str = "The time to show the balance at, RFC 3339 with its zone; not later than now. Not \
-given: now.";
+const AT: &str = "The time of the balance, in RFC 3339 with a time zone; it must not be in the \
+future. Without it, the answer is the current balance.";
 
 /// Returns all parameters of a route.
 pub(super) fn describe(route: &Route, components: &mut Components) -> Vec<Value> {
@@ -109,7 +110,12 @@ fn of_list(components: &mut Components) -> [Value; 2] {
     let limit = components.parameter("Limit", || {
         let schema = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000,
             "default": 50});
-        query("limit", "The most entries of one page.", &schema, 50)
+        query(
+            "limit",
+            "The largest number of entries on one page.",
+            &schema,
+            50,
+        )
     });
     let cursor = components.parameter("Cursor", || {
         let schema = json!({"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"});
@@ -146,7 +152,7 @@ fn in_path_of(route: &Route, parameter: Parameter, components: &mut Components) 
         ),
         Parameter::Schema => (
             "EventSchemaFile",
-            "The type of event and its version, then `.json`.",
+            "The event type and its version, followed by `.json`.",
         ),
         Parameter::Letter => (
             "DeadLetterId",

@@ -33,28 +33,33 @@ const ETAG: Header = (
 const REPLAYED: Header = (
     "Idempotent-Replayed",
     false,
-    "`true` if the key came before: this is the first answer again.",
+    "`true` if the key was used before: this answer repeats the first one.",
     "true",
 );
 const PREFERENCE: Header = (
     "Preference-Applied",
     false,
-    "Which of the preferences in `Prefer` were applied.",
+    "The preferences in `Prefer` that were applied.",
     "wait=10",
 );
 const LOCATION: Header = (
     "Location",
     true,
-    "Where the new entity, or the operation to follow, is.",
+    "The path of the new entity, or of the operation to follow.",
     "/operations/0197a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b",
 );
 const RETRY_AFTER: Header = (
     "Retry-After",
     true,
-    "How many seconds to wait before trying again.",
+    "The number of seconds to wait before the next attempt.",
     "1",
 );
-const ALLOW: Header = ("Allow", true, "The methods that the path has.", "GET, POST");
+const ALLOW: Header = (
+    "Allow",
+    true,
+    "The methods that the path supports.",
+    "GET, POST",
+);
 
 /// Returns the response for an answer to a request that succeeds.
 pub(super) fn success(route: &Route, answer: &Answer, components: &mut Components) -> Value {

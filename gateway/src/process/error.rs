@@ -47,7 +47,7 @@ pub enum RunError {
     },
     /// The journal is intact, but its views are damaged.
     #[error(
-        "data directory {directory}: the journal is whole, the views are damaged ({reason}): the next start makes them anew"
+        "data directory {directory}: the journal is intact, but the views are damaged ({reason}); the next start rebuilds them"
     )]
     Views {
         /// The directory, as it was given.
@@ -93,7 +93,7 @@ pub enum RunError {
     },
     /// The data directory is in use, and no server answers that could make the backup.
     #[error(
-        "{source}, and no server answers at {address} ({error}); its --host and --port say where it is"
+        "{source}, and no server answers at {address} ({error}); give its address with --host and --port"
     )]
     NobodyToAsk {
         /// The address of the server, according to the settings.
@@ -104,7 +104,7 @@ pub enum RunError {
         error: std::io::Error,
     },
     /// No server answers.
-    #[error("no server answers at {address} ({source}); --host and --port say where it is")]
+    #[error("no server answers at {address} ({source}); give its address with --host and --port")]
     Unanswered {
         /// The address of the server, according to the settings.
         address: std::net::SocketAddr,
@@ -112,7 +112,7 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The running server refused.
-    #[error("the server at {address} refuses: {detail}")]
+    #[error("the server at {address} refused the request: {detail}")]
     Refused {
         /// The address of the server.
         address: std::net::SocketAddr,
@@ -128,7 +128,7 @@ pub enum RunError {
         detail: String,
     },
     /// The range of an export ends before it starts.
-    #[error("--from {from} is past --to {to}")]
+    #[error("--from {from} is greater than --to {to}")]
     Range {
         /// The first sequence of the range.
         from: u64,
@@ -136,7 +136,7 @@ pub enum RunError {
         to: u64,
     },
     /// The server can't listen on the address.
-    #[error("{address} can't be listened on: {source}")]
+    #[error("the server can't listen on {address}: {source}")]
     Listen {
         /// The address.
         address: std::net::SocketAddr,
@@ -145,11 +145,11 @@ pub enum RunError {
     },
     /// The journal failed while the server was running.
     #[error(
-        "the journal failed, nothing can become durable any more: {0}; what was under way is unknown until the next start"
+        "the journal failed, so nothing can become durable any more: {0}; the outcomes of the commands in flight are unknown until the next start"
     )]
     Journal(String),
-    /// A thread that the process needs ended because of a fault.
-    #[error("the thread {thread} ended by a fault: {reason}; a new start goes on")]
+    /// A thread that the process needs ended by a fault.
+    #[error("the thread {thread} ended by a fault: {reason}; start the process again")]
     Thread {
         /// The thread's name.
         thread: ThreadName,

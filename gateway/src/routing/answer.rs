@@ -61,7 +61,7 @@ impl Answer {
 pub const fn done<T: ToSchema>() -> Answer {
     Answer::json::<T>(
         200,
-        "The command was executed; of a dry run (`dry_run=true`): how it would have been",
+        "The command was executed. For a dry run (`dry_run=true`): the answer that it would get",
     )
 }
 

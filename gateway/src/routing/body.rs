@@ -101,7 +101,7 @@ async fn collect(
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| {
-            let detail = "the body ended too early or is badly framed";
+            let detail = "the body ended too early or its framing is malformed";
             Problem::new(ProblemCode::InvalidRequest, detail)
         })?;
         // Trailers are ignored.
@@ -113,7 +113,7 @@ async fn collect(
             return Err(too_large(bytes_max));
         }
         if so_far > LARGE_BYTES && !room.is_enough_for(so_far) {
-            let detail = "other large bodies are being read";
+            let detail = "too many other large bodies are being read";
             return Err(Problem::new(ProblemCode::Overloaded, detail));
         }
         if whole.is_empty() && rest.is_empty() {
@@ -151,7 +151,7 @@ fn check_head(call: &Call) -> Result<(), Problem> {
 fn too_large(bytes_max: usize) -> Problem {
     Problem::new(
         ProblemCode::BodyTooLarge,
-        format!("a body may have {bytes_max} bytes at most"),
+        format!("a body may have at most {bytes_max} bytes"),
     )
 }
 

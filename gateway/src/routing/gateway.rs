@@ -69,10 +69,7 @@ impl Gateway {
                 let counted = gateway.metrics.pressure(&health);
                 let mut pressure = pressure.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(counts) = pressure.look(counted, gateway.core.conditions()) {
-                    tracing::warn!(
-                        counts,
-                        "load is shed: requests or connections were turned away"
-                    );
+                    tracing::warn!(counts, "load is shed: requests or connections were refused");
                 }
             });
             // The panic is logged where it happens.

@@ -8,7 +8,7 @@ use florin_config::{ConfigError, Settings};
 use crate::http::{Problem, values::CurrencyCode};
 
 /// The form of the setting `ledger.assets`, for its error messages.
-const ASSETS: &str = "assets and their scales, as `USDC = 6, BTC8 = 8`";
+const ASSETS: &str = "assets and their scales, for example `USDC = 6, BTC8 = 8`";
 
 /// The limits of requests, from the settings.
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ const STARTING_MAX: Duration = Duration::from_secs(30);
 /// Returns the error that the system gives no thread.
 pub const fn no_threads(source: io::Error) -> RunError {
     RunError::System {
-        what: "the system gives no thread, or no file descriptor for one",
+        what: "the system can't provide a thread, or a file descriptor for it",
         source,
     }
 }

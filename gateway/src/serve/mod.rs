@@ -237,7 +237,7 @@ async fn stop(
 ) -> Result<(), RunError> {
     let limit = Duration::from_secs(settings.server.shutdown_seconds_max);
     let deadline = Instant::now() + limit - limit / 20;
-    tracing::info!("stopping: what was accepted is finished");
+    tracing::info!("stopping: accepted work is being completed");
     node.drain();
     let taken = intake.map(|intake| {
         let (stopped, told) = oneshot::channel();
@@ -288,7 +288,7 @@ fn greet(settings: &Settings, address: SocketAddr, directory: &str, spawner: &Sp
     }
     let greeting = format!(
         "Florin listens on http://{address}, its data is in {}\n\
-         Every request, to try out: http://{address}/docs\n\
+         Try out every request at http://{address}/docs\n\
          Open a first account:\n\n  \
          curl -s http://{address}/accounts -H 'Content-Type: application/json' \
          -d '{{\"holder_name\":\"Ada Lovelace\",\"country_code\":\"GB\"}}'\n\n",

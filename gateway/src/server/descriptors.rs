@@ -28,7 +28,8 @@ pub fn connections_max(wanted: usize) -> usize {
             connections_max = room,
             wanted,
             file_descriptors_max = limit,
-            "fewer connections than the setting says: raise the limit of file descriptors"
+            "fewer connections are served than gateway.connections_max allows: raise the limit of \
+             file descriptors"
         );
     }
     wanted.min(room)

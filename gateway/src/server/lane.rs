@@ -39,7 +39,7 @@ pub async fn run(mut arrivals: Receiver<Arrival>, gateway: Arc<Gateway>, bounds:
             Ok(stream) => {
                 actix_rt::spawn(connection::serve(stream, place, Rc::clone(&gate), bounds));
             }
-            Err(error) => tracing::debug!(%error, "a connection was gone before it was served"),
+            Err(error) => tracing::debug!(%error, "a connection was closed before it was served"),
         }
     }
 }

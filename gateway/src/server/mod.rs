@@ -158,7 +158,7 @@ impl Serving {
     /// the reason.
     pub async fn failed(&mut self) -> String {
         match (&mut self.accepting).await {
-            Ok(()) => "a lane takes no more connections".to_owned(),
+            Ok(()) => "a lane accepts no more connections".to_owned(),
             Err(error) => error.to_string(),
         }
     }
@@ -174,7 +174,7 @@ impl Serving {
         {
             tracing::warn!(
                 connections = self.census.open(),
-                "connections are cut off, they did not end in time"
+                "connections were closed because they did not end in time"
             );
         }
     }

@@ -124,9 +124,9 @@ async fn close(socket: &mut Socket, code: CloseCode) {
 
 fn frame(code: CloseCode) -> CloseFrame {
     let reason = match code {
-        CloseCode::Normal => "all is said",
-        CloseCode::Away => "come again",
-        CloseCode::Size => "too long",
+        CloseCode::Normal => "complete",
+        CloseCode::Away => "connect again",
+        CloseCode::Size => "message too long",
         _ => "malformed",
     };
     CloseFrame {

@@ -46,7 +46,7 @@ impl Backup {
         for segment in &manifest.segments {
             let name = file_name(segment.first_sequence);
             if segment.first_sequence == 0 || segment.file != name {
-                return Err(damaged(MANIFEST, "it names a file that is no segment"));
+                return Err(damaged(MANIFEST, "it names a file that is not a segment"));
             }
             if !disk.exists(&name).map_err(io)? {
                 return Err(damaged(&name, "it is missing"));

@@ -67,7 +67,7 @@ impl SegmentHead {
 
     pub(crate) fn parse(bytes: &[u8; HEADER]) -> io::Result<SegmentHead> {
         if bytes[..8] != MAGIC {
-            return Err(damaged("it is no sorted segment"));
+            return Err(damaged("it is not a sorted segment"));
         }
         if bytes[8..10] != VERSION.to_le_bytes() {
             return Err(damaged("it is of another version"));

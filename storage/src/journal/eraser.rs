@@ -130,7 +130,7 @@ impl Eraser {
             // If the removal fails, the next call overwrites the file, or the next start removes
             // it.
             if let Err(error) = disk.remove(&temporary) {
-                tracing::warn!(file = temporary, %error, "a copy that was given up stays behind");
+                tracing::warn!(file = temporary, %error, "an unfinished copy can't be removed");
             }
             return copied;
         }
@@ -139,7 +139,7 @@ impl Eraser {
         self.shelf.reopen(first);
         self.rename_unsure = renamed.is_err();
         renamed.map_err(|source| Error::io(&name, source))?;
-        tracing::info!(segment = %name, rows = rows.len(), "personal values are erased");
+        tracing::info!(segment = %name, rows = rows.len(), "personal data was erased");
         Ok(true)
     }
 }

@@ -10,7 +10,7 @@ use std::panic::{
 use std::thread;
 
 /// The damage that is reported for a file on which the store panicked.
-pub(crate) const NOT_UNDERSTOOD: &str = "the store can't make sense of what it read there";
+pub(crate) const NOT_UNDERSTOOD: &str = "the store can't interpret the data that it read";
 
 thread_local! {
     /// Whether a panic on this thread would be turned into an error, which the caller reports.

@@ -110,7 +110,7 @@ impl<'t> ViewWrite<'t> {
         }
         self.tables
             .get_mut(name)
-            .ok_or_else(|| self.file.unusable("a table vanished"))
+            .ok_or_else(|| self.file.unusable("a table is missing"))
     }
 }
 

@@ -70,7 +70,7 @@ fn nothing_expires_by_a_leap_ahead_until_it_is_confirmed() {
     });
     assert!((DAY - 60..=DAY).contains(&leapt.0), "{leapt:?}");
     assert_eq!(leapt.1["status"], "degraded");
-    server.logs("the clock leapt ahead");
+    server.logs("the system clock jumped ahead");
     server.send(&deposit(&from, 1)).ok();
     // The server's time did not leap by a day: the two newest movements are close together.
     let [newest, before] = &times(server, &from)[..] else {

@@ -67,7 +67,7 @@ impl Sample {
 
     /// Seals the live segment by the erasure of a name in it. Returns the erased account.
     fn sealed(&self) -> String {
-        let told = "personal values are erased";
+        let told = "personal data was erased";
         let before = self.server.log().matches(told).count();
         let account = self.server.account();
         let erase = Request::delete(&format!("/accounts/{account}/personal-data"));
@@ -247,11 +247,11 @@ fn a_segment_that_is_missing_stops_the_start_and_every_task() {
     for _ in 0..3 {
         let id = server.account();
         let erase = Request::delete(&format!("/accounts/{id}/personal-data"));
-        let erased = server.log().matches("personal values are erased").count();
+        let erased = server.log().matches("personal data was erased").count();
         server.send(&erase).ok();
         eventually("a segment is sealed", || {
             let log = server.log();
-            (log.matches("personal values are erased").count() > erased).then_some(())
+            (log.matches("personal data was erased").count() > erased).then_some(())
         });
     }
     server.stop();
@@ -435,7 +435,7 @@ fn damaged_views_are_told_apart_from_a_damaged_journal_and_made_anew() {
         fs::write(&views, bytes).unwrap();
         let done = executable::run(&verify, &[]);
         assert_eq!(done.code(), Some(7), "{what}: {done:?}");
-        assert!(done.output().contains("The journal is whole."), "{done:?}");
+        assert!(done.output().contains("The journal is intact."), "{done:?}");
         server.start_again();
         assert_eq!(server.balance(&id), 5, "{what}");
         server.stop();

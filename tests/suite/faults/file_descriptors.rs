@@ -61,7 +61,7 @@ fn connections_leave_the_journal_its_file_descriptors() {
         let answer = connection.send(&deposit(&id, 1)).ok()?;
         (answer.status == 200).then_some(())
     });
-    server.logs("fewer connections than the setting says");
+    server.logs("fewer connections are served than gateway.connections_max allows");
     assert_eq!(server.stop().code(), Some(0), "{}", server.log());
     server.start_again();
     assert!(server.balance(&id) > deposits);

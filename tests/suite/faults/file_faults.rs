@@ -71,11 +71,11 @@ fn a_card_cache_whose_file_comes_back_damaged_is_written_anew() {
     fs::write(path, vec![0x5a; 1 << 20]).unwrap();
     mend(&faulty, CARD_CACHE);
     card_of(&faulty.server, &meanwhile);
-    faulty.server.logs("a read model is made anew");
+    faulty.server.logs("a read model is rebuilt");
     faulty.server.restart();
     card_of(&faulty.server, &before);
     card_of(&faulty.server, &meanwhile);
-    assert!(!faulty.server.log().contains("a read model is made anew"));
+    assert!(!faulty.server.log().contains("a read model is rebuilt"));
 }
 
 #[test]

@@ -343,7 +343,7 @@ pub fn restore(from: &Path, to: &Path) -> Finished {
 pub fn made(backup: &Finished) {
     assert_eq!(backup.code(), Some(0), "{backup:?}");
     assert!(
-        backup.stdout.starts_with("The backup is whole."),
+        backup.stdout.starts_with("The backup is complete."),
         "{backup:?}"
     );
 }

@@ -226,11 +226,7 @@ fn a_missing_name_is_damage_whatever_is_recorded() {
             }
         });
         assert_eq!(missing.code(), Some(5), "{missing:?}");
-        for part in [
-            &format!("record {}", lost + 1),
-            "personal values",
-            "missing",
-        ] {
+        for part in [&format!("record {}", lost + 1), "personal data", "missing"] {
             assert!(missing.output().contains(part), "{missing:?}");
         }
     }

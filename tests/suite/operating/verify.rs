@@ -282,7 +282,7 @@ fn a_debit_past_the_floor_is_named_even_when_all_sums_are_right() {
     last.record.clear();
     encode_record(&record, &mut last.record).unwrap();
     replace_journal(folder.path(), &altered);
-    assert_fault(&verify(folder.path(), &[]), &["record", "floor"]);
+    assert_fault(&verify(folder.path(), &[]), &["record", "overdraft limit"]);
 }
 
 #[test]

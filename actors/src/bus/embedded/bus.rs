@@ -162,7 +162,9 @@ fn run(shared: &Arc<Shared>, outbox: Outbox, bindings: Bindings) -> Result<(), S
     // Timers belong to the runtime, so they must be created inside it.
     let drained = runtime.block_on(async { tokio::time::timeout(STOP_WAIT, local).await });
     if drained.is_err() {
-        tracing::warn!("the embedded bus stopped before everything handed over was handled");
+        tracing::warn!(
+            "the embedded bus stopped before its consumers had handled all their messages"
+        );
     }
     Ok(())
 }

@@ -275,7 +275,7 @@ fn open_store(disk: &dyn Disk) -> Result<ViewStore, ViewError> {
     };
     match ViewStore::open(disk, FILE, SCHEMA, options) {
         Err(error @ ViewError::Unusable { .. }) => {
-            tracing::warn!(%error, "the bus begins anew");
+            tracing::warn!(%error, "the file of the embedded bus is unusable and is created again");
             disk.remove(FILE)
                 .map_err(|source| florin_storage::Error::Io {
                     file: FILE.to_owned(),

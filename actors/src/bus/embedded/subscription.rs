@@ -241,7 +241,7 @@ impl Subscription {
             match store.put_dead_letter(message, &self.group, failure, attempts, now, cursor) {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::warn!(%error, topic = self.topic, "a dead letter can't be kept yet");
+                    tracing::warn!(%error, topic = self.topic, "a dead letter can't be stored yet");
                 }
             }
             failures += 1;
@@ -283,7 +283,7 @@ impl Subscription {
             group = self.group,
             reason = failure.reason.code(),
             error = failure.detail,
-            "a message is tried again"
+            "a message is retried"
         );
         let (topic, group) = (self.topic.clone(), self.group.clone());
         self.shared
@@ -309,7 +309,7 @@ impl Subscription {
         match self.shared.store.save(&self.group, &self.topic, cursor) {
             Ok(()) => *saved = cursor,
             // The store raises its own condition, and the cursor is saved later.
-            Err(error) => tracing::debug!(%error, group = self.group, "a cursor was not noted"),
+            Err(error) => tracing::debug!(%error, group = self.group, "a cursor was not stored"),
         }
     }
 

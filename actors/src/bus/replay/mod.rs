@@ -144,7 +144,7 @@ pub enum ReplayError {
     #[error("the replay is completed")]
     Ended,
     /// There is no target for replays.
-    #[error("without Kafka there are no topics to replay to: only dry runs")]
+    #[error("without Kafka there are no topics to replay to; only dry runs are possible")]
     NoTarget,
     /// The file of replays can't be read or written.
     #[error("the file of replays: {0}")]

@@ -106,7 +106,7 @@ impl Replays {
                 tracing::warn!(
                     replay = %removed.id,
                     state = removed.state.name(),
-                    "a replay that could still be resumed was removed, as the oldest of too many"
+                    "there were too many replays, so the oldest one was removed, although it could still be resumed"
                 );
             }
         }

@@ -64,9 +64,10 @@ fn the_reference_of_events_is_up_to_date() {
     let mut page = String::from(
         "<!-- Generated from actors/src/events/event_type.rs by `UPDATE_DOCS=1 cargo test -p florin-actors --lib schemas`. -->\n\n\
          # Events\n\n\
-         What each type of event is called, where it goes unless `kafka.bindings` says otherwise, and what\n\
-         stands in it. A server shows the same schemas under `/schemas/`. How events are made, ordered and\n\
-         read: [events](../concepts/events.md).\n\n\
+         This page lists the event types: their names, the topics that they are published to unless\n\
+         `kafka.bindings` sets others, and their schemas. A server shows the same schemas under\n\
+         `/schemas/`. The page [events](../concepts/events.md) explains how events are made, ordered and\n\
+         read.\n\n\
          | `ce_type` | `event-type` | what happened | topics | schema |\n|---|---|---|---|---|\n",
     );
     for event_type in EventType::ALL {

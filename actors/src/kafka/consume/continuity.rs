@@ -85,7 +85,7 @@ impl ContinuityWatch {
                     *found = Some(Fault::Broken(reason));
                 }
                 // The session itself notices unreachable brokers.
-                Err(fault) => tracing::debug!(%fault, "the topics can't be looked at"),
+                Err(fault) => tracing::debug!(%fault, "the topics can't be checked"),
             }
             drop(checking);
         });

@@ -70,7 +70,7 @@ impl Incarnations {
         log_topic_ids(&mut config);
         let client = BaseConsumer::from_config_and_context(&config, IdCollector::default())?;
         let cluster = client.client().fetch_cluster_id(REQUEST);
-        let cluster = cluster.ok_or_else(|| Fault::Broken("the cluster tells no id".into()))?;
+        let cluster = cluster.ok_or_else(|| Fault::Broken("the cluster reports no id".into()))?;
         for topic in topics {
             client.fetch_metadata(Some(topic), REQUEST)?;
         }
@@ -81,7 +81,7 @@ impl Incarnations {
             match topics.iter().find(|topic| !ids.contains_key(*topic)) {
                 None => return Ok(Self { cluster, ids }),
                 Some(topic) if Instant::now() > deadline => {
-                    let reason = format!("the brokers don't tell the id of the topic {topic}");
+                    let reason = format!("the brokers don't report the id of the topic {topic}");
                     return Err(Fault::Broken(reason));
                 }
                 Some(_) => {}

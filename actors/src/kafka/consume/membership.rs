@@ -124,7 +124,7 @@ impl Membership {
                 .unwrap_or_else(|error| {
                     // If this offset is out of range, the leader rejects it later, and the next
                     // session decides again.
-                    tracing::debug!(topic, partition, %error, "no leader tells its ends");
+                    tracing::debug!(topic, partition, %error, "no leader reports the partition's first and last offset");
                     (0, i64::MAX)
                 });
             let facts = Facts::new((topic, partition, incarnation), &positions, group, ends);
@@ -151,7 +151,7 @@ impl Membership {
                     return Err(Fault::Broken(format!("{failure:?}")));
                 }
                 Err(failure) => {
-                    tracing::debug!(?failure, "the journal's positions");
+                    tracing::debug!(?failure, "the journal can't report its positions yet");
                     std::thread::sleep(PAUSE);
                 }
             }
@@ -168,7 +168,7 @@ impl Membership {
             match committed {
                 Ok(committed) => return Ok(committed),
                 Err(error) if is_passing(&error) && !self.task.is_stopping() => {
-                    tracing::debug!(%error, "committed offsets");
+                    tracing::debug!(%error, "the committed offsets can't be read yet");
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) => return Err(error.into()),
@@ -221,10 +221,10 @@ impl ClientContext for Membership {
             before,
             id,
             cluster,
-            "the topic was made anew: it is read from its beginning"
+            "the topic was recreated: it is read from its beginning"
         );
         self.is_recreated.store(true, Ordering::Release);
-        self.fail(Fault::Broken(format!("the topic {topic} was made anew")));
+        self.fail(Fault::Broken(format!("the topic {topic} was recreated")));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -285,7 +285,7 @@ impl ConsumerContext for Membership {
             }
         };
         if let Err(error) = done {
-            tracing::warn!(%error, "partitions could not be taken or given");
+            tracing::warn!(%error, "partitions could not be assigned or revoked");
         }
     }
 }

@@ -102,33 +102,33 @@ impl Facts {
         if let Some(own) = self.own.max(own_offset) {
             if own > self.high {
                 return self.undecided(by, &format!(
-                    "it was read up to offset {own}, but ends at {}: its newest messages were lost",
+                    "the partition was read up to offset {own}, but it ends at {}: its newest messages were lost",
                     self.high
                 ));
             }
-            let unlike = "the journal's own position counts";
+            let unlike = "the journal's own position is used";
             return self.at(own, Some(unlike));
         }
         if self.has_other_incarnation {
-            return self.at(0, Some("the topic was made anew"));
+            return self.at(0, Some("the topic was recreated"));
         }
         match self.group.map(|group| (group.origin, group.offset)) {
             None => self.first(),
-            Some((Origin::OtherIncarnation, _)) => self.at(0, Some("the topic was made anew")),
+            Some((Origin::OtherIncarnation, _)) => self.at(0, Some("the topic was recreated")),
             // The offset was set on purpose by a tool or another program.
             Some((Origin::Unsigned, offset)) if (self.low..=self.high).contains(&offset) => {
                 self.at(offset, None)
             }
             Some((Origin::Unsigned, offset)) => {
-                self.undecided(by, &format!("the group's offset {offset} is outside of it"))
+                self.undecided(by, &format!("the group's offset {offset} is outside of the partition"))
             }
             Some((Origin::Ahead, offset)) => self.undecided(by, &format!(
-                "the group's offset {offset} stands for records that this journal does not have: it \
-                 is an older copy, from before it read this partition"
+                "the group's offset {offset} belongs to records that this journal does not have: \
+                 this journal is an older copy, from before it read this partition"
             )),
             Some((Origin::Foreign | Origin::Own, offset)) => self.undecided(by, &format!(
-                "the group's offset {offset} is another journal's: the messages before it may have \
-                 had their effects there"
+                "the group's offset {offset} comes from another journal: the messages before it \
+                 may have been executed there"
             )),
         }
     }

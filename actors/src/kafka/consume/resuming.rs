@@ -22,13 +22,13 @@ impl ConsumerTask {
                     .conditions
                     .clear(ConditionCode::PositionUnknown, &subject)
                 {
-                    tracing::info!(group, %topic, partition, offset, "the partition is read again");
+                    tracing::info!(group, %topic, partition, offset, "reading of the partition continues");
                 }
                 let of_group = facts.group.map(|group| group.offset);
                 if let (Some(why), Some(of_group)) = (unlike_group, of_group) {
                     tracing::warn!(
                         group, %topic, partition, offset, of_group, differs_by = of_group - offset,
-                        why, "the group's offset is not followed"
+                        why, "the group's offset is not used"
                     );
                 }
                 if removed > 0 {
@@ -38,8 +38,8 @@ impl ConsumerTask {
             }
             Resume::Undecided(why) => {
                 let detail = format!(
-                    "{topic} partition {partition} is not read, as its position is unknown: {why}. \
-                     kafka.start_from decides"
+                    "{topic} partition {partition} is not read because its position is unknown: \
+                     {why}. Choose the position with kafka.start_from"
                 );
                 if self
                     .conditions
@@ -58,7 +58,7 @@ impl ConsumerTask {
         let (topic, partition, group) = (&id.0, id.1, self.consumer.group());
         let detail = format!(
             "the offsets {from} to {} of {topic} partition {partition} were removed before {group} \
-             read them: their requests were not carried out",
+             read them: their requests were not executed",
             to - 1
         );
         tracing::error!(group, %topic, partition, detail, "messages were lost");

@@ -50,7 +50,7 @@ impl ConsumerTask {
             }
             tracing::warn!(
                 group = self.consumer.group(), reason = %fault, pause_ms = pause.as_millis() as u64,
-                "messages wait: Kafka can't bring them"
+                "messages can't be read from Kafka"
             );
             let until = Instant::now() + pause;
             while !self.is_stopping() && Instant::now() < until {

@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
                     // The group removed this member because it polled too late. It rejoins right
                     // after.
                     Some(RDKafkaErrorCode::PollExceeded) => {
-                        tracing::warn!(group = self.task.consumer.group(), %error, "rejoining");
+                        tracing::warn!(group = self.task.consumer.group(), %error, "the consumer rejoins its group");
                     }
                     Some(
                         RDKafkaErrorCode::BrokerTransportFailure

@@ -138,7 +138,7 @@ impl Handler<Ended> for Bridge {
             Err(Ending::Halted(halt)) => {
                 tracing::error!(
                     actor = "bridge", id = "publisher", reason = %halt, restarts = self.restarts,
-                    backoff_ms = 0, decision = "halted", "events are published no more"
+                    backoff_ms = 0, decision = "halted", "events are no longer published"
                 );
                 if let Some(halted) = self.halted.take() {
                     // The receiver is gone if the process is already shutting down.

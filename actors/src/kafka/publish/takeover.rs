@@ -96,8 +96,9 @@ impl Publisher {
             topic,
             found = what,
             sequence = mark.sequence,
-            "the cursor was lost: publishing goes on from the node's own mark (kafka.cursor_lost); \
-             events behind it may be published a second time, with the same ce_id"
+            "the cursor was lost: publishing continues from the node's own mark \
+             (kafka.cursor_lost); events after the mark may be published a second time, with the \
+             same ce_id"
         );
         let epoch = found.map_or(0, |found| found.epoch).max(mark.epoch);
         Ok(Cursor {

@@ -211,7 +211,7 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
             version.is_some_and(|version| version.starts_with(".v"))
         };
         if !is_told && TOLD.iter().any(|known| is_version_of(&known)) {
-            let detail = format!("{cloud} is of a version that is not known here");
+            let detail = format!("the version of {cloud} is unknown to this program");
             return Err(Failure::new(Reason::UnknownVersion, detail));
         }
     }
@@ -232,7 +232,7 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
     {
         tracing::debug!(
             event_type = typed.event_type,
-            "an account event of no concern"
+            "an account event of a type that the card service does not use"
         );
         return Ok(None);
     }

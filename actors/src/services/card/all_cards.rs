@@ -173,12 +173,12 @@ fn read(value: serde_json::Value) -> Result<Option<(EntityId, Known)>, String> {
     let created_at: Timestamp = event
         .creation_timestamp
         .parse()
-        .map_err(|_| "creation_timestamp is no time")?;
+        .map_err(|_| "creation_timestamp is not a time")?;
     let copy = CardCopy {
         opened: CardOpened {
             account: event.account_id,
             country,
-            number: number.ok_or("card_number is none")?,
+            number: number.ok_or("card_number is not a card number")?,
         },
         created_at,
     };

@@ -68,7 +68,7 @@ impl Commands {
             return Ok(None);
         }
         let detail = malformed.map_or_else(
-            || format!("{} is no command topic", message.topic),
+            || format!("{} is not a command topic", message.topic),
             |error| error.to_string(),
         );
         Err(Failure::new(Reason::Malformed, detail))

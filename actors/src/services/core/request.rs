@@ -187,7 +187,7 @@ pub(super) fn operation_named(message: &Message) -> Option<OperationId> {
 fn parse<T: DeserializeOwned>(value: &[u8]) -> Result<T, Malformed> {
     // Serde would also accept an array for a struct, but a request must be an object.
     if value.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(Malformed("the value is no JSON object".to_owned()));
+        return Err(Malformed("the value is not a JSON object".to_owned()));
     }
     serde_json::from_slice(value).map_err(|error| Malformed(error.to_string()))
 }
@@ -220,7 +220,7 @@ impl<'de> Deserialize<'de> for Time {
         let text = Cow::<str>::deserialize(deserializer)?;
         let time: Result<Timestamp, _> = text.parse();
         time.map(|_| Self)
-            .map_err(|_| D::Error::custom("timestamp is no time of RFC 3339"))
+            .map_err(|_| D::Error::custom("timestamp is not a time of RFC 3339"))
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) fn open_store(disk: &dyn Disk, file: &str) -> Result<(ViewStore, bool
     };
     match ViewStore::open(disk, file, SCHEMA, options) {
         Err(error @ ViewError::Unusable { .. }) => {
-            tracing::warn!(%error, "a read model is made anew");
+            tracing::warn!(%error, "a read model is rebuilt");
             disk.remove(file)
                 .map_err(|source| florin_storage::Error::Io {
                     file: file.to_owned(),

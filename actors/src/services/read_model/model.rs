@@ -208,7 +208,7 @@ impl Shared {
             tracing::info!(
                 model = self.name(),
                 topic,
-                "a replay was read whole: nothing of the topic is missing any more"
+                "a replay was read completely: no event of the topic is missing any more"
             );
         }
         self.report_gaps();

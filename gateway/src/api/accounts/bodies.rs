@@ -20,11 +20,11 @@ pub struct OpenAccountRequest {
     #[schema(value_type = String, pattern = "^[A-Z]{2}$", example = "KE")]
     pub country_code: CountryCode,
     /// The account's currency, ISO 4217 or an asset of the setting `ledger.assets`. It never
-    /// changes. Not given: the setting `ledger.default_currency`.
+    /// changes. By default, it is the setting `ledger.default_currency`.
     #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
-    /// The amount by which the balance may go below zero, in minor units. Null: no limit. Not
-    /// given: 0.
+    /// The amount by which the balance may go below zero, in minor units. Null means no limit. By
+    /// default, it is 0.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 5000)]
     pub overdraft_limit: Option<OverdraftLimit>,
@@ -43,11 +43,11 @@ pub struct OpenAccountRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateAccountRequest {
-    /// The new status: freezes or unfreezes the account. Not given: unchanged.
+    /// The new status, which freezes or unfreezes the account. Without it, the status stays unchanged.
     #[schema(nullable = false)]
     pub status: Option<NewStatus>,
-    /// The new overdraft limit in minor units. Null: no limit. Not given: unchanged. It may be
-    /// lower than the current debt.
+    /// The new overdraft limit in minor units. Null means no limit. Without it, the limit stays
+    /// unchanged. It may be lower than the current debt.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64, example = 5000)]
     pub overdraft_limit: Option<OverdraftLimit>,

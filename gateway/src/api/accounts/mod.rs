@@ -44,8 +44,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(open(call, body)))
         .about(
             "Opens an account",
-            "Opens an account for a holder. It has one currency, for ever; without \
-             `currency` it is the default one of the settings.",
+            "Opens an account for a holder. The account's currency never changes; without \
+             `currency`, it is the default currency of the settings.",
         )
         .purpose(create::<OpenAccountRequest>())
         .answers(&created::<AccountBody>())
@@ -74,9 +74,9 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(update(call, body)))
         .about(
             "Changes an account",
-            "Changes what the request gives: the status (ACTIVE or FROZEN), the \
-             overdraft limit. A request that changes nothing is answered with 200 and \
-             leaves no record.",
+            "Changes the fields that the request contains: the status (ACTIVE or FROZEN) and the \
+             overdraft limit. A request that changes nothing is answered with 200 and leaves no \
+             record.",
         )
         .purpose(change::<UpdateAccountRequest>())
         .answers(&[changed::<AccountBody>()])

@@ -12,8 +12,8 @@ pub struct BackupRequest {
     /// exist yet.
     #[schema(pattern = "^/", example = "/var/backups/florin/monday")]
     pub directory: String,
-    /// The data directory that must be backed up; another one is refused. Not given: the server's
-    /// own.
+    /// The data directory that must be backed up; another one is refused. By default, it is the
+    /// server's own.
     #[schema(example = "/var/lib/florin")]
     pub data_dir: Option<String>,
 }

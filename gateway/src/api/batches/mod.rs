@@ -31,8 +31,8 @@ pub const ROUTES: &[Route] = &[
             "Makes many transfers in one request",
             "Makes 1 to 10,000 transfers in order; each sees the ones before it. With \
              `atomic: true` all of them are made or none. With `atomic: false` each one \
-             is made or refused by itself, and `results` tells which, in the order of \
-             the request.",
+             is made or refused by itself, and `results` shows the result of each one, in the \
+             order of the request.",
         )
         .purpose(create::<BatchRequest>())
         .answers(&[done::<BatchDoneBody>(), ACCEPTED])

@@ -39,7 +39,7 @@ pub struct CardBody {
     /// The id of the account that the card belongs to.
     #[schema(value_type = String, format = Uuid)]
     pub account_id: EntityId,
-    /// Whether the card was deleted. A deleted card stays readable.
+    /// True if the card was deleted. A deleted card can still be read.
     pub deleted: bool,
     /// The time when the card was made.
     #[schema(value_type = String, format = DateTime)]

@@ -36,9 +36,9 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(open(call, body)))
         .about(
             "Makes a card",
-            "Makes a card for an account. The card service checks its own copy of the \
-             accounts, which it keeps from their events: an account that was opened \
-             just now may not be in it yet and answers 404.",
+            "Makes a card for an account. The card service checks the account in its own copy of \
+             the accounts, which it builds from account events. An account that was opened just \
+             now may be missing from the copy; the answer is then 404.",
         )
         .purpose(create::<OpenCardRequest>())
         .answers(&created::<CardBody>())
@@ -77,7 +77,7 @@ fn service(call: &Call) -> Result<&CardService, Problem> {
     call.gateway.services.card().ok_or_else(|| {
         Problem::new(
             ProblemCode::ServiceUnavailable,
-            "the card service doesn't run here (services.run)",
+            "the card service does not run in this process (services.run)",
         )
     })
 }
@@ -88,7 +88,7 @@ pub(super) async fn open(call: Arc<Call>, body: RequestBody) -> Result<Response,
     let service = service(&call)?;
     if let Some(gap) = call.gateway.services.refuses_cards() {
         let detail = format!(
-            "no card was made: events of accounts may be missing here (services.incomplete); {gap}"
+            "no card was made: the card service may have missed account events (services.incomplete); {gap}"
         );
         return Err(Problem::new(ProblemCode::ServiceUnavailable, detail));
     }

@@ -61,8 +61,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, _| beside(call, redrive))
         .about(
             "Redrives a dead letter",
-            "Sends a dead letter through its consumer again, and answers when the \
-             consumer is done. If it fails again, the letter stays.",
+            "Sends a dead letter through its consumer again, and answers when the consumer has \
+             finished. If the consumer fails again, the dead letter stays.",
         )
         .answers(&[done::<RedrivenBody>()])
         .problems(&[READ, BY_ID, &[RedriveRefused, ServiceUnavailable]]),

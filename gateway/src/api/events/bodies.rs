@@ -39,7 +39,7 @@ pub struct EventBody {
     /// The correlation id of the event's command.
     #[schema(example = "checkout-77")]
     correlation_id: String,
-    /// Whether the event is published. It is always true with the embedded bus, where the journal
+    /// True if the event is published. It is always true with the embedded bus, where the journal
     /// itself serves as the topics.
     published: bool,
     /// The message's value. Its JSON Schema is `/schemas/{type}.json`.

@@ -25,7 +25,7 @@ const EVENTS: Resource = Resource {
 const FILTERS: &[Filter] = &[
     Filter::sequence(
         "from",
-        "Only events of this record or later ones: its sequence.",
+        "Only events of the record with this sequence and of later records.",
     ),
     Filter::time(
         "from_time",
@@ -33,7 +33,7 @@ const FILTERS: &[Filter] = &[
     ),
     Filter::text(
         "type",
-        "Only events of this type, by any of its names.",
+        "Only events of this type. Each of the type's names can be given.",
         "florin.account.created.v1",
     ),
     Filter::id("key", "Only events with this key: the id of an entity."),
@@ -109,7 +109,7 @@ fn selection(query: &Query) -> Result<Selection, Problem> {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         let sequence = text.parse().ok().filter(|_| is_number);
         selection.from = sequence.ok_or_else(|| {
-            let detail = "must be the sequence of a record; from_time takes a time";
+            let detail = "must be the sequence of a record; for a time, use from_time";
             Problem::malformed("from", detail)
         })?;
     }

@@ -24,5 +24,8 @@ pub fn types(named: &str) -> Option<Vec<EventType>> {
 
 /// Returns the problem that a field names no type of event.
 pub fn no_type(field: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::malformed(field, "is no type of event; /schemas/ lists them")
+    Problem::malformed(
+        field,
+        "is not an event type; /schemas/ lists the event types",
+    )
 }

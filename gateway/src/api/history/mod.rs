@@ -39,8 +39,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, _| Box::pin(balance(call)))
         .about(
             "Shows an account's balance",
-            "Shows the account's balance, what is held of it and what is available, now \
-             or at a time in the past.",
+            "Shows the account's balance, held amount and available amount, now or at a time in \
+             the past.",
         )
         .purpose(Purpose::ReadAt)
         .answers(&[shown::<BalanceBody>().with_version()])
@@ -54,8 +54,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, _| Box::pin(balance(call)))
         .about(
             "Shows a wallet's balance",
-            "Shows the wallet's balance, what is held of it and what is available, now \
-             or at a time in the past.",
+            "Shows the wallet's balance, held amount and available amount, now or at a time in \
+             the past.",
         )
         .purpose(Purpose::ReadAt)
         .answers(&[shown::<BalanceBody>().with_version()])
@@ -142,7 +142,7 @@ async fn balance(call: Arc<Call>) -> Result<Response, Problem> {
     let at = call.query()?.time("at")?;
     let core = &call.gateway.core;
     if at.is_some_and(|at| at > core.now()) {
-        return Err(Problem::malformed("at", "has not come yet"));
+        return Err(Problem::malformed("at", "must not be in the future"));
     }
     let (currency, now) = core
         .balances(id, kind)
@@ -175,7 +175,7 @@ async fn balances_at(
             version: standing.version,
         })
     });
-    balances.ok_or_else(|| Problem::not_found("it was opened later"))
+    balances.ok_or_else(|| Problem::not_found("the account or wallet was opened after this time"))
 }
 
 /// Returns the kind of entity that the request's path names.

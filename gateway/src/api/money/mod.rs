@@ -44,8 +44,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(withdraw(call, body)))
         .about(
             "Withdraws money from an account",
-            "Debits the account: money leaves to the outside. It is refused if less is \
-             available than the amount.",
+            "Debits the account; the money leaves Florin. The request is refused if the amount \
+             is larger than the available amount.",
         )
         .purpose(change::<MoneyRequest>())
         .answers(&[changed::<MoneyBody>(), ACCEPTED])
@@ -70,8 +70,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(withdraw(call, body)))
         .about(
             "Withdraws money from a wallet",
-            "Debits the wallet: money leaves to the outside. The wallet's limits per \
-             transaction and per day apply.",
+            "Debits the wallet; the money leaves Florin. The wallet's limits per transaction and \
+             per day apply.",
         )
         .purpose(change::<MoneyRequest>())
         .answers(&[changed::<MoneyBody>(), ACCEPTED])
@@ -86,8 +86,7 @@ pub const ROUTES: &[Route] = &[
         .about(
             "Accepts a deposit that is executed afterwards",
             "Accepts a deposit and answers 202 as soon as the command is durable; it is \
-             executed afterwards, exactly once. The operation tells when and how it \
-             ended.",
+             executed afterwards, exactly once. The operation shows its outcome.",
         )
         .purpose(change::<MoneyRequest>())
         .answers(&[ACCEPTED, changed::<MoneyBody>()])

@@ -73,7 +73,7 @@ pub struct ReasonBody {
     /// A sentence for an operator.
     #[schema(example = "the disk has less free space than disk.free_bytes_min")]
     pub detail: String,
-    /// Whether all commands are refused for this reason. In this case `/health/ready` answers 503.
+    /// True if all commands are refused for this reason. In this case `/health/ready` answers 503.
     pub stops_commands: bool,
 }
 
@@ -88,7 +88,7 @@ pub struct ClockHealthBody {
     leapt_seconds: Option<i64>,
 }
 
-/// Whether the node is healthy.
+/// The health of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthStatus {

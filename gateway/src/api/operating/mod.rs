@@ -31,7 +31,7 @@ pub const ROUTES: &[Route] = &[
         .about(
             "Shows the state of the node",
             "Shows the state of the node: journal, views, events, disk and clock. \
-             `degraded` is answered with 200 too, and `reasons` lists what is wrong.",
+             `degraded` is answered with 200 too, and `reasons` lists the causes.",
         )
         .purpose(Purpose::Page)
         .vital()
@@ -42,7 +42,7 @@ pub const ROUTES: &[Route] = &[
         .to(|call, _| Box::pin(live(call)))
         .about(
             "Says whether the process is alive",
-            "Answers 200 as long as the process can answer at all.",
+            "Answers 200 as long as the process is running.",
         )
         .purpose(Purpose::Page)
         .vital()
@@ -64,8 +64,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, _| beside(call, metrics))
         .about(
             "Shows the metrics for Prometheus",
-            "Shows all metrics. `Accept: application/openmetrics-text` gets the \
-             OpenMetrics format, anything else the Prometheus text format.",
+            "Shows all metrics: in the OpenMetrics format if the request has `Accept: \
+             application/openmetrics-text`, otherwise in the Prometheus text format.",
         )
         .purpose(Purpose::Page)
         .vital()

@@ -76,7 +76,7 @@ pub const ROUTES: &[Route] = &[
         .about(
             "Follows an operation by Server-Sent Events",
             "Sends the operation's present state as a Server-Sent Event named \
-             `operation`, and its final state when it is there; then the stream ends. A \
+             `operation`, and its final state as soon as it is known; then the stream ends. A \
              client that reconnects sends `Last-Event-ID`.",
         )
         .purpose(Purpose::Follow)
@@ -101,8 +101,8 @@ pub const ROUTES: &[Route] = &[
         .about(
             "Follows an operation by WebSocket",
             "Opens a WebSocket that sends the operation's present state as a text \
-             message, and its final state when it is there; then it closes with 1000. A \
-             close with 1001 means: connect again.",
+             message, and its final state as soon as it is known; then it closes with 1000. After a \
+             close with 1001, the client should connect again.",
         )
         .answers(&[Answer::bare(
             101,

@@ -14,9 +14,9 @@ use crate::http::values::Time;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayRequest {
-    /// The sequence of the first record. Not given: 1.
+    /// The sequence of the first record. By default, it is 1.
     pub from: Option<u64>,
-    /// The sequence of the last record. Not given: the last durable one.
+    /// The sequence of the last record. By default, it is the last durable record.
     pub to: Option<u64>,
     /// Only events of records made at this time or later.
     #[schema(format = DateTime)]
@@ -24,10 +24,10 @@ pub struct ReplayRequest {
     /// Only events of records made before this time.
     #[schema(format = DateTime)]
     pub to_time: Option<String>,
-    /// Only events of these types, each given by any of its names. Not given: all types.
+    /// Only events of these types, each given by any of its names. By default, events of all types.
     #[schema(example = json!(["florin.account.created.v1"]))]
     pub types: Option<Vec<String>>,
-    /// Publish only to these topics. Not given: to all topics of each event.
+    /// Publish only to these topics. By default, each event goes to all its topics.
     #[schema(example = json!(["account-events"]))]
     pub topics: Option<Vec<String>>,
     /// Only events with this key: the id of an entity.
@@ -54,7 +54,7 @@ pub struct ReplayBody {
     /// The reason why the replay failed or waits; null otherwise.
     #[schema(required, example = "the brokers do not answer")]
     reason: Option<String>,
-    /// Whether the replay only counts the events.
+    /// True if the replay only counts the events.
     dry_run: bool,
     /// The number of events so far.
     events: u64,

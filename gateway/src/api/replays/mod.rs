@@ -31,8 +31,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(begin(call, body)))
         .about(
             "Starts a replay of events",
-            "Publishes the selected events of the journal again, each with its first id \
-             and value. One replay runs at a time. With `dry_run: true` it only counts \
+            "Publishes the selected events of the journal again, each with its original id and \
+             value. One replay runs at a time. With `dry_run: true` it only counts \
              them.",
         )
         .purpose(task::<ReplayRequest>())
@@ -44,7 +44,7 @@ pub const ROUTES: &[Route] = &[
     REPLAYS
         .get("/admin/replay/{id}", "getReplay", Scope::AdminRead)
         .to(|call, _| Box::pin(show(call)))
-        .about("Shows a replay", "Shows how far a replay is.")
+        .about("Shows a replay", "Shows the progress of a replay.")
         .answers(&[shown::<ReplayBody>()])
         .problems(&[READ, BY_ID]),
     REPLAYS
@@ -65,7 +65,7 @@ pub const ROUTES: &[Route] = &[
         .to(|call, _| Box::pin(resume(call)))
         .about(
             "Resumes a replay",
-            "Continues a replay that was stopped or has failed, where it left off.",
+            "Continues a replay that was stopped or has failed, from where it ended.",
         )
         .answers(&[done::<ReplayBody>()])
         .problems(&[READ, BY_ID, REPLAY]),
@@ -112,7 +112,10 @@ fn order(call: &Call, request: ReplayRequest) -> Result<Order, Problem> {
     for (place, topic) in topics.iter().enumerate() {
         if !known.contains(&topic.as_str()) {
             let field = format!("topics[{place}]");
-            return Err(Problem::malformed(field, "is no topic that events go to"));
+            return Err(Problem::malformed(
+                field,
+                "is not a topic to which events are published",
+            ));
         }
     }
     Ok(Order {

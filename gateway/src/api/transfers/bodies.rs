@@ -26,11 +26,12 @@ pub struct TransferRequest {
     /// The currency. If given, it must be the currency of both ends.
     #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
-    /// Whether the transfer only holds the money. In this case the money moves when the transfer is
-    /// posted. Not given: false.
+    /// True if the transfer only holds the money. In this case the money moves when the transfer is
+    /// posted. By default, it is false.
     pub pending: Option<bool>,
     /// The number of seconds after which a pending transfer expires; allowed only with `pending`.
-    /// Not given: the setting `ledger.hold_expiry_seconds`, which by default means never.
+    /// By default, it is the setting `ledger.hold_expiry_seconds`; with the default of this setting,
+    /// the transfer never expires.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 315_360_000)]
     pub expires_in_seconds: Option<Seconds>,
     /// The caller's own reference, such as an order number.
@@ -48,11 +49,11 @@ pub struct TransferRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PostRequest {
-    /// The amount to post, in minor units. Not given: everything that is still held.
+    /// The amount to post, in minor units. By default, it is the whole amount that is still held.
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     pub amount: Option<Amount>,
-    /// Whether the rest that is not posted is released. Not given: true. False: the rest stays
-    /// held.
+    /// True if the rest that is not posted is released; if it is false, the rest stays held. By
+    /// default, it is true.
     #[serde(rename = "final")]
     pub is_final: Option<bool>,
     /// The same as the header `Idempotency-Key`.

@@ -80,7 +80,7 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(endings::void(call, body)))
         .about(
             "Voids a pending transfer",
-            "Ends a pending transfer without moving money: what it held is available again.",
+            "Ends a pending transfer without moving money. The amount that it held is available again.",
         )
         .purpose(change::<KeyOnlyRequest>())
         .answers(&[changed::<TransferDoneBody>(), ACCEPTED])
@@ -94,9 +94,9 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(endings::reverse(call, body)))
         .about(
             "Reverses a transfer",
-            "Makes a new transfer that moves back everything that this one posted. A \
-             transfer is reversed at most once, and the money has to be there. The new \
-             transfer has an id of its own.",
+            "Makes a new transfer that moves back the whole amount that this transfer posted. A \
+             transfer can be reversed only once, and the money must be available. The new \
+             transfer has its own id.",
         )
         .purpose(change::<ReverseRequest>())
         .answers(&[changed::<TransferDoneBody>(), ACCEPTED])
@@ -162,7 +162,10 @@ pub(super) fn asked(
         (_, None) => None,
         (_, Some(_)) => {
             let field = path("expires_in_seconds");
-            return Err(Problem::malformed(field, "is for pending transfers only"));
+            return Err(Problem::malformed(
+                field,
+                "is allowed only with pending: true",
+            ));
         }
     };
     let transfer = Transfer {
@@ -201,8 +204,8 @@ async fn list(call: Arc<Call>) -> Result<Response, Problem> {
         reference: query.get("reference").map(str::to_owned),
     };
     if !filter.is_bounded() {
-        let detail = "is missing: a list of transfers is of an entity, of a reference, or of all \
-                      that are pending";
+        let detail = "is missing: the list needs an entity, a reference, or the status of \
+                      pending transfers";
         return Err(Problem::malformed("entity", detail));
     }
     let entity = filter.entity.map(|entity| entity.to_string());

@@ -69,8 +69,8 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(update(call, body)))
         .about(
             "Changes a wallet",
-            "Changes what the request gives: the status (ACTIVE or FROZEN), the \
-             overdraft limit, single limits. A limit that is null is lifted.",
+            "Changes the fields that the request contains: the status (ACTIVE or FROZEN), the \
+             overdraft limit and single limits. A limit that is null is removed.",
         )
         .purpose(change::<UpdateWalletRequest>())
         .answers(&[changed::<WalletBody>()])
