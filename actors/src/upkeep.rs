@@ -102,13 +102,13 @@ impl ThreadWatch for Watch {
         let ends_process = thread.when_ended() == WhenEnded::ProcessEnds;
         let decision = if ends_process { "ends" } else { "restarted" };
         let backoff_ms = again_in.map(|pause| pause.as_millis() as u64);
-        tracing::error!(%thread, reason, backoff_ms, decision, "a thread ended by a fault");
+        tracing::error!(%thread, reason, backoff_ms, decision, "a thread ended unexpectedly");
         let then = if ends_process {
             "the process ends"
         } else {
             "it is started again"
         };
-        let detail = format!("the thread {thread} ended by a fault, {then}: {reason}");
+        let detail = format!("the thread {thread} ended unexpectedly, {then}: {reason}");
         self.conditions
             .raise(ConditionCode::ThreadEnded, thread.name(), detail);
         if ends_process {

@@ -98,6 +98,16 @@ pub enum HistoryError {
     },
 }
 
+impl HistoryError {
+    /// Returns whether the journal is damaged, so that reading again can't help.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Journal(error) => error.is_damage(),
+            Self::Record { .. } => true,
+        }
+    }
+}
+
 /// Finds up to `events_max` selected events from `place` on, in at most [`RECORDS_LOOKED_MAX`]
 /// records. Reads the disk.
 ///

@@ -105,7 +105,7 @@ impl World {
         {
             assert!(
                 available >= 0,
-                "{entity} was debited past its floor: {balance:?}"
+                "{entity} was debited below its overdraft limit: {balance:?}"
             );
         }
     }

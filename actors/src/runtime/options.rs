@@ -32,7 +32,7 @@ pub enum StartError {
     #[error("{0}")]
     Thread(String),
     /// The system can't start another thread.
-    #[error("the system gives no thread: {0}")]
+    #[error("can't start a thread: {0}")]
     NoThread(std::io::Error),
 }
 

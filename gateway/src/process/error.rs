@@ -148,8 +148,8 @@ pub enum RunError {
         "the journal failed, so nothing can become durable any more: {0}; the outcomes of the commands in flight are unknown until the next start"
     )]
     Journal(String),
-    /// A thread that the process needs ended by a fault.
-    #[error("the thread {thread} ended by a fault: {reason}; start the process again")]
+    /// A thread that the process needs ended unexpectedly.
+    #[error("the thread {thread} ended unexpectedly: {reason}; start the process again")]
     Thread {
         /// The thread's name.
         thread: ThreadName,

@@ -95,7 +95,7 @@ fn ends_or_is_started_again(thread: ThreadName) {
             );
             let log = faulty.server.log();
             let last = log.lines().rfind(|line| line.starts_with("florin: "));
-            let sentence = format!("the thread {thread} ended by a fault");
+            let sentence = format!("the thread {thread} ended unexpectedly");
             assert!(last.is_some_and(|line| line.contains(&sentence)), "{log}");
         }
         WhenEnded::StartedAgain => {
@@ -121,7 +121,7 @@ fn ends_or_is_started_again(thread: ThreadName) {
         }
     }
     let log = faulty.server.log();
-    assert!(log.contains("a thread ended by a fault"), "{log}");
+    assert!(log.contains("a thread ended unexpectedly"), "{log}");
 }
 
 /// Tests the thread that reads the journal's tail, which runs only at a start.

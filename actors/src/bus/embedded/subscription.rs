@@ -62,7 +62,7 @@ impl Subscription {
                 restarts,
                 backoff_ms = backoff.as_millis() as u64,
                 decision = "restarted",
-                "an actor failed and is started anew"
+                "an actor failed and is restarted"
             );
             if !self.rest(backoff).await {
                 return;

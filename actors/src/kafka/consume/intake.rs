@@ -137,7 +137,7 @@ impl Intake {
             restarts = self.restarts[index],
             backoff_ms = backoff.as_millis() as u64,
             decision = "restarted",
-            "an actor failed and is started anew"
+            "an actor failed and is restarted"
         );
         context.run_later(backoff, move |intake, context| intake.run(index, context));
     }

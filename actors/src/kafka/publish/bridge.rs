@@ -98,7 +98,7 @@ impl Bridge {
             restarts = self.restarts,
             backoff_ms = backoff.as_millis() as u64,
             decision = "restarted",
-            "an actor failed and is started anew"
+            "an actor failed and is restarted"
         );
         context.run_later(backoff, Self::publish);
     }

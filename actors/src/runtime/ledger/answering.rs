@@ -318,6 +318,6 @@ fn prove(
     if sealed.all(|(place, hash)| row.proves(place, hash)) {
         return Ok(());
     }
-    let what = "the personal values beside it are not the sealed ones";
+    let what = "the personal data beside it does not match its hash";
     Err(reader.damaged(record.sequence, what).into())
 }

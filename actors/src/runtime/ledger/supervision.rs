@@ -46,7 +46,7 @@ impl Ledger {
         tracing::error!(
             actor = kind.name(), id = %seat.entity, reason, restarts,
             backoff_ms = backoff.as_millis() as u64, decision = "restarted",
-            "an actor failed and is started anew"
+            "an actor failed and is restarted"
         );
         self.observer.restarted(kind, RestartReason::Panic);
         self.residents.change_phase(seat, Phase::Restarting);

@@ -525,7 +525,7 @@ struct FailsByPanic<'f>(ThreadName, &'f watch::Sender<Option<String>>);
 impl Drop for FailsByPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            fail(self.1, &format!("the thread {} ended by a fault", self.0));
+            fail(self.1, &format!("the thread {} ended unexpectedly", self.0));
         }
     }
 }

@@ -124,7 +124,12 @@ fn selection(query: &Query) -> Result<Selection, Problem> {
 
 fn unreadable(error: HistoryError) -> Problem {
     tracing::error!(%error, "the journal's events can't be read");
-    Problem::new(ProblemCode::JournalDamaged, error.to_string())
+    let code = if error.is_damage() {
+        ProblemCode::JournalDamaged
+    } else {
+        ProblemCode::ServiceUnavailable
+    };
+    Problem::new(code, error.to_string())
 }
 
 fn bytes_of(place: Place) -> [u8; 12] {

@@ -173,7 +173,10 @@ fn refused(error: &ReplayError) -> Problem {
         ReplayError::Busy(_) | ReplayError::Ended | ReplayError::NoTarget => {
             ProblemCode::ReplayRefused
         }
-        ReplayError::File(_) => ProblemCode::DiskLow,
+        ReplayError::File(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            ProblemCode::DiskLow
+        }
+        ReplayError::File(_) => ProblemCode::ServiceUnavailable,
     };
     Problem::new(code, error.to_string())
 }
