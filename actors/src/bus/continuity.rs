@@ -73,7 +73,7 @@ pub struct Position {
 
 /// A consumer's knowledge of a topic's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownLog {
     /// The name of the log: this process's journal, or a topic in a cluster. `None` if the topic
     /// was never read.
     pub log: Option<String>,
@@ -105,7 +105,7 @@ pub struct Begin {
 }
 
 /// Decides where to resume a topic, and whether that leaves a gap.
-pub fn begin(topic: &str, known: &Known, log: &str, seen: &BTreeMap<i32, Seen>) -> Begin {
+pub fn begin(topic: &str, known: &KnownLog, log: &str, seen: &BTreeMap<i32, Seen>) -> Begin {
     match known.log.as_deref() {
         // The journal is complete. A first-time reader of a topic misses nothing if the topic still
         // has its first messages.
@@ -141,7 +141,7 @@ fn cut_off<'s>(topic: &str, seen: impl IntoIterator<Item = (&'s i32, &'s Seen)>)
     ))
 }
 
-fn go_on(topic: &str, known: &Known, seen: &BTreeMap<i32, Seen>) -> Begin {
+fn go_on(topic: &str, known: &KnownLog, seen: &BTreeMap<i32, Seen>) -> Begin {
     if let Some(reason) = other_life(topic, known, seen) {
         return from_low(seen, Some(reason));
     }
@@ -187,7 +187,7 @@ fn go_on(topic: &str, known: &Known, seen: &BTreeMap<i32, Seen>) -> Begin {
 }
 
 /// Returns the reason why the topic is not the incarnation that was read; `None` if it is.
-fn other_life(topic: &str, known: &Known, seen: &BTreeMap<i32, Seen>) -> Option<String> {
+fn other_life(topic: &str, known: &KnownLog, seen: &BTreeMap<i32, Seen>) -> Option<String> {
     known.partitions.iter().find_map(|(partition, known)| {
         let next = known.next;
         let made_anew =
@@ -214,7 +214,7 @@ fn other_life(topic: &str, known: &Known, seen: &BTreeMap<i32, Seen>) -> Option<
 /// A consumer's own positions, stored together with the results of the messages.
 pub trait Continuity: Send + Sync {
     /// Returns what is known of a topic's log.
-    fn known(&self, topic: &str) -> Known;
+    fn known(&self, topic: &str) -> KnownLog;
 
     /// Stores the positions at which a topic is resumed. A gap is stored until it is closed.
     ///
@@ -269,8 +269,8 @@ mod tests {
         }
     }
 
-    fn known(partitions: &[Position]) -> Known {
-        Known {
+    fn known(partitions: &[Position]) -> KnownLog {
+        KnownLog {
             log: Some(CLUSTER.to_owned()),
             partitions: (0..).zip(partitions.iter().copied()).collect(),
         }
@@ -281,7 +281,7 @@ mod tests {
         Seen { low, high, last }
     }
 
-    fn begun(known: &Known, log: &str, partitions: &[Seen]) -> Begin {
+    fn begun(known: &KnownLog, log: &str, partitions: &[Seen]) -> Begin {
         let seen = (0..).zip(partitions.iter().copied()).collect();
         begin("t", known, log, &seen)
     }
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn who_reads_for_the_first_time_misses_what_the_topic_has_no_more() {
-        let fresh = Known::default();
+        let fresh = KnownLog::default();
         let begin = begun(&fresh, CLUSTER, &[seen(0, 9, None)]);
         assert_eq!((nexts(&begin), begin.gap), (vec![0], None));
         let begin = begun(&fresh, CLUSTER, &[seen(0, 9, None), seen(3, 9, None)]);
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn offsets_of_the_journal_and_of_a_cluster_are_never_mixed() {
-        let of_journal = Known {
+        let of_journal = KnownLog {
             log: Some(JOURNAL.to_owned()),
             ..known(&[read_to(70_000)])
         };

@@ -50,13 +50,13 @@ impl Selection {
     ///
     /// # Errors
     /// Returns an error if the disk fails or the journal is damaged.
-    pub fn start(&self, reader: &Reader) -> Result<Place, HistoryError> {
+    pub fn start(&self, reader: &Reader) -> Result<EventPlace, HistoryError> {
         let by_time = match self.from_time {
             Some(time) => first_at(reader, time)?,
             None => 1,
         };
         let sequence = self.from.max(by_time).max(1);
-        Ok(Place { sequence, index: 0 })
+        Ok(EventPlace { sequence, index: 0 })
     }
 }
 
@@ -64,7 +64,7 @@ impl Selection {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
-pub struct Place {
+pub struct EventPlace {
     /// The sequence of the event's record.
     pub sequence: u64,
     /// The event's index among the record's events.
@@ -73,11 +73,11 @@ pub struct Place {
 
 /// A part of the selected events.
 #[derive(Debug)]
-pub struct Part {
+pub struct EventPage {
     /// The events, in the journal's order.
     pub events: Vec<BusEvent>,
     /// The place at which the next part begins.
-    pub next: Place,
+    pub next: EventPlace,
     /// True if no selected event follows in the durable part of the journal.
     pub is_end: bool,
 }
@@ -116,11 +116,11 @@ impl HistoryError {
 pub fn look(
     reader: &Reader,
     selection: &Selection,
-    place: Place,
+    place: EventPlace,
     events_max: usize,
-) -> Result<Part, HistoryError> {
+) -> Result<EventPage, HistoryError> {
     let last = selection.to.unwrap_or(u64::MAX).min(reader.durable());
-    let mut part = Part {
+    let mut part = EventPage {
         events: Vec::new(),
         next: place,
         is_end: false,
@@ -161,7 +161,7 @@ pub fn look(
                         part.events.push(event);
                     }
                 }
-                part.next = Place {
+                part.next = EventPlace {
                     sequence: sequence + 1,
                     index: 0,
                 };

@@ -15,7 +15,7 @@ pub use crate::base::Outbox;
 pub use bindings::{Bindings, BindingsError};
 pub(crate) use consumer::consumer_of;
 pub use consumer::{Consumer, Handling, Reads};
-pub use continuity::{Begin, Continuity, Known, Position, Print, ReplayPart, Seen};
+pub use continuity::{Begin, Continuity, KnownLog, Position, Print, ReplayPart, Seen};
 pub(crate) use continuity::{JOURNAL, REPLAY, REPLAY_PART, REPLAY_WHOLE, begin};
 pub use dead_letters::{
     Asked, DEAD_LETTERS_SUFFIX, DeadLetter, DeadLetterId, DeadLetterIdError, DeadLetters,
@@ -23,7 +23,7 @@ pub use dead_letters::{
 };
 pub use delivery::{Decision, DeliveryPolicy, Failure, Reason};
 pub use embedded::{BusStore, EmbeddedBus};
-pub use history::{HistoryError, Part, Place, RECORDS_LOOKED_MAX, Selection, look};
+pub use history::{EventPage, EventPlace, HistoryError, RECORDS_LOOKED_MAX, Selection, look};
 pub use message::{Headers, Message};
 pub use replay::{
     OpenTarget, Order, Progress, Replay, ReplayError, ReplayState, ReplayTarget, Replayed, Replays,

@@ -42,7 +42,7 @@ const NAMES: [&str; 10] = [
 ];
 
 /// A message to be written as a dead letter.
-pub(super) struct Letter<'a> {
+pub(super) struct DeadLetterMessage<'a> {
     pub(super) message: &'a Message,
     pub(super) group: &'a str,
     pub(super) reason: &'a str,
@@ -51,7 +51,7 @@ pub(super) struct Letter<'a> {
     pub(super) failed_at: Timestamp,
 }
 
-impl Letter<'_> {
+impl DeadLetterMessage<'_> {
     /// Adds the dead letter to the open transaction.
     pub(super) fn send(&self, producer: &Producer) -> Result<(), Fault> {
         let message = self.message;
@@ -172,7 +172,7 @@ mod tests {
             ],
             value: Some(b"not json".to_vec()),
         };
-        let written = Letter {
+        let written = DeadLetterMessage {
             message: &message,
             group: "ledger-service",
             reason: "malformed",

@@ -35,18 +35,18 @@ pub struct Message {
 /// The messages to send over an opened WebSocket. They are carried as an extension of the response,
 /// and extensions must be cloneable and shareable between threads.
 #[derive(Clone)]
-pub struct Talk(Arc<Mutex<Option<BoxStream<'static, Message>>>>);
+pub struct OutgoingMessages(Arc<Mutex<Option<BoxStream<'static, Message>>>>);
 
-impl Talk {
+impl OutgoingMessages {
     /// Returns the messages. Only the first call gets them.
     pub fn take(&self) -> Option<BoxStream<'static, Message>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl fmt::Debug for Talk {
+impl fmt::Debug for OutgoingMessages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Talk").finish_non_exhaustive()
+        f.debug_struct("OutgoingMessages").finish_non_exhaustive()
     }
 }
 
@@ -100,7 +100,7 @@ impl Opening {
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
-        let talk = Talk(Arc::new(Mutex::new(Some(messages.boxed()))));
+        let talk = OutgoingMessages(Arc::new(Mutex::new(Some(messages.boxed()))));
         response.extensions_mut().insert(talk);
         response
     }
@@ -171,7 +171,7 @@ mod tests {
             response.headers()[SEC_WEBSOCKET_ACCEPT],
             "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
         );
-        let talk = response.extensions().get::<Talk>().unwrap();
+        let talk = response.extensions().get::<OutgoingMessages>().unwrap();
         assert!(talk.take().is_some() && talk.take().is_none());
     }
 

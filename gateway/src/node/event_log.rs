@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use florin_actors::bus::{
-    Bindings, BusState, HistoryError, Outbox, Part, Place, Selection, Telemetry, look,
+    Bindings, BusState, EventPage, EventPlace, HistoryError, Outbox, Selection, Telemetry, look,
 };
 
 /// Reads the events of the journal, and knows their topics and the published position.
@@ -50,9 +50,9 @@ impl EventLog {
     pub fn look(
         &self,
         selection: &Selection,
-        place: Option<Place>,
+        place: Option<EventPlace>,
         events_max: usize,
-    ) -> Result<Part, HistoryError> {
+    ) -> Result<EventPage, HistoryError> {
         let reader = &self.outbox.reader;
         let place = match place {
             Some(place) => place,

@@ -53,7 +53,7 @@ pub struct Peer {
 
 /// The reason why a peer did not answer a request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Failed {
+pub enum PeerFailure {
     /// The request did not reach the peer.
     Unreached(String),
     /// The request reached the peer, or may have reached it. Its outcome is unknown.
@@ -88,14 +88,14 @@ impl Peer {
         &self,
         request: Request<RequestBody>,
         id: &RequestId,
-    ) -> Result<Response, Failed> {
+    ) -> Result<Response, PeerFailure> {
         let connected = timeout(CONNECT_WAIT, TcpStream::connect(&self.authority)).await;
         let stream = match connected {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Failed::Unreached(error.to_string())),
+            Ok(Err(error)) => return Err(PeerFailure::Unreached(error.to_string())),
             Err(_) => {
                 let waited = CONNECT_WAIT.as_secs();
-                return Err(Failed::Unreached(format!(
+                return Err(PeerFailure::Unreached(format!(
                     "no connection within {waited} s"
                 )));
             }
@@ -106,7 +106,9 @@ impl Peer {
             Ok(answered) => answered,
             Err(_) => {
                 let waited = self.wait.as_millis();
-                Err(Failed::Unanswered(format!("no answer within {waited} ms")))
+                Err(PeerFailure::Unanswered(format!(
+                    "no answer within {waited} ms"
+                )))
             }
         }
     }
@@ -116,9 +118,9 @@ impl Peer {
         stream: TcpStream,
         request: Request<RequestBody>,
         id: &RequestId,
-    ) -> Result<Response, Failed> {
-        let unreached = |error: hyper::Error| Failed::Unreached(error.to_string());
-        let unanswered = |error: hyper::Error| Failed::Unanswered(error.to_string());
+    ) -> Result<Response, PeerFailure> {
+        let unreached = |error: hyper::Error| PeerFailure::Unreached(error.to_string());
+        let unanswered = |error: hyper::Error| PeerFailure::Unanswered(error.to_string());
         let host = self.host(&stream);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
@@ -133,7 +135,7 @@ impl Peer {
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let body: Bytes = match body {
             Ok(body) => body.to_bytes(),
-            Err(error) => return Err(Failed::Unanswered(error.to_string())),
+            Err(error) => return Err(PeerFailure::Unanswered(error.to_string())),
         };
         Ok(Response::from_parts(parts, body.into()))
     }
@@ -155,8 +157,8 @@ fn addressed(
     request: Request<RequestBody>,
     host: &str,
     id: &RequestId,
-) -> Result<Request<RequestBody>, Failed> {
-    let unreached = |error: &dyn std::fmt::Display| Failed::Unreached(error.to_string());
+) -> Result<Request<RequestBody>, PeerFailure> {
+    let unreached = |error: &dyn std::fmt::Display| PeerFailure::Unreached(error.to_string());
     let (parts, body) = request.into_parts();
     let target = parts
         .uri

@@ -15,7 +15,7 @@ use warp::http::Request;
 use warp::reply::Response;
 
 use super::kafka;
-use super::peer::{FORWARDED, Failed, Peer};
+use super::peer::{FORWARDED, Peer, PeerFailure};
 use crate::http::{Problem, ProblemCode, RequestBody};
 use crate::process::RunError;
 
@@ -183,10 +183,10 @@ impl Elsewhere {
         }
         peer.forward(request, id).await.map_err(|failed| {
             unavailable(match failed {
-                Failed::Unreached(why) => {
+                PeerFailure::Unreached(why) => {
                     format!("the service {name} can't be reached ({setting}): {why}")
                 }
-                Failed::Unanswered(why) => format!(
+                PeerFailure::Unanswered(why) => format!(
                     "the service {name} did not answer ({setting}); it may have executed the \
                      request: {why}"
                 ),

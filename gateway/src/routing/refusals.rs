@@ -71,5 +71,6 @@ pub const CARD_REFUSED: &[ProblemCode] = &[
     LimitExceeded,
 ];
 pub const TASK: &[ProblemCode] = &[InvalidRequest, BodyTooLarge, UnsupportedMediaType];
-pub const REPLAY: &[ProblemCode] = &[ReplayRefused, DiskLow, ShuttingDown];
-pub const HISTORY_OF_EVENTS: &[ProblemCode] = &[InvalidId, JournalDamaged, ShuttingDown];
+pub const REPLAY: &[ProblemCode] = &[ReplayRefused, DiskLow, ServiceUnavailable, ShuttingDown];
+pub const HISTORY_OF_EVENTS: &[ProblemCode] =
+    &[InvalidId, JournalDamaged, ServiceUnavailable, ShuttingDown];

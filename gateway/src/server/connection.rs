@@ -26,7 +26,7 @@ use super::gate::{Gate, Link};
 use super::talk;
 use super::vigil::Vigil;
 use crate::http::Unread;
-use crate::http::websocket::Talk;
+use crate::http::websocket::OutgoingMessages;
 
 /// The largest head, in bytes. It is also the most that is read of a body at a time.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -37,7 +37,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 pub async fn serve(stream: TcpStream, place: Place, gate: Rc<Gate>, bounds: Bounds) {
     let vigil = Rc::new(Vigil::new());
     let socket = Rc::new(RefCell::new(TokioIo::new(stream)));
-    let opened: Cell<Option<Talk>> = Cell::new(None);
+    let opened: Cell<Option<OutgoingMessages>> = Cell::new(None);
     let unread = Unread::new();
     // This block drops hyper's state of the connection before the connection turns into a
     // WebSocket.

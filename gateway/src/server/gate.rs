@@ -16,7 +16,7 @@ use warp::reply::Response;
 
 use crate::api::{ROUTES, filter};
 use crate::http::headers::{self, REQUEST_ID, TRACEPARENT};
-use crate::http::websocket::Talk;
+use crate::http::websocket::OutgoingMessages;
 use crate::http::{Problem, ProblemCode, RequestBody, Unread, origin};
 use crate::metrics::CONNECTIONS;
 use crate::routing::{Call, Found, Gateway, Route};
@@ -49,7 +49,7 @@ pub struct Answered {
     /// Whether the answer has no body.
     pub is_bare: bool,
     /// The messages to send after the answer, if the answer turns the connection into a WebSocket.
-    pub talk: Option<Talk>,
+    pub talk: Option<OutgoingMessages>,
 }
 
 impl Gate {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message as Frame};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes as Payload, Error};
 
-use crate::http::websocket::{Message, Talk};
+use crate::http::websocket::{Message, OutgoingMessages};
 use crate::routing::Gateway;
 
 /// The largest frame, and the largest message, that is read. No messages are expected. A longer one
@@ -39,7 +39,7 @@ type Socket = WebSocketStream<TcpStream>;
 
 /// Carries a WebSocket to its end. A client that sends nothing within `idle`, not even the answer
 /// to a ping, is dropped.
-pub async fn run(stream: TcpStream, talk: Talk, gateway: &Gateway, idle: Duration) {
+pub async fn run(stream: TcpStream, talk: OutgoingMessages, gateway: &Gateway, idle: Duration) {
     let Some(messages) = talk.take() else {
         return;
     };

@@ -25,7 +25,7 @@ const NEXT: &str = "next";
 
 /// The position of a group in a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Cursor {
+pub(super) struct GroupCursor {
     /// The offset after the last handled message.
     pub(super) handled: i64,
     /// The offset up to which records were examined. There is no message of the topic between
@@ -49,7 +49,7 @@ pub struct BusStore {
 
 /// The stored form of a dead letter. The row's key contains the dead-letter topic and offset.
 #[derive(Serialize, Deserialize)]
-struct Letter {
+struct StoredLetter {
     topic: String,
     partition: i32,
     offset: i64,
@@ -126,14 +126,23 @@ impl BusStore {
     }
 
     /// Returns a group's cursor in a topic; `None` if none was saved yet.
-    pub(super) fn cursor(&self, group: &str, topic: &str) -> Result<Option<Cursor>, ViewError> {
+    pub(super) fn cursor(
+        &self,
+        group: &str,
+        topic: &str,
+    ) -> Result<Option<GroupCursor>, ViewError> {
         let key = cursor_key(group, topic);
         let row = self.with(|store| store.read()?.get(CURSORS, &key))?;
         row.map(|row| Ok(decode(&row)?)).transpose()
     }
 
     /// Saves a group's cursor.
-    pub(super) fn save(&self, group: &str, topic: &str, cursor: Cursor) -> Result<(), ViewError> {
+    pub(super) fn save(
+        &self,
+        group: &str,
+        topic: &str,
+        cursor: GroupCursor,
+    ) -> Result<(), ViewError> {
         self.write(|write| put_cursor(write, group, topic, cursor))
     }
 
@@ -145,9 +154,9 @@ impl BusStore {
         failure: &Failure,
         attempts: u32,
         failed_at: Timestamp,
-        cursor: Cursor,
+        cursor: GroupCursor,
     ) -> Result<(), ViewError> {
-        let letter = Letter {
+        let letter = StoredLetter {
             topic: message.topic.to_string(),
             partition: message.partition,
             offset: message.offset,
@@ -230,7 +239,7 @@ impl BusStore {
     /// Stores the time and number of a failed redrive.
     pub(super) fn note_redrive(&self, letter: &DeadLetter, at: Timestamp) -> Result<(), ViewError> {
         let message = &letter.message;
-        let kept = Letter {
+        let kept = StoredLetter {
             topic: message.topic.to_string(),
             partition: message.partition,
             offset: message.offset,
@@ -291,7 +300,7 @@ fn put_cursor(
     write: &mut ViewWrite<'_>,
     group: &str,
     topic: &str,
-    cursor: Cursor,
+    cursor: GroupCursor,
 ) -> Result<(), ViewError> {
     let mut row = Vec::new();
     encode(&cursor, &mut row)?;
@@ -325,7 +334,7 @@ fn letter_id(key: &[u8]) -> Option<DeadLetterId> {
     })
 }
 
-fn letter(id: DeadLetterId, letter: Letter) -> DeadLetter {
+fn letter(id: DeadLetterId, letter: StoredLetter) -> DeadLetter {
     DeadLetter {
         id,
         message: Message {

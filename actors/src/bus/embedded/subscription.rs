@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::feed::{Feed, Look, Reading};
 use super::shared::Shared;
-use super::store::Cursor;
+use super::store::GroupCursor;
 use crate::bus::consumer::Consumer;
 use crate::bus::continuity::{self, JOURNAL, Seen};
 use crate::bus::delivery::{Decision, Failure};
@@ -138,7 +138,7 @@ impl Subscription {
 
     /// Returns the cursor at which the subscription resumes: from the consumer's own position if it keeps
     /// one, otherwise from the group's stored cursor.
-    fn resume(&self) -> Result<Cursor, String> {
+    fn resume(&self) -> Result<GroupCursor, String> {
         let stored = self.shared.store.cursor(&self.group, &self.topic);
         let stored = stored
             .map_err(|error| error.to_string())?
@@ -181,7 +181,7 @@ impl Subscription {
 
     /// Waits until a message is handled or stored as a dead letter. Returns `false` if the bus
     /// stopped before that.
-    async fn finish(&self, handed: Handed, cursor: Cursor) -> Result<bool, String> {
+    async fn finish(&self, handed: Handed, cursor: GroupCursor) -> Result<bool, String> {
         let Handed {
             message,
             mut handling,
@@ -227,10 +227,10 @@ impl Subscription {
         message: &Message,
         failure: &Failure,
         attempts: u32,
-        before: Cursor,
+        before: GroupCursor,
     ) -> bool {
         let reason = failure.reason.code();
-        let cursor = Cursor {
+        let cursor = GroupCursor {
             own: self.consumer.position(&self.topic, 0),
             ..at((message.offset + 1).max(before.handled))
         };
@@ -300,9 +300,9 @@ impl Subscription {
 
     /// Saves the cursor. If the disk fails, messages handled since the last save may be
     /// delivered again.
-    fn save(&self, saved: &mut Cursor, cursor: Cursor) {
+    fn save(&self, saved: &mut GroupCursor, cursor: GroupCursor) {
         let own = self.consumer.position(&self.topic, 0);
-        let cursor = Cursor { own, ..cursor };
+        let cursor = GroupCursor { own, ..cursor };
         if *saved == cursor {
             return;
         }
@@ -323,8 +323,8 @@ impl Subscription {
 }
 
 /// Returns a cursor for which everything before an offset is done.
-const fn at(offset: i64) -> Cursor {
-    Cursor {
+const fn at(offset: i64) -> GroupCursor {
+    GroupCursor {
         handled: offset,
         looked: offset,
         own: None,

@@ -40,7 +40,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::bus::{Order, Place, Progress, Selection};
+    use crate::bus::{EventPlace, Order, Progress, Selection};
     use crate::words::{OperationId, Timestamp};
 
     fn replay(number: u64, state: ReplayState) -> Replay {
@@ -54,7 +54,7 @@ mod tests {
             state,
             reason: None,
             progress: Progress {
-                next: Place {
+                next: EventPlace {
                     sequence: 0,
                     index: 0,
                 },

@@ -16,7 +16,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{Place, Selection};
+use super::history::{EventPlace, Selection};
 use crate::events::BusEvent;
 use crate::words::{OperationId, Timestamp};
 
@@ -64,7 +64,7 @@ impl ReplayState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The next event to examine.
-    pub next: Place,
+    pub next: EventPlace,
     /// The number of events that were sent.
     pub events: u64,
     /// The number of messages that were sent, by topic.

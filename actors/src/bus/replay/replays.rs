@@ -15,7 +15,7 @@ use super::kept::make_room;
 use super::shared::{Shared, check_none_runs};
 use super::{OpenTarget, Order, Progress, Replay, ReplayError, ReplayState};
 use crate::bus::bindings::Bindings;
-use crate::bus::history::{Place, Selection};
+use crate::bus::history::{EventPlace, Selection};
 use crate::words::{OperationId, Timestamp};
 
 /// The replays of a journal.
@@ -86,7 +86,7 @@ impl Replays {
             reason: None,
             progress: Progress {
                 // The worker determines the first place.
-                next: Place {
+                next: EventPlace {
                     sequence: 0,
                     index: 0,
                 },

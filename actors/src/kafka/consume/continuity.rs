@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::incarnations::Incarnations;
 use super::task::ConsumerTask;
-use crate::bus::{Begin, Known, Position, Print, Seen, begin};
+use crate::bus::{Begin, KnownLog, Position, Print, Seen, begin};
 use crate::kafka::fault::Fault;
 use crate::kafka::message::PartitionId;
 
@@ -134,7 +134,7 @@ fn log_of(topic: &str, incarnations: &Incarnations) -> String {
 fn read_log_state(
     reader: &BaseConsumer,
     topic: &str,
-    known: &Known,
+    known: &KnownLog,
     partitions: &[PartitionId],
 ) -> Result<BTreeMap<i32, Seen>, Fault> {
     let mut all = BTreeMap::new();

@@ -14,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::base::{Clock as _, SystemClock};
 use crate::bus::{Failure, Message};
-use crate::kafka::dead_letter_topics::{self, Letter};
+use crate::kafka::dead_letter_topics::{self, DeadLetterMessage};
 use crate::kafka::fault::Fault;
 use crate::kafka::message::{PartitionId, partition_in};
 use crate::kafka::options::KafkaOptions;
@@ -31,7 +31,7 @@ pub(super) struct FailedMessage {
 
 /// The failed messages of one topic. Their dead letters are written in one transaction together with
 /// the offsets after them.
-pub(super) struct Batch {
+pub(super) struct LetterBatch {
     pub(super) topic: Arc<str>,
     pub(super) messages: Vec<(PartitionId, FailedMessage)>,
     /// The offset after the failed messages, for each of their partitions.
@@ -55,14 +55,14 @@ impl Written {
 
 /// The result of writing a batch.
 pub(super) struct BatchResult {
-    pub(super) batch: Batch,
+    pub(super) batch: LetterBatch,
     /// One proof for each message of the batch, or the reason why nothing was written.
     pub(super) result: Result<Vec<Written>, Fault>,
 }
 
 /// The handle of the thread that writes a consumer's dead letters.
 pub(super) struct DeadLetterWriter {
-    batches: Option<Sender<Batch>>,
+    batches: Option<Sender<LetterBatch>>,
     results: Receiver<BatchResult>,
     /// The number of batches without a result.
     in_flight: usize,
@@ -81,7 +81,7 @@ impl DeadLetterWriter {
         group: &str,
         spawner: &Spawner,
     ) -> Result<Self, Fault> {
-        let (batches, incoming) = channel::<Batch>();
+        let (batches, incoming) = channel::<LetterBatch>();
         let (outgoing, results) = channel();
         let abandoned = Arc::new(AtomicBool::new(false));
         let mut transactions = Transactions {
@@ -117,7 +117,7 @@ impl DeadLetterWriter {
     }
 
     /// Begins to write a batch. Returns false if the thread has ended; the session must end then.
-    pub(super) fn begin(&mut self, batch: Batch) -> bool {
+    pub(super) fn begin(&mut self, batch: LetterBatch) -> bool {
         let batches = self.batches.as_ref();
         let is_sent = batches.is_some_and(|batches| batches.send(batch).is_ok());
         self.in_flight += usize::from(is_sent);
@@ -177,7 +177,7 @@ struct Transactions {
 
 impl Transactions {
     /// Writes a batch. Tries a second time if the producer is not new.
-    fn write(&mut self, batch: &Batch) -> Result<Vec<Written>, Fault> {
+    fn write(&mut self, batch: &LetterBatch) -> Result<Vec<Written>, Fault> {
         let is_used = self.producer.is_some();
         match self.write_once(batch) {
             // The brokers forget a producer that was idle for long, and the topic may have been
@@ -191,7 +191,7 @@ impl Transactions {
         .inspect_err(|_| self.producer = None)
     }
 
-    fn write_once(&mut self, batch: &Batch) -> Result<Vec<Written>, Fault> {
+    fn write_once(&mut self, batch: &LetterBatch) -> Result<Vec<Written>, Fault> {
         let producer = match self.producer.take() {
             Some(producer) => producer,
             None => {
@@ -220,7 +220,7 @@ impl Transactions {
         let failed_at = SystemClock.now();
         producer.begin()?;
         for (_, failed) in batch.messages.iter().filter(|one| !is_written(one)) {
-            let letter = Letter {
+            let letter = DeadLetterMessage {
                 message: &failed.message,
                 group: &self.group,
                 reason: failed.failure.reason.code(),
@@ -248,7 +248,7 @@ impl Transactions {
 
     /// Returns the group's committed offsets of the batch's partitions. They tell which of its dead
     /// letters are committed, because a transaction contains the letters and the offsets.
-    fn committed(&self, batch: &Batch) -> Result<BTreeMap<PartitionId, i64>, Fault> {
+    fn committed(&self, batch: &LetterBatch) -> Result<BTreeMap<PartitionId, i64>, Fault> {
         let mut config = self.options.reader(true);
         config.set("group.id", &self.group);
         let reader: BaseConsumer = config.create()?;

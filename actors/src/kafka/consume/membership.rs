@@ -17,7 +17,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::incarnations::Incarnations;
 use super::partition::Partition;
 use super::partitions::Partitions;
-use super::resume::{Facts, group_offset};
+use super::resume::{PartitionFacts, group_offset};
 use super::task::ConsumerTask;
 use crate::bus::Reads;
 use crate::kafka::fault::Fault;
@@ -127,7 +127,8 @@ impl Membership {
                     tracing::debug!(topic, partition, %error, "no leader reports the partition's first and last offset");
                     (0, i64::MAX)
                 });
-            let facts = Facts::new((topic, partition, incarnation), &positions, group, ends);
+            let facts =
+                PartitionFacts::new((topic, partition, incarnation), &positions, group, ends);
             let id = partition_in(element);
             if let Some(offset) = self.task.resume_at(&id, &facts) {
                 begun.add_partition_offset(topic, partition, Offset::Offset(offset))?;

@@ -22,7 +22,7 @@ struct Entry {
 /// The proof that the position may move past a message. Only this moves it, and thereby the
 /// committed offset.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Settled {
+pub(super) enum Finished {
     /// The consumer has handled the message: its effect or its answer is durable, or it needed
     /// neither.
     Handled,
@@ -42,7 +42,7 @@ enum State {
     Dead(Failure),
     /// Its dead letter is being written. Contains the last failure.
     WritingDeadLetter(Failure),
-    Settled(Settled),
+    Finished(Finished),
 }
 
 /// The messages of one partition in flight.
@@ -120,7 +120,7 @@ impl Partition {
                 State::WritingDeadLetter(_) => {
                     self.waits_for_dead_letter || self.entries.len() >= WINDOW
                 }
-                State::HandedOver | State::Settled(_) => false,
+                State::HandedOver | State::Finished(_) => false,
             })
     }
 
@@ -152,7 +152,7 @@ impl Partition {
             message: Arc::clone(message),
             attempts: u32::from(is_now),
             state: match (is_known, is_now) {
-                (true, _) => State::Settled(Settled::Handled),
+                (true, _) => State::Finished(Finished::Handled),
                 (false, true) => State::HandedOver,
                 (false, false) => State::Waiting,
             },
@@ -167,7 +167,7 @@ impl Partition {
         let entry = entries.find(|entry| entry.message.offset == offset);
         if let Some(entry) = entry.filter(|entry| entry.state == State::HandedOver) {
             entry.state = match result {
-                Ok(()) => State::Settled(Settled::Handled),
+                Ok(()) => State::Finished(Finished::Handled),
                 Err(failure) => match policy.decide(&failure, entry.attempts) {
                     Decision::Retry(backoff) => State::Failed(backoff),
                     Decision::DeadLetter => State::Dead(failure),
@@ -180,7 +180,7 @@ impl Partition {
     pub(super) fn advance(&mut self) -> Vec<Arc<Message>> {
         let mut passed = Vec::new();
         while let Some(front) = self.entries.front() {
-            let State::Settled(_) = &front.state else {
+            let State::Finished(_) = &front.state else {
                 break;
             };
             self.position = front.message.offset + 1;
@@ -202,7 +202,7 @@ impl Partition {
         for place in 0..self.entries.len() {
             let entry = &self.entries[place];
             match &entry.state {
-                State::Settled(_) => {}
+                State::Finished(_) => {}
                 State::Dead(failure) => {
                     dead.push(FailedMessage {
                         message: Arc::clone(&entry.message),
@@ -230,7 +230,7 @@ impl Partition {
         if let Some(entry) =
             entry.filter(|entry| matches!(entry.state, State::WritingDeadLetter(_)))
         {
-            entry.state = State::Settled(Settled::DeadLetterWritten(proof));
+            entry.state = State::Finished(Finished::DeadLetterWritten(proof));
         }
     }
 
@@ -267,7 +267,7 @@ impl Partition {
             State::HandedOver
             | State::Dead(_)
             | State::WritingDeadLetter(_)
-            | State::Settled(_) => return None,
+            | State::Finished(_) => return None,
         };
         self.retry_at = None;
         front.attempts = front.attempts.saturating_add(1);

@@ -34,7 +34,7 @@ pub(super) enum Origin {
 
 /// The facts that decide where a partition is resumed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct PartitionFacts {
     /// The position up to which the partition was read according to the journal's records, in the
     /// present incarnation of the topic.
     pub(super) own: Option<i64>,
@@ -50,7 +50,7 @@ pub(super) struct Facts {
 
 /// The decision where a partition is resumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Resume {
+pub(super) enum ResumeDecision {
     /// The partition is resumed at an offset.
     At {
         offset: i64,
@@ -63,7 +63,7 @@ pub(super) enum Resume {
     Undecided(String),
 }
 
-impl Facts {
+impl PartitionFacts {
     /// Collects the facts about a partition from the journal's positions and the group's committed
     /// offset.
     pub(super) fn new(
@@ -89,7 +89,7 @@ impl Facts {
     }
 
     /// Decides where to resume the partition.
-    pub(super) fn decide(&self, by: StartFrom) -> Resume {
+    pub(super) fn decide(&self, by: StartFrom) -> ResumeDecision {
         if let (StartFrom::Group, Some(group)) = (by, self.group)
             && (self.low..=self.high).contains(&group.offset)
         {
@@ -134,15 +134,15 @@ impl Facts {
     }
 
     /// Resumes at the oldest message, because this journal has never read the partition.
-    fn first(&self) -> Resume {
-        Resume::At {
+    fn first(&self) -> ResumeDecision {
+        ResumeDecision::At {
             offset: self.low,
             removed: 0,
             unlike_group: None,
         }
     }
 
-    fn at(&self, offset: i64, unlike: Option<&'static str>) -> Resume {
+    fn at(&self, offset: i64, unlike: Option<&'static str>) -> ResumeDecision {
         let begun = offset.max(self.low);
         // An offset committed by this journal that is a little behind, for example after a crash,
         // is not a disagreement.
@@ -151,18 +151,18 @@ impl Facts {
             .iter()
             .filter(|group| group.origin != Origin::Own);
         let differs = others.any(|group| group.offset != begun);
-        Resume::At {
+        ResumeDecision::At {
             offset: begun,
             removed: begun - offset,
             unlike_group: unlike.filter(|_| differs),
         }
     }
 
-    fn undecided(&self, by: StartFrom, why: &str) -> Resume {
+    fn undecided(&self, by: StartFrom, why: &str) -> ResumeDecision {
         if by == StartFrom::Earliest {
             return self.at(self.low, Some("kafka.start_from is earliest"));
         }
-        Resume::Undecided(format!(
+        ResumeDecision::Undecided(format!(
             "{why}; the messages there are {} to {}",
             self.low, self.high
         ))
@@ -186,22 +186,22 @@ pub(super) fn group_offset(
 mod tests {
     use super::*;
 
-    fn facts(own: Option<i64>, group: Option<(i64, Origin)>) -> Facts {
-        Facts {
+    fn facts(own: Option<i64>, group: Option<(i64, Origin)>) -> PartitionFacts {
+        PartitionFacts {
             own,
             group: group.map(|(offset, origin)| GroupOffset { offset, origin }),
             low: 10,
             high: 100,
-            ..Facts::default()
+            ..PartitionFacts::default()
         }
     }
 
-    fn begun(facts: &Facts, by: StartFrom) -> Option<(i64, i64)> {
+    fn begun(facts: &PartitionFacts, by: StartFrom) -> Option<(i64, i64)> {
         match facts.decide(by) {
-            Resume::At {
+            ResumeDecision::At {
                 offset, removed, ..
             } => Some((offset, removed)),
-            Resume::Undecided(_) => None,
+            ResumeDecision::Undecided(_) => None,
         }
     }
 

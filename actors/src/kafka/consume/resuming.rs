@@ -1,6 +1,6 @@
 //! The decision where a partition is resumed, and the reports about it.
 
-use super::resume::{Facts, Resume};
+use super::resume::{PartitionFacts, ResumeDecision};
 use super::task::ConsumerTask;
 use crate::bus::Counted;
 use crate::conditions::ConditionCode;
@@ -9,11 +9,11 @@ use crate::kafka::message::PartitionId;
 impl ConsumerTask {
     /// Decides where to resume a partition, and reports what an operator should know about it.
     /// `None` means that the partition is not read.
-    pub(super) fn resume_at(&self, id: &PartitionId, facts: &Facts) -> Option<i64> {
+    pub(super) fn resume_at(&self, id: &PartitionId, facts: &PartitionFacts) -> Option<i64> {
         let (topic, partition, group) = (&id.0, id.1, self.consumer.group());
         let subject = format!("{topic}/{partition} ({group})");
         match facts.decide(self.options.start_from) {
-            Resume::At {
+            ResumeDecision::At {
                 offset,
                 removed,
                 unlike_group,
@@ -36,7 +36,7 @@ impl ConsumerTask {
                 }
                 Some(offset)
             }
-            Resume::Undecided(why) => {
+            ResumeDecision::Undecided(why) => {
                 let detail = format!(
                     "{topic} partition {partition} is not read because its position is unknown: \
                      {why}. Choose the position with kafka.start_from"

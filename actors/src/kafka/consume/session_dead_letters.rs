@@ -8,7 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::dead_letter_writer::{Batch, BatchResult, Written};
+use super::dead_letter_writer::{BatchResult, LetterBatch, Written};
 use super::partitions::DRAIN_WAIT;
 use super::session::Session;
 use crate::bus::{Counted, DEAD_LETTERS_SUFFIX};
@@ -43,20 +43,22 @@ impl Session<'_> {
             return Ok(());
         }
         let now = Instant::now();
-        let mut batches: BTreeMap<Arc<str>, Batch> = BTreeMap::new();
+        let mut batches: BTreeMap<Arc<str>, LetterBatch> = BTreeMap::new();
         for (id, partition) in &mut self.partitions().all {
             let (failed, behind) = partition.begin_dead_letters(now);
             if failed.is_empty() {
                 continue;
             }
             let topic = &id.0;
-            let batch = batches.entry(Arc::clone(topic)).or_insert_with(|| Batch {
-                topic: Arc::clone(topic),
-                messages: Vec::new(),
-                offsets: Vec::new(),
-                metadata: self.offset_metadata(topic),
-                member: self.kafka.group_metadata(),
-            });
+            let batch = batches
+                .entry(Arc::clone(topic))
+                .or_insert_with(|| LetterBatch {
+                    topic: Arc::clone(topic),
+                    messages: Vec::new(),
+                    offsets: Vec::new(),
+                    metadata: self.offset_metadata(topic),
+                    member: self.kafka.group_metadata(),
+                });
             batch.offsets.push((id.clone(), behind));
             let failed = failed.into_iter().map(|one| (id.clone(), one));
             batch.messages.extend(failed);
@@ -81,7 +83,10 @@ impl Session<'_> {
     /// Waits until the broker has processed the asynchronous commits of offsets: it answers requests
     /// in their order, so that a synchronous commit behind them is enough. A commit that arrived
     /// after the transaction of these batches would set the group's offset back.
-    fn end_commits<'b>(&mut self, batches: impl Iterator<Item = &'b Batch>) -> Result<(), Fault> {
+    fn end_commits<'b>(
+        &mut self,
+        batches: impl Iterator<Item = &'b LetterBatch>,
+    ) -> Result<(), Fault> {
         if !self.has_unanswered_commit {
             return Ok(());
         }
@@ -118,7 +123,7 @@ impl Session<'_> {
         }
     }
 
-    fn note_written(&mut self, batch: Batch, proofs: Vec<Written>) {
+    fn note_written(&mut self, batch: LetterBatch, proofs: Vec<Written>) {
         let (task, group) = (self.task, self.task.group());
         for ((id, failed), proof) in batch.messages.iter().zip(proofs) {
             let (offset, reason) = (failed.message.offset, failed.failure.reason.code());
@@ -151,7 +156,7 @@ impl Session<'_> {
         }
     }
 
-    fn note_not_written(&mut self, batch: &Batch, fault: &Fault) {
+    fn note_not_written(&mut self, batch: &LetterBatch, fault: &Fault) {
         let now = Instant::now();
         let mut is_ours = false;
         let mut partitions = self.partitions();

@@ -25,7 +25,7 @@ const FURTHER: i64 = 20;
 
 /// The position up to which a transactional id has published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Cursor {
+pub(super) struct PublishCursor {
     /// The journal's identity, in hexadecimal.
     pub(super) journal_id: String,
     /// The number of instances that have claimed the transactional id. An instance that finds a
@@ -48,7 +48,7 @@ pub(super) enum Until {
 }
 
 /// Reads the last committed cursor of the transactional id; `None` if it has never published.
-pub(super) fn read(options: &KafkaOptions, until: Until) -> Result<Option<Cursor>, Fault> {
+pub(super) fn read(options: &KafkaOptions, until: Until) -> Result<Option<PublishCursor>, Fault> {
     let value = value(options, options.transactional_id.as_bytes(), until)?;
     let cursor = value
         .map(|value| serde_json::from_slice(&value))

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use florin_storage::{Disk, OpenHow};
 
-use super::cursor::Cursor;
+use super::cursor::PublishCursor;
 use crate::conditions::Conditions;
 
 /// The name of the file in the data folder. It contains a cursor for each transactional id, in
@@ -29,7 +29,7 @@ pub(super) struct Marks {
     conditions: Arc<Conditions>,
     id: String,
     /// The marks, or the reason why the file can't be read.
-    all: Result<BTreeMap<String, Cursor>, String>,
+    all: Result<BTreeMap<String, PublishCursor>, String>,
     is_written: bool,
     tried_at: Option<Instant>,
 }
@@ -52,7 +52,7 @@ impl Marks {
     ///
     /// # Errors
     /// Returns the reason why the file can't be read.
-    pub(super) fn known(&self) -> Result<Option<&Cursor>, &str> {
+    pub(super) fn known(&self) -> Result<Option<&PublishCursor>, &str> {
         match &self.all {
             Ok(all) => Ok(all.get(&self.id)),
             Err(reason) => Err(reason),
@@ -60,7 +60,7 @@ impl Marks {
     }
 
     /// Sets the mark, and writes the file if it is due.
-    pub(super) fn note(&mut self, cursor: &Cursor) {
+    pub(super) fn note(&mut self, cursor: &PublishCursor) {
         let mut all = std::mem::replace(&mut self.all, Ok(BTreeMap::new())).unwrap_or_default();
         all.insert(self.id.clone(), cursor.clone());
         self.all = Ok(all);
@@ -92,7 +92,7 @@ impl Marks {
 }
 
 /// Returns the marks in the file; none if the file doesn't exist.
-fn read(disk: &dyn Disk) -> io::Result<BTreeMap<String, Cursor>> {
+fn read(disk: &dyn Disk) -> io::Result<BTreeMap<String, PublishCursor>> {
     if !disk.exists(FILE)? {
         return Ok(BTreeMap::new());
     }
@@ -116,8 +116,8 @@ mod tests {
         Marks::open(Arc::new(disk.clone()), Arc::default(), id)
     }
 
-    fn cursor(sequence: u64) -> Cursor {
-        Cursor {
+    fn cursor(sequence: u64) -> PublishCursor {
+        PublishCursor {
             journal_id: "j".to_owned(),
             epoch: 1,
             sequence,

@@ -32,8 +32,8 @@ const AHEAD: usize = 8;
 
 /// The events of a frame, in order.
 #[derive(Debug)]
-pub(super) struct Piece<'o> {
-    pub(super) events: Vec<Event<'o>>,
+pub(super) struct PreparedFrame<'o> {
+    pub(super) events: Vec<PreparedEvent<'o>>,
     /// The sequence of the frame's last record.
     pub(super) sequence: u64,
     /// The link of the frame.
@@ -44,7 +44,7 @@ pub(super) struct Piece<'o> {
 
 /// An event in the form in which it is sent.
 #[derive(Debug)]
-pub(super) struct Event<'o> {
+pub(super) struct PreparedEvent<'o> {
     pub(super) topic: &'o str,
     key: String,
     value: Vec<u8>,
@@ -85,7 +85,8 @@ impl From<Unprepared> for Stopped {
 }
 
 /// A function that returns the next piece, after waiting at most the given time.
-pub(super) type Next<'n, 'o> = dyn FnMut(Duration) -> Result<Option<Piece<'o>>, Unprepared> + 'n;
+pub(super) type Next<'n, 'o> =
+    dyn FnMut(Duration) -> Result<Option<PreparedFrame<'o>>, Unprepared> + 'n;
 
 /// Runs `publish`, and prepares the events after record `after` on another thread meanwhile.
 /// `publish` requests them through its argument.
@@ -121,9 +122,9 @@ impl Drop for Ends<'_> {
 }
 
 fn receive<'o>(
-    receiver: &Receiver<Result<Piece<'o>, Unprepared>>,
+    receiver: &Receiver<Result<PreparedFrame<'o>, Unprepared>>,
     wait: Duration,
-) -> Result<Option<Piece<'o>>, Unprepared> {
+) -> Result<Option<PreparedFrame<'o>>, Unprepared> {
     match receiver.recv_timeout(wait) {
         Ok(prepared) => prepared.map(Some),
         Err(RecvTimeoutError::Timeout) => Ok(None),
@@ -138,7 +139,7 @@ fn prepare_all<'o>(
     outbox: &Outbox,
     options: &'o KafkaOptions,
     mut after: u64,
-    sender: &SyncSender<Result<Piece<'o>, Unprepared>>,
+    sender: &SyncSender<Result<PreparedFrame<'o>, Unprepared>>,
     over: &AtomicBool,
 ) {
     let is_over = || over.load(Ordering::Acquire);
@@ -174,7 +175,7 @@ fn prepare<'o>(
     outbox: &Outbox,
     options: &'o KafkaOptions,
     after: u64,
-    sender: &SyncSender<Result<Piece<'o>, Unprepared>>,
+    sender: &SyncSender<Result<PreparedFrame<'o>, Unprepared>>,
 ) -> Result<(u64, usize), Stopped> {
     let durable = outbox.reader.durable();
     let (mut last, mut events) = (after, 0);
@@ -197,14 +198,14 @@ fn prepare<'o>(
     }
 }
 
-fn piece<'o>(frame: &Frame, options: &'o KafkaOptions) -> Result<Piece<'o>, Unprepared> {
+fn piece<'o>(frame: &Frame, options: &'o KafkaOptions) -> Result<PreparedFrame<'o>, Unprepared> {
     let mut events = Vec::new();
     for (sequence, bytes) in frame.iter() {
         let record = decode_record(bytes)
             .map_err(|error| Unprepared::Damaged(format!("record {sequence}: {error}")))?;
         for event in events_of(&record) {
             for topic in options.bindings.topics(event.event_type) {
-                events.push(Event {
+                events.push(PreparedEvent {
                     topic,
                     key: event.key.to_string(),
                     value: event.json(),
@@ -214,7 +215,7 @@ fn piece<'o>(frame: &Frame, options: &'o KafkaOptions) -> Result<Piece<'o>, Unpr
             }
         }
     }
-    Ok(Piece {
+    Ok(PreparedFrame {
         events,
         sequence: frame.last_sequence,
         link: frame.link,
@@ -222,7 +223,7 @@ fn piece<'o>(frame: &Frame, options: &'o KafkaOptions) -> Result<Piece<'o>, Unpr
     })
 }
 
-impl Event<'_> {
+impl PreparedEvent<'_> {
     /// Passes the event to the producer.
     pub(super) fn send(self, producer: &Producer) -> Result<(), Fault> {
         producer.send(Outgoing {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use florin_storage::{Disk, threads};
 
-use super::cursor::Cursor;
+use super::cursor::PublishCursor;
 use super::mark::Marks;
-use super::preparing::{self, LOOK, Next, Piece, Unprepared};
+use super::preparing::{self, LOOK, Next, PreparedFrame, Unprepared};
 use super::reports::Reports;
 use crate::bus::{BusState, Counted, Outbox, Telemetry};
 use crate::kafka::fault::{Fault, TooLarge};
@@ -224,7 +224,7 @@ impl Publisher {
     fn publish_all(
         &mut self,
         producer: &Producer,
-        cursor: &mut Cursor,
+        cursor: &mut PublishCursor,
         next: &mut Next<'_, '_>,
     ) -> Result<(), End> {
         while !self.stop.load(Ordering::Acquire) {
@@ -252,8 +252,8 @@ impl Publisher {
     fn publish<'o>(
         &self,
         producer: &Producer,
-        cursor: &mut Cursor,
-        first: Piece<'o>,
+        cursor: &mut PublishCursor,
+        first: PreparedFrame<'o>,
         next: &mut Next<'_, 'o>,
     ) -> Result<bool, End> {
         let mut by_topic: HashMap<&str, u64> = HashMap::new();
@@ -294,7 +294,7 @@ impl Publisher {
     }
 
     /// Adds the cursor to the open transaction.
-    pub(super) fn put(&self, producer: &Producer, cursor: &Cursor) -> Result<(), Fault> {
+    pub(super) fn put(&self, producer: &Producer, cursor: &PublishCursor) -> Result<(), Fault> {
         // The cursor consists of texts and numbers, so serialization can't fail.
         let value = serde_json::to_vec(cursor).unwrap_or_default();
         producer.send(Outgoing {

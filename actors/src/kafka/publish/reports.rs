@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cursor::Cursor;
+use super::cursor::PublishCursor;
 use crate::bus::{BusState, Telemetry};
 use crate::conditions::{ConditionCode, Conditions};
 use crate::kafka::fault::{Fault, TooLarge};
@@ -103,7 +103,7 @@ impl Reports {
     }
 
     /// Reports that events are published, up to the cursor.
-    pub(super) fn note_connected(&mut self, cursor: &Cursor) {
+    pub(super) fn note_connected(&mut self, cursor: &PublishCursor) {
         let trouble = self.trouble.take();
         if let Some(one) = trouble.and_then(|trouble| trouble.too_large)
             && self
@@ -127,7 +127,7 @@ impl Reports {
 
     /// Reports that events were published or none is waiting. Ends the trouble, unless an event that
     /// is too large was not reached yet.
-    pub(super) fn note_progress(&mut self, cursor: &Cursor) {
+    pub(super) fn note_progress(&mut self, cursor: &PublishCursor) {
         let Some(trouble) = &self.trouble else {
             return;
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::cursor::{self, Cursor, Until};
+use super::cursor::{self, PublishCursor, Until};
 use super::publisher::{End, Halt, Publisher, hex};
 use crate::kafka::fault::Fault;
 use crate::kafka::producer::Producer;
@@ -17,7 +17,7 @@ const SUCCESSOR_WAIT: Duration = Duration::from_secs(5);
 
 impl Publisher {
     /// Starts a producer, which fences any older instance, and claims the cursor.
-    pub(super) fn take_over(&mut self) -> Result<(Producer, Cursor), End> {
+    pub(super) fn take_over(&mut self) -> Result<(Producer, PublishCursor), End> {
         let stop = Arc::clone(&self.stop);
         let go_on = || !stop.load(Ordering::Acquire);
         let metadata = reach::metadata(&self.options, go_on)?;
@@ -41,7 +41,7 @@ impl Publisher {
                 self.options.transactional_id.clone(),
             )));
         }
-        let claim = Cursor {
+        let claim = PublishCursor {
             epoch: known.epoch + 1,
             ..known
         };
@@ -57,7 +57,7 @@ impl Publisher {
     /// Returns the cursor at which to resume, based on the cursor in the topic if there is one. It
     /// must belong to this journal, and must be neither ahead of the journal nor behind the node's
     /// own mark.
-    fn resume(&self, found: Option<Cursor>) -> Result<Cursor, End> {
+    fn resume(&self, found: Option<PublishCursor>) -> Result<PublishCursor, End> {
         if let Some(found) = &found {
             self.check(found)?;
         }
@@ -72,7 +72,7 @@ impl Publisher {
         };
         let at = found.as_ref().map_or(0, |found| found.sequence);
         let Some(mark) = mark.filter(|mark| mark.sequence > at) else {
-            return Ok(found.unwrap_or_else(|| Cursor {
+            return Ok(found.unwrap_or_else(|| PublishCursor {
                 journal_id: self.journal_id.clone(),
                 epoch: 0,
                 sequence: 0,
@@ -101,14 +101,14 @@ impl Publisher {
              same ce_id"
         );
         let epoch = found.map_or(0, |found| found.epoch).max(mark.epoch);
-        Ok(Cursor {
+        Ok(PublishCursor {
             epoch,
             ..mark.clone()
         })
     }
 
     /// Checks that the cursor belongs to this journal and is not ahead of it.
-    fn check(&self, known: &Cursor) -> Result<(), End> {
+    fn check(&self, known: &PublishCursor) -> Result<(), End> {
         let id = self.options.transactional_id.clone();
         if known.journal_id != self.journal_id {
             return Err(End::Halt(Halt::Foreign {

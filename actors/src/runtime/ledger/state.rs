@@ -14,7 +14,7 @@ use crate::runtime::beside::Beside;
 use crate::runtime::idempotency::index::Index;
 use crate::runtime::idempotency::settled::Settled;
 use crate::runtime::intercept::{Calls, Intercept};
-use crate::runtime::node::recovery::Known;
+use crate::runtime::node::recovery::Recovered;
 use crate::runtime::observer::Observer;
 use crate::runtime::operations::under_way::{Queued, UnderWay};
 use crate::runtime::operations::waiting::{Held, Waiting};
@@ -83,7 +83,7 @@ pub struct Parts {
     /// The hook that makes entities fail in tests.
     pub intercept: Arc<dyn Intercept>,
     /// The facts about entities that recovery read from the journal's tail and the views.
-    pub known: Known,
+    pub known: Recovered,
     /// The index of idempotency keys.
     pub keys: Index,
     /// The index of operations.

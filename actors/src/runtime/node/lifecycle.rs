@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::damage::Damage;
 use super::erasing::Erasing;
-use super::recovery::{Known, Tail, check_views};
+use super::recovery::{Recovered, Tail, check_views};
 use crate::base::Clock;
 use crate::base::GuardedClock;
 use crate::base::Outbox;
@@ -136,10 +136,10 @@ impl Node {
         let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
         let (mut keys, mut operations) = (index(of_keys), index(of_operations));
         let snapshots = views.position();
-        let known = Known {
+        let known = Recovered {
             quarantined: views.quarantined(),
             accepted: views.accepted()?,
-            ..Known::default()
+            ..Recovered::default()
         };
         let tail = Tail {
             reader: &reader,

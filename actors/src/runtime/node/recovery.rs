@@ -22,7 +22,7 @@ const DECODED_AHEAD: usize = 4;
 
 /// The facts about entities that are known at the start, before any entity is in memory.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct Recovered {
     /// The last record of every entity that changed since the snapshots.
     pub heads: HashMap<EntityId, u64, IdHasher>,
     /// The entities out of service, with the reasons.
@@ -50,7 +50,7 @@ pub(in crate::runtime) struct Tail<'a> {
     pub(in crate::runtime) reader: &'a Reader,
     /// The last record that the snapshots contain.
     pub(in crate::runtime) snapshots: u64,
-    pub(in crate::runtime) known: Known,
+    pub(in crate::runtime) known: Recovered,
     pub(in crate::runtime) indexes: &'a mut Indexes,
     pub(in crate::runtime) keys: &'a mut Index,
     pub(in crate::runtime) operations: &'a mut Index,
@@ -69,7 +69,7 @@ impl Tail<'_> {
     pub(in crate::runtime) fn read(
         mut self,
         beside: Option<&Spawner>,
-    ) -> Result<Known, StartError> {
+    ) -> Result<Recovered, StartError> {
         let covered = self.indexes.covered();
         let first = self.snapshots.min(covered.0).min(covered.1) + 1;
         let mut decoded = decoded(self.reader.clone(), first);

@@ -7,7 +7,7 @@ use florin_storage::threads::Spawner;
 
 use super::*;
 use crate::bus::{
-    Bindings, OpenTarget, Order, Outbox, Place, Progress, Replay, ReplayError, ReplayState,
+    Bindings, EventPlace, OpenTarget, Order, Outbox, Progress, Replay, ReplayError, ReplayState,
     ReplayTarget, Replayed, Replays, Selection, TargetFault, look,
 };
 use crate::events::{BusEvent, EventType, events_of};
@@ -309,7 +309,7 @@ fn time_leads_to_its_record_wherever_frames_end() {
         ..Selection::default()
     };
     let start = late.start(&outbox.reader).unwrap();
-    let end = Place {
+    let end = EventPlace {
         sequence: outbox.reader.durable() + 1,
         index: 0,
     };

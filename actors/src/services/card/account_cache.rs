@@ -22,7 +22,7 @@ const TOLD: [EventType; 2] = [EventType::AccountCreated, EventType::AccountStatu
 
 /// The known status of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
+struct KnownAccount {
     status: AccountStatus,
     /// The account's version at the event; `None` if the event carried none.
     version: Option<u64>,
@@ -33,7 +33,7 @@ struct Known {
 pub struct AccountCache {
     group: String,
     topics: Vec<String>,
-    accounts: Arc<DashMap<EntityId, Known>>,
+    accounts: Arc<DashMap<EntityId, KnownAccount>>,
     /// True if each event is logged at INFO, as source document 003 shows.
     logs_events: bool,
     model: ReadModel,
@@ -78,9 +78,9 @@ impl AccountCache {
         group: &str,
         upkeep: &Upkeep,
     ) -> Result<Self, ViewError> {
-        let accounts: Arc<DashMap<EntityId, Known>> = Arc::default();
+        let accounts: Arc<DashMap<EntityId, KnownAccount>> = Arc::default();
         let take = |row: &[u8], value: &[u8]| {
-            if let (Some(account), Some(known)) = (read_key(row), Known::read(value)) {
+            if let (Some(account), Some(known)) = (read_key(row), KnownAccount::read(value)) {
                 accounts.insert(account, known);
             }
         };
@@ -147,7 +147,7 @@ impl AccountCache {
             event.event_type,
             status.name()
         ));
-        let new = Known {
+        let new = KnownAccount {
             status,
             version: event.version,
         };
@@ -239,7 +239,7 @@ fn parse(message: &Message) -> Result<Option<AccountEvent>, Failure> {
     serde_json::from_slice(value).map(Some).map_err(malformed)
 }
 
-impl Known {
+impl KnownAccount {
     /// Returns whether an event that arrived later replaces this status. A deleted account stays
     /// deleted. If both have versions, the higher version wins. Otherwise the later event wins,
     /// unless it is the account's creation.

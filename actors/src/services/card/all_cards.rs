@@ -22,7 +22,7 @@ pub(crate) const FILE: &str = "card-cards.redb";
 
 /// A card, as known from its events.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Known {
+struct KnownCard {
     copy: CardCopy,
     deleted: bool,
 }
@@ -39,7 +39,7 @@ pub struct AllCards {
 
 #[derive(Debug, Default)]
 struct Cards {
-    by_id: DashMap<EntityId, Known>,
+    by_id: DashMap<EntityId, KnownCard>,
     by_account: DashMap<EntityId, BTreeSet<EntityId>>,
     numbers: DashSet<u32>,
 }
@@ -159,7 +159,7 @@ impl Consumer for AllCards {
 }
 
 /// Reads the card from an event; `None` for a type that is not about a card.
-fn read(value: serde_json::Value) -> Result<Option<(EntityId, Known)>, String> {
+fn read(value: serde_json::Value) -> Result<Option<(EntityId, KnownCard)>, String> {
     let name = value["type"].as_str().ok_or("there is no type")?;
     let types = [EventType::CardCreated, EventType::CardDeleted];
     if !types.iter().any(|known| known.document() == name) {
@@ -183,7 +183,7 @@ fn read(value: serde_json::Value) -> Result<Option<(EntityId, Known)>, String> {
         created_at,
     };
     let deleted = event.event_type == EventType::CardDeleted.document();
-    Ok(Some((event.card_id, Known { copy, deleted })))
+    Ok(Some((event.card_id, KnownCard { copy, deleted })))
 }
 
 impl Cards {
@@ -200,7 +200,7 @@ impl Cards {
     }
 
     /// Merges an event into the known card, and returns the result.
-    fn take(&self, card: EntityId, told: Known) -> Known {
+    fn take(&self, card: EntityId, told: KnownCard) -> KnownCard {
         // The guard of one map is released before the next map is locked, because readers lock them
         // in the opposite order.
         let known = {
@@ -218,7 +218,7 @@ impl Cards {
     }
 }
 
-impl Known {
+impl KnownCard {
     const fn view(&self, id: EntityId) -> CardView {
         CardView {
             id,

@@ -13,7 +13,9 @@ use tokio::sync::oneshot;
 use super::file::{ModelFile, ROWS, open_store};
 use super::positions::{Advanced, Partition, Positions, write_begin};
 use super::replay_count;
-use crate::bus::{Begin, Continuity, Failure, Handling, Known, Message, Print, Reason, ReplayPart};
+use crate::bus::{
+    Begin, Continuity, Failure, Handling, KnownLog, Message, Print, Reason, ReplayPart,
+};
 use crate::conditions::{ConditionCode, Conditions};
 use crate::upkeep::Upkeep;
 
@@ -247,7 +249,7 @@ impl Shared {
 }
 
 impl Continuity for ReadModel {
-    fn known(&self, topic: &str) -> Known {
+    fn known(&self, topic: &str) -> KnownLog {
         self.shared.positions.known(topic)
     }
 

@@ -10,7 +10,7 @@ use florin_storage::{ViewError, ViewRead, ViewWrite, decode, encode};
 use serde::Serialize;
 
 use super::replay_count;
-use crate::bus::{Begin, JOURNAL, Known, Position, Print, ReplayPart};
+use crate::bus::{Begin, JOURNAL, KnownLog, Position, Print, ReplayPart};
 
 /// The table with the read position of each partition.
 const POSITIONS: &str = "places";
@@ -107,10 +107,10 @@ impl Positions {
     }
 
     /// Returns what is known of a topic's log.
-    pub(super) fn known(&self, topic: &str) -> Known {
+    pub(super) fn known(&self, topic: &str) -> KnownLog {
         let partitions = self.partitions.iter();
         let of_topic = partitions.filter(|partition| partition.key().0 == topic);
-        Known {
+        KnownLog {
             log: self.logs.get(topic).map(|log| log.clone()),
             partitions: of_topic
                 .map(|partition| (partition.key().1, *partition.value()))
@@ -153,7 +153,7 @@ pub(super) fn write_begin(
     topic: &str,
     log: &str,
     begin: &Begin,
-    known: &Known,
+    known: &KnownLog,
 ) -> Result<(), ViewError> {
     for partition in known.partitions.keys() {
         write.remove(POSITIONS, &encoded(&(topic, *partition))?)?;

@@ -5,7 +5,7 @@ pub(super) mod selection;
 
 use std::sync::Arc;
 
-use florin_actors::bus::{HistoryError, Place, Selection};
+use florin_actors::bus::{EventPlace, HistoryError, Selection};
 use warp::http::StatusCode;
 use warp::reply::Response;
 
@@ -79,7 +79,7 @@ async fn list(call: Arc<Call>) -> Result<Response, Problem> {
     let place = list.after(&query)?.map(place_of);
     // Events that were published since the previous page no longer match, so the list skips them.
     let place = place.map(|place| {
-        let first = Place {
+        let first = EventPlace {
             sequence: selection.from,
             index: 0,
         };
@@ -132,16 +132,16 @@ fn unreadable(error: HistoryError) -> Problem {
     Problem::new(code, error.to_string())
 }
 
-fn bytes_of(place: Place) -> [u8; 12] {
+fn bytes_of(place: EventPlace) -> [u8; 12] {
     let mut bytes = [0; 12];
     bytes[..8].copy_from_slice(&place.sequence.to_be_bytes());
     bytes[8..].copy_from_slice(&place.index.to_be_bytes());
     bytes
 }
 
-fn place_of(bytes: [u8; 12]) -> Place {
+fn place_of(bytes: [u8; 12]) -> EventPlace {
     let [s0, s1, s2, s3, s4, s5, s6, s7, i0, i1, i2, i3] = bytes;
-    Place {
+    EventPlace {
         sequence: u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
         index: u32::from_be_bytes([i0, i1, i2, i3]),
     }
