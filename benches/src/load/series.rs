@@ -3,8 +3,8 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::tally::LATENCY_US_MAX;
-
+/// The longest latency that is recorded, in microseconds. A longer one counts as this.
+pub const LATENCY_US_MAX: u64 = 60_000_000;
 /// Two significant digits: an error of at most 1 %, and 20 KB per second and thread.
 const DIGITS: u8 = 2;
 

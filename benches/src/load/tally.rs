@@ -6,10 +6,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::reply::Reply;
-use super::series::Series;
+use super::series::{LATENCY_US_MAX, Series};
 
-/// The longest latency that is recorded, in microseconds. A longer one counts as this.
-pub const LATENCY_US_MAX: u64 = 60_000_000;
 /// Three significant digits: an error of at most 0.1 %.
 const LATENCY_DIGITS: u8 = 3;
 /// How many bytes of an unexpected reply's body are kept, to show what went wrong.

@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::BenchError;
 use crate::interrupt;
 use crate::load::{self, Pace, Plan};
+use crate::report::Ageing;
 use crate::scenario::Scenario;
 use crate::session::Session;
 
@@ -15,17 +14,6 @@ const CONNECTIONS: usize = 256;
 /// The number of transfers between two lines of progress, and between two checks for refusals.
 const PART: u64 = 1_000_000;
 const PART_LIMIT: Duration = Duration::from_secs(3600);
-
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Ageing {
-    pub transfers: u64,
-    pub seconds: f64,
-    /// The number of refusals because of overload, after which the node was given time.
-    pub refused: u64,
-    /// The transfers per second of each part. A part is a million transfers, except for the last.
-    /// They show whether the node slows down with age.
-    pub parts_per_second: Vec<f64>,
-}
 
 /// Ages the node by `--aged` transfers.
 pub fn age(session: &Session<'_>) -> Result<Ageing, BenchError> {

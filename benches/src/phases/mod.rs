@@ -8,10 +8,8 @@ mod rounds;
 
 use std::path::Path;
 
-pub use self::ageing::{Ageing, age};
-pub use self::overload::Overload;
+pub use self::ageing::age;
 pub use self::paced::{CONNECTIONS, at_rate};
-pub use self::restart::Restart;
 use crate::cli::Extra;
 use crate::error::BenchError;
 use crate::report::Report;

@@ -3,11 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::BenchError;
 use crate::load::{Pace, Script as _};
-use crate::report::{Maximum, Measurement, Report};
+use crate::report::{Maximum, Overload, Report};
 use crate::requests::{Choice, Mix, Requests};
 use crate::session::{Load, Session};
 use crate::{http, interrupt, memory};
@@ -26,21 +24,6 @@ const NORMAL_TIMES: f64 = 3.0;
 const NORMAL_TIME: Duration = Duration::from_millis(5);
 /// The longest wait for the node to be normal again.
 const NORMAL_LIMIT: Duration = Duration::from_secs(60);
-
-/// The result of an overload.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Overload {
-    pub measurement: Measurement,
-    /// The rate of successful requests as a share of the maximum.
-    pub goodput_to_maximum: f64,
-    /// The time of a single transfer before the load, the median of ten.
-    pub single_ms_before: f64,
-    /// The time from the end of the load until ten consecutive single transfers were about as fast
-    /// again; none if that took more than a minute.
-    pub normal_after_ms: Option<f64>,
-    pub rss_bytes_before: u64,
-    pub rss_bytes_after: u64,
-}
 
 pub fn run(session: &Session<'_>, report: &mut Report, maximum: Maximum) -> Result<(), BenchError> {
     let options = session.options;

@@ -4,39 +4,10 @@
 use std::thread;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::BenchError;
 use crate::load;
+use crate::report::Restart;
 use crate::session::{Load, Session};
-
-/// The result of a restart after SIGKILL.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Restart {
-    /// The number of records in the journal.
-    pub records: u64,
-    /// The time from the start of the executable to a 200 from `/health/ready`.
-    pub ready_ms: f64,
-    /// Requests that were answered under the load before the kill.
-    pub answered: u64,
-    /// Requests that were in flight at the kill; each may be a record.
-    pub unknown: u64,
-    /// The records in the journal that this load created.
-    pub found: u64,
-}
-
-impl Restart {
-    /// Returns a description of the fault, if there is one.
-    pub fn fault(&self) -> Option<String> {
-        let fits = (self.answered..=self.answered + self.unknown).contains(&self.found);
-        (!fits).then(|| {
-            format!(
-                "after SIGKILL: {} requests had been answered and {} were in flight, but {} records are in the journal",
-                self.answered, self.unknown, self.found
-            )
-        })
-    }
-}
 
 /// Loads the node as in a round, kills it in the middle, and starts it again.
 pub fn run(session: &mut Session<'_>) -> Result<Restart, BenchError> {

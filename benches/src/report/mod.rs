@@ -5,6 +5,7 @@ mod html;
 mod markdown;
 mod maths;
 mod measurement;
+mod outcomes;
 mod subject;
 mod summary;
 mod table;
@@ -17,6 +18,7 @@ pub use self::html::page;
 pub use self::markdown::results;
 pub use self::maths::Spread;
 pub use self::measurement::{DiskPerRecord, Measurement, Recorded};
+pub use self::outcomes::{Ageing, Overload, Restart};
 pub use self::subject::{Server, Subject};
 pub use self::table::table;
 
@@ -25,7 +27,6 @@ use self::summary::{Comparison, Row};
 use crate::cli::RunOptions;
 use crate::machine::Machine;
 use crate::node::Verified;
-use crate::phases::{Ageing, Overload, Restart};
 use crate::postgres::PgBench;
 use crate::scenario::Scenario;
 

@@ -11,7 +11,6 @@ use florin_storage::{Queue, Reader, Watermark};
 use tokio::sync::{Notify, oneshot};
 
 use super::inbox::Inbox;
-use super::permits::{Permits, Room};
 use crate::base::Clock;
 use crate::base::GuardedClock;
 use crate::base::Random;
@@ -22,6 +21,7 @@ use crate::runtime::idempotency::index::key_hash;
 use crate::runtime::ledger::state::Ledger;
 use crate::runtime::observer::Observer;
 use crate::runtime::operations::under_way::Queued;
+use crate::runtime::permits::{Permits, Room};
 use crate::runtime::read_fault::ReadFault;
 use crate::runtime::replies::confirmation::{Confirmation, Slot};
 use crate::runtime::replies::deadline;

@@ -1,6 +1,7 @@
 //! The ledger's state: a few components, each of which owns its part. It lives on one thread.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,13 +9,12 @@ use actix::{Actor, Addr};
 use florin_storage::{Reader, Watermark};
 
 use super::sequencer::{Sequencer, Writer};
-use crate::base::{Clock, Random};
+use crate::base::{Clock, IdHasher, Random};
 use crate::record::Record;
 use crate::runtime::beside::Beside;
 use crate::runtime::idempotency::index::Index;
 use crate::runtime::idempotency::settled::Settled;
 use crate::runtime::intercept::{Calls, Intercept};
-use crate::runtime::node::recovery::Recovered;
 use crate::runtime::observer::Observer;
 use crate::runtime::operations::under_way::{Queued, UnderWay};
 use crate::runtime::operations::waiting::{Held, Waiting};
@@ -82,8 +82,10 @@ pub struct Parts {
     pub rules: Rules,
     /// The hook that makes entities fail in tests.
     pub intercept: Arc<dyn Intercept>,
-    /// The facts about entities that recovery read from the journal's tail and the views.
-    pub known: Recovered,
+    /// The last record of every entity that changed since the views' snapshots.
+    pub heads: HashMap<EntityId, u64, IdHasher>,
+    /// The entities out of service, with the reasons.
+    pub quarantined: BTreeMap<EntityId, String>,
     /// The index of idempotency keys.
     pub keys: Index,
     /// The index of operations.
@@ -107,7 +109,7 @@ impl Ledger {
             views: parts.views,
             rules: parts.rules,
             calls: Calls::new(parts.intercept),
-            residents: Residents::new(parts.known.heads, parts.known.quarantined),
+            residents: Residents::new(parts.heads, parts.quarantined),
             settled: Settled::new(parts.keys, parts.operations),
             under_way: RefCell::default(),
             writer: Writer::new(parts.sequencer),

@@ -24,7 +24,6 @@ use crate::entities::Stamp;
 use crate::record::Record;
 use crate::runtime::admission::core::{Core, Shared};
 use crate::runtime::admission::inbox::Inbox;
-use crate::runtime::admission::permits::Permits;
 use crate::runtime::beside::Beside;
 use crate::runtime::idempotency::index::Index;
 use crate::runtime::ledger::loading::read_record;
@@ -32,6 +31,7 @@ use crate::runtime::ledger::sequencer::Sequencer;
 use crate::runtime::ledger::state::{Ledger, Parts};
 use crate::runtime::observer::Observer;
 use crate::runtime::options::{NodeOptions, StartError, Threads};
+use crate::runtime::permits::Permits;
 use crate::runtime::read_fault::ReadFault;
 use crate::runtime::replies::deadline;
 use crate::runtime::replies::lane::Lanes;
@@ -214,7 +214,8 @@ impl Node {
             lanes,
             views: Arc::clone(&views),
             beside,
-            known,
+            heads: known.heads,
+            quarantined: known.quarantined,
             rules: Rules {
                 supervision: limits.supervision,
                 passivation: limits.passivation,

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::waiting::Held;
 use crate::base::{IdHasher, Page};
 use crate::commands::CommandKind;
-use crate::runtime::admission::permits::Room;
+use crate::runtime::permits::Room;
 use crate::runtime::replies::reply::Operation;
 use crate::runtime::residency::envelope::Envelope;
 use crate::words::{EntityId, OperationId, Timestamp};

@@ -15,8 +15,8 @@ use super::confirmation::Slot;
 use super::reply::{Decided, Reply, Unavailable};
 use crate::base::{Clock, Moment};
 use crate::commands::CommandKind;
-use crate::runtime::admission::permits::Room;
 use crate::runtime::observer::Observer;
+use crate::runtime::permits::Room;
 use crate::sync::{AtomicWaker, Mutex};
 
 /// The reply address of a caller, with the permits that are given back and the data that is

@@ -2,9 +2,9 @@
 
 use crate::commands::{Command, Context, Original};
 use crate::record::Execution;
-use crate::runtime::admission::permits::Room;
 use crate::runtime::idempotency::index::Searched;
 use crate::runtime::idempotency::item_keys::KnownKeys;
+use crate::runtime::permits::Room;
 use crate::runtime::replies::lane::ReplyTo;
 use crate::words::{EntityId, OperationId};
 
