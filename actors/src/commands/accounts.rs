@@ -6,7 +6,7 @@ use super::answer::Shown;
 use super::plan::{After, Lookup, Part, PlanInput, States, Stop, known_as};
 use super::rules::{CallerNotes, CommandRules};
 use crate::entities::{
-    AccountStatus, AccountStep, Kind, Numbering, NumberingStep, Opened, State, Step,
+    AccountStatus, AccountStep, Kind, Numbering, NumberingStep, Opened, State, Step, Viewed,
 };
 use crate::words::{Country, Currency, EntityId, Metadata, Overdraft, Personal};
 
