@@ -144,6 +144,33 @@ commands! {
     DeleteCard(DeleteCard) = "delete_card";
 }
 
+impl CommandKind {
+    /// Returns whether a movement can have this type: the kind of the command that moved the money.
+    /// The movements of a post or a batch have the type of a transfer.
+    pub const fn is_transaction_type(self) -> bool {
+        match self {
+            Self::Deposit | Self::Withdraw | Self::Transfer | Self::Reverse | Self::Transact => {
+                true
+            }
+            Self::OpenAccount
+            | Self::UpdateAccount
+            | Self::DeleteAccount
+            | Self::EraseAccount
+            | Self::Quarantine
+            | Self::Resume
+            | Self::Hold
+            | Self::Post
+            | Self::Void
+            | Self::Expire
+            | Self::OpenWallet
+            | Self::UpdateWallet
+            | Self::Batch
+            | Self::OpenCard
+            | Self::DeleteCard => false,
+        }
+    }
+}
+
 impl Command {
     /// Returns the entity whose actor handles this command. For a transfer or a hold that is the
     /// source, for a transaction or a batch the source of the first leg or item. `None` for a
