@@ -5,8 +5,8 @@ pub(super) mod bodies;
 use std::sync::Arc;
 
 use florin_actors::messages::{
-    Account, AccountStatus, Command, DeleteAccount, EntityId, OpenAccount, Overdraft, Personal,
-    UpdateAccount,
+    Account, AccountStatus, Command, DeleteAccount, EntityId, Kind, OpenAccount, Overdraft,
+    Personal, UpdateAccount,
 };
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -28,7 +28,7 @@ use crate::routing::{
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 const STATUS: Filter = Filter::one_of(
     "status",

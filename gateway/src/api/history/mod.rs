@@ -22,11 +22,11 @@ use crate::routing::{
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 const WALLETS: Resource = Resource {
     tag: Tag::Wallets,
-    subject: Subject::Wallet,
+    subject: Subject::Entity(Kind::Wallet),
     ..ACCOUNTS
 };
 const FROM: Filter = Filter::time("from", "Only movements at this time or later.");

@@ -4,7 +4,7 @@ pub mod bodies;
 
 use std::sync::Arc;
 
-use florin_actors::messages::{Command, Currency, Deposit, EntityId, Withdraw};
+use florin_actors::messages::{Command, Currency, Deposit, EntityId, Kind, Withdraw};
 use warp::reply::Response;
 
 use self::bodies::{MoneyBody, MoneyRequest};
@@ -18,11 +18,11 @@ use crate::routing::{self, Call, Resource, Route, Row, Scope, Subject, Tag, chan
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 const WALLETS: Resource = Resource {
     tag: Tag::Wallets,
-    subject: Subject::Wallet,
+    subject: Subject::Entity(Kind::Wallet),
     ..ACCOUNTS
 };
 

@@ -6,8 +6,8 @@ pub mod bodies;
 use std::sync::Arc;
 
 use florin_actors::messages::{
-    AccountStatus, Command, EntityId, OpenWallet, Overdraft, UpdateWallet, Wallet, WalletLimits,
-    WalletLimitsChange, WalletView,
+    AccountStatus, Command, EntityId, Kind, OpenWallet, Overdraft, UpdateWallet, Wallet,
+    WalletLimits, WalletLimitsChange, WalletView,
 };
 use florin_actors::runtime::WithPersonal;
 use warp::http::StatusCode;
@@ -29,7 +29,7 @@ use crate::routing::{
 const WALLETS: Resource = Resource {
     tag: Tag::Wallets,
     owner: Some(Service::Core),
-    subject: Subject::Wallet,
+    subject: Subject::Entity(Kind::Wallet),
 };
 const CUSTOMER: Filter = Filter::id("customer_id", "The customer's id.").required();
 
