@@ -96,6 +96,10 @@ impl CommandRules for OpenAccount {
         vec![&self.holder]
     }
 
+    fn personal_names(&self) -> &'static [&'static str] {
+        &["holder_name"]
+    }
+
     fn personal_mut(&mut self) -> Vec<&mut Personal> {
         vec![&mut self.holder]
     }

@@ -127,6 +127,11 @@ pub trait CommandRules {
         Vec::new()
     }
 
+    /// Returns the public names of the personal values, in the same order.
+    fn personal_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Returns the personal values, to be sealed or restored.
     fn personal_mut(&mut self) -> Vec<&mut Personal> {
         Vec::new()
