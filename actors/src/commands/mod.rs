@@ -10,6 +10,7 @@ mod answer;
 mod batches;
 mod cards;
 mod context;
+mod merchants;
 mod movements;
 mod pending;
 mod plan;
@@ -32,6 +33,7 @@ pub use answer::{ItemResult, Notes, Shown, TransferEnds};
 pub use batches::{Batch, BatchItem, Leg, Transact};
 pub use cards::{DeleteCard, OpenCard};
 pub use context::Context;
+pub use merchants::{EraseMerchant, OpenMerchant};
 pub use movements::{Deposit, Transfer, Withdraw};
 pub use pending::{Expire, Hold, Post, Reverse, Void};
 pub use plan::{After, Known, Lookup, Original, Part, PlanInput, States, Stop, decide};
@@ -142,6 +144,10 @@ commands! {
     OpenCard(OpenCard) = "open_card";
     /// Deletes a card; it stays readable.
     DeleteCard(DeleteCard) = "delete_card";
+    /// Opens a merchant.
+    OpenMerchant(OpenMerchant) = "open_merchant";
+    /// Erases a merchant's personal values; the merchant itself stays.
+    EraseMerchant(EraseMerchant) = "erase_merchant";
 }
 
 impl CommandKind {
@@ -166,7 +172,9 @@ impl CommandKind {
             | Self::UpdateWallet
             | Self::Batch
             | Self::OpenCard
-            | Self::DeleteCard => false,
+            | Self::DeleteCard
+            | Self::OpenMerchant
+            | Self::EraseMerchant => false,
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum List {
     HoldsByTarget,
     /// The cards of an account.
     CardsByAccount,
+    /// All merchants.
+    Merchants,
 }
 
 /// A value by which a list is filtered or sorted.

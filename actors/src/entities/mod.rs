@@ -14,6 +14,7 @@ mod entity;
 pub mod external;
 mod limits;
 mod listing;
+pub mod merchant;
 pub mod money;
 pub mod numbering;
 pub mod transfer;
@@ -31,6 +32,7 @@ pub use entity::{Entity, Fact, Stamp, Viewed};
 pub use external::{External, ExternalEvent};
 pub use limits::Spending;
 pub use listing::{List, ListKey, ListRow};
+pub use merchant::{Merchant, MerchantEvent, MerchantOpened, MerchantStep, MerchantView};
 pub use money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
 pub use numbering::{Numbering, NumberingEvent, NumberingStep};
 pub use transfer::{
@@ -268,6 +270,8 @@ entities! {
     Card;
     /// A card number that is taken.
     CardNumber;
+    /// A merchant: money of a merchant.
+    Merchant;
 }
 
 impl Kind {

@@ -142,6 +142,8 @@ event_types! {
     CardCreated = "card.created" v 1, "card.created", Card, ["card-events"], Card;
     /// A card was deleted.
     CardDeleted = "card.deleted" v 1, "card.deleted", Card, ["card-events"], Card;
+    /// A merchant was opened.
+    MerchantCreated = "merchant.created" v 1, "MERCHANT_CREATED", Core, ["merchant-events"], Merchant;
 }
 
 /// The error for a name that is not an event type.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod cards;
+mod merchants;
 mod movements;
 mod parts;
 mod transactions;
@@ -17,6 +18,7 @@ pub use parts::{End, Part, Source};
 
 pub use accounts::AccountChanged;
 pub use cards::CardTold;
+pub use merchants::MerchantOpened;
 pub use movements::MovementTold;
 pub use transactions::TransactionTold;
 pub use transfers::TransferTold;
@@ -70,6 +72,8 @@ values! {
     Movement(MovementTold), None;
     /// A transfer: its request or its result.
     Transfer(Box<TransferTold>), None;
+    /// The opening of a merchant.
+    Merchant(MerchantOpened), Some("eventType");
 }
 
 fn schema_of<T: JsonSchema>() -> serde_json::Value {
