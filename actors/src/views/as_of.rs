@@ -65,8 +65,8 @@ pub fn as_of(
         let change = &record.changes[place];
         // Events that move or hold money have a posting, which contains the balance, so the events
         // here change the overdraft limit at most.
-        let limits = change.events.iter().filter_map(Event::overdraft);
-        standing.overdraft = limits.last().unwrap_or(standing.overdraft);
+        let mut limits = change.events.iter().filter_map(Event::overdraft);
+        standing.overdraft = limits.next_back().unwrap_or(standing.overdraft);
         standing.version = change.version;
     }
     Ok(Some(standing))
