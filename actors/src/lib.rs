@@ -45,18 +45,10 @@ pub mod words;
 
 /// The words, facts, commands and records of the core, for the crates that use it.
 pub mod messages {
-    pub use crate::commands::{
-        Batch, BatchItem, Command, CommandKind, Context, DeleteAccount, DeleteCard, Deposit,
-        EraseAccount, Expire, Hold, ItemResult, Leg, Notes, OpenAccount, OpenCard, OpenWallet,
-        Post, Quarantine, Resume, Reverse, Shown, Transact, Transfer, TransferEnds, UpdateAccount,
-        UpdateWallet, Void, Withdraw,
-    };
-    pub use crate::entities::{
-        AccountEvent, AccountStatus, AccountView, Balances, CardCopy, CardEvent, CardNumberEvent,
-        CardOpened, CardView, Event, ExternalEvent, Kind, MoneyEvent, NumberingEvent, Opened,
-        TransferEvent, TransferMade, TransferStatus, TransferView, WalletEvent, WalletOpened,
-        WalletView,
-    };
+    // Both have a transfer: the command's is meant.
+    pub use crate::commands::Transfer;
+    pub use crate::commands::*;
+    pub use crate::entities::*;
     pub use crate::record::{
         Change, Execution, FORMAT, Movement, NewTransfer, Outcome, Posting, Record,
     };

@@ -175,8 +175,8 @@ struct ReadFrame {
     records: Vec<(u64, Result<ReadRecord, String>)>,
 }
 
-/// A decoded record. If it opens an account, `personal` says whether the account's personal values
-/// are present.
+/// A decoded record. If it creates an entity with personal values, `personal` says whether these are
+/// present.
 struct ReadRecord {
     record: Record,
     personal: Option<Result<bool, String>>,
@@ -262,15 +262,18 @@ impl Replay {
             let present = self.entities.entry(change.entity).or_default();
             let floor = present.state.is_some();
             apply(present, record, change)?;
-            if !floor && change.kind() == Some(Kind::Account) {
-                self.accounts += 1;
+            if floor {
+                continue;
+            }
+            self.accounts += u64::from(change.kind() == Some(Kind::Account));
+            if present.state.as_ref().and_then(State::personal).is_some() {
                 match &read.personal {
                     Some(Ok(true)) => {}
                     Some(Ok(false)) => {
                         self.personal.missing.insert(record.sequence);
                     }
                     Some(Err(fault)) => return Err(fault.clone()),
-                    None => return Err("an account's first event doesn't open it".to_owned()),
+                    None => return Err("it seals no personal values of its new entity".to_owned()),
                 }
             }
         }

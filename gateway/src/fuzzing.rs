@@ -16,8 +16,9 @@ use warp::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::api::ROUTES;
 use crate::api::requests::{
     AliasOpenAccountRequest, AliasTransferRequest, BackupRequest, BatchRequest, KeyOnlyRequest,
-    MoneyRequest, OpenAccountRequest, OpenCardRequest, OpenWalletRequest, PostRequest,
-    ReverseRequest, TransactionRequest, TransferRequest, UpdateAccountRequest, UpdateWalletRequest,
+    MoneyRequest, OpenAccountRequest, OpenCardRequest, OpenMerchantRequest, OpenWalletRequest,
+    PostRequest, ReverseRequest, TransactionRequest, TransferRequest, UpdateAccountRequest,
+    UpdateWalletRequest,
 };
 use crate::cli::export::RecordLine;
 use crate::http::websocket::Opening;
@@ -38,6 +39,7 @@ pub fn json_body(bytes: &[u8]) {
     }
     one::<OpenAccountRequest>(bytes);
     one::<UpdateAccountRequest>(bytes);
+    one::<OpenMerchantRequest>(bytes);
     one::<MoneyRequest>(bytes);
     one::<TransferRequest>(bytes);
     one::<AliasTransferRequest>(bytes);

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use florin_actors::events::EventType;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -232,28 +233,14 @@ pub struct Names {
     prefix: String,
 }
 
-/// The default topics of events, by event type. Each test replaces them by its own names.
-const BINDINGS: &[(&str, &str)] = &[
-    ("account.created", "account-events"),
-    ("account.status-changed", "account-events"),
-    ("wallet.created", "wallet-events"),
-    ("wallet.created-event", "wallet-created-events"),
-    ("wallet.funds-added", "funds-added-events"),
-    ("transaction.initiated", "transaction-events"),
-    ("transaction.completed", "transaction-events"),
-    ("transaction.failed", "transaction-events"),
-    ("account.deposit-requested", "deposit-requests"),
-    ("account.deposit-completed", "deposit-completed"),
-    ("account.deposit-failed", "deposit-failed"),
-    ("account.withdrawal-requested", "withdrawal-requests"),
-    ("account.withdrawal-completed", "withdrawal-responses"),
-    ("account.withdrawal-failed", "withdrawal-responses"),
-    ("account.transfer-requested", "transfer-requests"),
-    ("account.transfer-completed", "transfer-responses"),
-    ("account.transfer-failed", "transfer-responses"),
-    ("card.created", "card-events"),
-    ("card.deleted", "card-events"),
-];
+/// Returns each type of event with its default topic. Each test replaces the topics by its own.
+fn default_bindings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let types = EventType::ALL.iter();
+    types.flat_map(|event_type| {
+        let topics = event_type.default_topics().iter();
+        topics.map(|topic| (event_type.short(), *topic))
+    })
+}
 
 impl Names {
     /// Creates names that begin with a test's name and end with a suffix unique to this call.
@@ -271,7 +258,9 @@ impl Names {
 
     /// Returns the test's own topics for events, each once.
     pub fn topics(&self) -> Vec<String> {
-        let mut topics: Vec<String> = BINDINGS.iter().map(|(_, topic)| self.of(topic)).collect();
+        let mut topics: Vec<String> = default_bindings()
+            .map(|(_, topic)| self.of(topic))
+            .collect();
         topics.sort_unstable();
         topics.dedup();
         topics
@@ -279,13 +268,13 @@ impl Names {
 
     /// Returns the test's own topics for a type of event.
     pub fn topics_of(&self, event_type: &str) -> Vec<String> {
-        let bound = BINDINGS.iter().filter(|(known, _)| *known == event_type);
+        let bound = default_bindings().filter(|(known, _)| *known == event_type);
         bound.map(|(_, topic)| self.of(topic)).collect()
     }
 
     /// Returns `kafka.bindings` with the test's own topics.
     pub fn bindings(&self) -> String {
-        let each = BINDINGS.iter().map(|(event_type, topic)| {
+        let each = default_bindings().map(|(event_type, topic)| {
             let topic = self.of(topic);
             format!("{event_type} = {topic}")
         });

@@ -74,6 +74,9 @@ fn of_line(line: &Value) -> Vec<Told> {
             &["wallet.created", "wallet.created-event"],
             changed(line, "opened"),
         ),
+        (Some("completed"), "open_merchant") => {
+            each(&["merchant.created"], changed(line, "opened"))
+        }
         (Some("completed"), "deposit") => {
             let mut all = each(&[BEGUN, MADE, "account.deposit-completed"], field("to"));
             let postings = line["postings"].as_array().expect("postings");
@@ -154,11 +157,12 @@ fn changed(line: &Value, event: &str) -> String {
     find_changed(line, event).unwrap_or_else(|| panic!("nothing {event} in {line}"))
 }
 
-/// Returns the account or wallet in a record to which this event happened.
+/// Returns the account, wallet or merchant in a record to which this event happened.
 fn find_changed(line: &Value, event: &str) -> Option<String> {
     let changes = line["changes"].as_array().expect("changes");
     let change = changes.iter().find(|change| {
-        let holds_money = change["kind"] == "account" || change["kind"] == "wallet";
+        let kind = change["kind"].as_str().expect("a kind");
+        let holds_money = ["account", "wallet", "merchant"].contains(&kind);
         let mut events = change["events"].as_array().expect("events").iter();
         holds_money && events.any(|one| one["type"] == event)
     })?;

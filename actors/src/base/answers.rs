@@ -27,6 +27,16 @@ pub struct Page<T, C> {
     pub next: Option<C>,
 }
 
+impl<T, C> Page<T, C> {
+    /// Converts the entries.
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U, C> {
+        Page {
+            entries: self.entries.into_iter().map(convert).collect(),
+            next: self.next,
+        }
+    }
+}
+
 /// The totals of all postings in a currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {

@@ -6,7 +6,7 @@ use super::answer::Shown;
 use super::plan::{After, Lookup, Part, PlanInput, States, Stop, known_as};
 use super::rules::{CallerNotes, CommandRules};
 use crate::entities::{
-    AccountStatus, AccountStep, Kind, Numbering, NumberingStep, Opened, State, Step,
+    AccountStatus, AccountStep, Kind, Numbering, NumberingStep, Opened, State, Step, Viewed,
 };
 use crate::words::{Country, Currency, EntityId, Metadata, Overdraft, Personal};
 
@@ -94,6 +94,10 @@ impl CommandRules for OpenAccount {
 
     fn personal(&self) -> Vec<&Personal> {
         vec![&self.holder]
+    }
+
+    fn personal_names(&self) -> &'static [&'static str] {
+        &["holder_name"]
     }
 
     fn personal_mut(&mut self) -> Vec<&mut Personal> {

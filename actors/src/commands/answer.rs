@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entities::{AccountView, Balances, CardView, TransferStatus, WalletView};
+use crate::entities::{AccountView, Balances, CardView, MerchantView, TransferStatus, WalletView};
 use crate::words::{EntityId, Metadata, Rejection};
 
 /// A caller's reference and metadata.
@@ -45,6 +45,8 @@ pub enum Shown {
     Batch(Vec<(u32, ItemResult)>, Vec<(u32, Balances)>),
     /// The card right after the command.
     Card(CardView),
+    /// The merchant right after the command.
+    Merchant(MerchantView),
 }
 
 impl Shown {
@@ -53,6 +55,7 @@ impl Shown {
     pub const fn personal(&self) -> Option<u64> {
         match self {
             Self::Account(view) => Some(view.opened),
+            Self::Merchant(view) => Some(view.opened),
             Self::Wallet(_) | Self::Transfer(..) | Self::Batch(..) | Self::Card(_) => None,
         }
     }

@@ -89,6 +89,11 @@ impl CommandRules for Transact {
         (self.reference.as_deref(), Some(&self.metadata))
     }
 
+    fn ends(&self, part: Option<usize>) -> Option<(EntityId, EntityId)> {
+        let leg = self.legs.get(part?)?;
+        Some((leg.from, leg.to))
+    }
+
     fn parties(&self) -> Vec<EntityId> {
         let legs = self.legs.iter();
         legs.flat_map(|leg| [leg.from, leg.to]).collect()
@@ -123,6 +128,10 @@ impl CommandRules for Batch {
 
     fn moves_transfer(&self) -> bool {
         true
+    }
+
+    fn ends(&self, part: Option<usize>) -> Option<(EntityId, EntityId)> {
+        self.items.get(part?)?.transfer.ends(None)
     }
 
     fn parties(&self) -> Vec<EntityId> {

@@ -7,7 +7,7 @@ use super::plan::{After, Lookup, Part, PlanInput, States, Stop};
 use super::rules::CommandRules;
 use crate::entities::card::may_have_one;
 use crate::entities::{
-    AccountStatus, CardCopy, CardNumberStep, CardOpened, CardStep, State, Step, card_number,
+    AccountStatus, CardCopy, CardNumberStep, CardOpened, CardStep, State, Step, Viewed, card_number,
 };
 use crate::words::{Code, Country, EntityId, PersonalRow, Rejection};
 

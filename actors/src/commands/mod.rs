@@ -10,6 +10,7 @@ mod answer;
 mod batches;
 mod cards;
 mod context;
+mod merchants;
 mod movements;
 mod pending;
 mod plan;
@@ -32,6 +33,7 @@ pub use answer::{ItemResult, Notes, Shown, TransferEnds};
 pub use batches::{Batch, BatchItem, Leg, Transact};
 pub use cards::{DeleteCard, OpenCard};
 pub use context::Context;
+pub use merchants::{EraseMerchant, OpenMerchant};
 pub use movements::{Deposit, Transfer, Withdraw};
 pub use pending::{Expire, Hold, Post, Reverse, Void};
 pub use plan::{After, Known, Lookup, Original, Part, PlanInput, States, Stop, decide};
@@ -142,6 +144,39 @@ commands! {
     OpenCard(OpenCard) = "open_card";
     /// Deletes a card; it stays readable.
     DeleteCard(DeleteCard) = "delete_card";
+    /// Opens a merchant.
+    OpenMerchant(OpenMerchant) = "open_merchant";
+    /// Erases a merchant's personal values; the merchant itself stays.
+    EraseMerchant(EraseMerchant) = "erase_merchant";
+}
+
+impl CommandKind {
+    /// Returns whether a movement can have this type: the kind of the command that moved the money.
+    /// The movements of a post or a batch have the type of a transfer.
+    pub const fn is_transaction_type(self) -> bool {
+        match self {
+            Self::Deposit | Self::Withdraw | Self::Transfer | Self::Reverse | Self::Transact => {
+                true
+            }
+            Self::OpenAccount
+            | Self::UpdateAccount
+            | Self::DeleteAccount
+            | Self::EraseAccount
+            | Self::Quarantine
+            | Self::Resume
+            | Self::Hold
+            | Self::Post
+            | Self::Void
+            | Self::Expire
+            | Self::OpenWallet
+            | Self::UpdateWallet
+            | Self::Batch
+            | Self::OpenCard
+            | Self::DeleteCard
+            | Self::OpenMerchant
+            | Self::EraseMerchant => false,
+        }
+    }
 }
 
 impl Command {

@@ -145,6 +145,10 @@ impl CommandRules for Transfer {
         moving(self.from, self.amount, self.currency, known)
     }
 
+    fn ends(&self, _: Option<usize>) -> Option<(EntityId, EntityId)> {
+        Some((self.from, self.to))
+    }
+
     fn prefetched(&self) -> [Option<EntityId>; 2] {
         [Some(self.from), Some(self.to)]
     }

@@ -92,6 +92,10 @@ impl CommandRules for Hold {
         movements::moving(transfer.from, transfer.amount, transfer.currency, known)
     }
 
+    fn ends(&self, part: Option<usize>) -> Option<(EntityId, EntityId)> {
+        self.transfer.ends(part)
+    }
+
     fn prefetched(&self) -> [Option<EntityId>; 2] {
         [Some(self.transfer.from), Some(self.transfer.to)]
     }

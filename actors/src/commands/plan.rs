@@ -91,20 +91,6 @@ impl Part {
             step: Step::Money(kind, step),
         }
     }
-
-    /// Returns the currency that the part names, if it moves money or will.
-    const fn currency(&self) -> Option<Currency> {
-        match &self.step {
-            Step::Money(_, step) => step.currency(),
-            Step::Account(_)
-            | Step::External(_)
-            | Step::Numbering(_)
-            | Step::Wallet(_)
-            | Step::Transfer(_)
-            | Step::Card(_)
-            | Step::CardNumber(_) => None,
-        }
-    }
 }
 
 /// The reason why there is no plan.
@@ -136,7 +122,7 @@ pub fn decide(
     };
     let mut decided = Vec::with_capacity(parts.len());
     for part in parts {
-        if let Some(currency) = part.currency().filter(|one| !states.trades(*one)) {
+        if let Some(currency) = part.step.currency().filter(|one| !states.trades(*one)) {
             let detail = format!("{currency} is no asset of the settings, or has another scale");
             let rejection = Rejection::new(Code::CurrencyMismatch, detail).about(part.entity);
             refuse(rejection.code.rank(), rejection);

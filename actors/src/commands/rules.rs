@@ -100,6 +100,12 @@ pub trait CommandRules {
         Vec::new()
     }
 
+    /// Returns the source and the target of a transfer: of the command's own, or of its part with
+    /// this index.
+    fn ends(&self, _part: Option<usize>) -> Option<(EntityId, EntityId)> {
+        None
+    }
+
     /// Returns entities that the command is sure to look at, to be brought into the processor's
     /// cache early.
     fn prefetched(&self) -> [Option<EntityId>; 2] {
@@ -119,6 +125,11 @@ pub trait CommandRules {
     /// Returns the personal values, in the order in which they are sealed.
     fn personal(&self) -> Vec<&Personal> {
         Vec::new()
+    }
+
+    /// Returns the public names of the personal values, in the same order.
+    fn personal_names(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Returns the personal values, to be sealed or restored.

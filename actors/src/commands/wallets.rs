@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Shown;
 use super::plan::{After, Part, PlanInput, States, Stop, known_as};
 use super::rules::CommandRules;
-use crate::entities::{AccountStatus, Kind, State, Step, WalletOpened, WalletStep};
+use crate::entities::{AccountStatus, Kind, State, Step, Viewed, WalletOpened, WalletStep};
 use crate::words::{Currency, EntityId, Overdraft, WalletLimits, WalletLimitsChange};
 
 /// Opens a wallet under an id that the caller of the core has generated.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::balance::{Balance, Terms};
-use super::entity::{Entity, Fact, Stamp};
+use super::entity::{Entity, Fact, Stamp, Viewed};
+use super::listing::{List, ListKey, ListRow};
 use super::money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
 use crate::words::{
     Country, Currency, EntityId, Metadata, Overdraft, Personal, Rejection, Timestamp,
@@ -54,6 +55,14 @@ impl Fact for AccountEvent {
             | Self::StatusChanged(_)
             | Self::OverdraftChanged(_)
             | Self::PersonalErased(_) => None,
+        }
+    }
+
+    fn overdraft(&self) -> Option<Overdraft> {
+        match self {
+            Self::Opened(opened) => Some(opened.overdraft),
+            Self::OverdraftChanged(overdraft) => Some(*overdraft),
+            Self::StatusChanged(_) | Self::Money(_) | Self::PersonalErased(_) => None,
         }
     }
 
@@ -125,9 +134,10 @@ struct Origin {
     time: Timestamp,
 }
 
-impl Account {
-    /// Returns the account as its owner sees it.
-    pub fn view(&self, id: EntityId, version: u64) -> AccountView {
+impl Viewed for Account {
+    type View = AccountView;
+
+    fn view(&self, id: EntityId, version: u64) -> AccountView {
         let opened = &self.origin.opened;
         AccountView {
             id,
@@ -141,6 +151,22 @@ impl Account {
             metadata: opened.metadata.clone(),
             created_at: self.origin.time,
         }
+    }
+}
+
+impl Account {
+    /// Returns the row of an account in the list of accounts with this status, this reference, or
+    /// both.
+    pub fn row(status: Option<AccountStatus>, reference: Option<&str>) -> ListRow {
+        let (list, reference) = match (reference, status) {
+            (None, None) => (List::Accounts, None),
+            (None, Some(_)) => (List::AccountsByStatus, None),
+            (Some(reference), None) => (List::AccountsByReference, Some(reference)),
+            (Some(reference), Some(_)) => (List::AccountsByReferenceAndStatus, Some(reference)),
+        };
+        let reference = reference.map(|reference| ListKey::Text(reference.to_owned()));
+        let keys = reference.into_iter().chain(status.map(ListKey::Status));
+        keys.fold(ListRow::new(list), ListRow::by)
     }
 
     /// Returns the status, which says whether the account may move money.
@@ -264,6 +290,16 @@ impl Entity for Account {
 
     fn personal(&self) -> Option<u64> {
         (!self.erased).then_some(self.origin.sequence)
+    }
+
+    fn rows(&self) -> Vec<ListRow> {
+        let status = Some(self.status);
+        let mut rows = vec![Self::row(None, None), Self::row(status, None)];
+        if let Some(reference) = self.reference() {
+            rows.push(Self::row(None, Some(reference)));
+            rows.push(Self::row(status, Some(reference)));
+        }
+        rows
     }
 }
 

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::entity::{Entity, Fact, Stamp};
+use super::entity::{Entity, Fact, Stamp, Viewed};
+use super::listing::{List, ListKey, ListRow};
 use super::money::AccountStatus;
 use crate::words::{Code, Country, EntityId, Rejection, Timestamp};
 
@@ -85,9 +86,10 @@ pub struct Card {
     created_at: Timestamp,
 }
 
-impl Card {
-    /// Returns the card as its owner sees it.
-    pub const fn view(&self, id: EntityId, version: u64) -> CardView {
+impl Viewed for Card {
+    type View = CardView;
+
+    fn view(&self, id: EntityId, version: u64) -> CardView {
         CardView {
             id,
             opened: self.opened,
@@ -96,10 +98,12 @@ impl Card {
             created_at: self.created_at,
         }
     }
+}
 
-    /// Returns the account that the card belongs to.
-    pub const fn account(&self) -> EntityId {
-        self.opened.account
+impl Card {
+    /// Returns the row of a card in the list of an account's cards.
+    pub fn row(account: EntityId) -> ListRow {
+        ListRow::new(List::CardsByAccount).by(ListKey::Id(account))
     }
 }
 
@@ -164,8 +168,12 @@ impl Entity for Card {
                 deleted: true,
                 ..card
             }),
-            _ => None,
+            (None, CardEvent::Deleted) | (Some(_), _) => None,
         }
+    }
+
+    fn rows(&self) -> Vec<ListRow> {
+        vec![Self::row(self.opened.account)]
     }
 }
 

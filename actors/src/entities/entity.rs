@@ -1,8 +1,9 @@
 //! The interface of an entity.
 
 use super::balance::Balance;
+use super::listing::ListRow;
 use super::money::{MoneyEvent, MoneyStep};
-use crate::words::{Code, Currency, Overdraft, Rejection, Timestamp};
+use crate::words::{Code, Currency, EntityId, Overdraft, Rejection, Timestamp};
 
 /// The record that contains an event: the part of it that `evolve` may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,21 @@ pub trait Entity: Sized {
     fn personal(&self) -> Option<u64> {
         None
     }
+
+    /// Returns the entity's rows in lists. They must not depend on the balance, because lists are
+    /// not updated after an event that only moves or holds money.
+    fn rows(&self) -> Vec<ListRow> {
+        Vec::new()
+    }
+}
+
+/// An entity that its owner may look at.
+pub trait Viewed: Entity {
+    /// The entity as its owner sees it.
+    type View;
+
+    /// Returns the entity as its owner sees it.
+    fn view(&self, id: EntityId, version: u64) -> Self::View;
 }
 
 /// An event of an entity.
@@ -84,6 +100,11 @@ pub trait Fact {
     /// Returns the amount that the event moved, in minor units, negative for a debit.
     fn moved(&self) -> i64 {
         self.money().map_or(0, MoneyEvent::moved)
+    }
+
+    /// Returns the overdraft limit that the entity has from this event on, if the event sets it.
+    fn overdraft(&self) -> Option<Overdraft> {
+        None
     }
 
     /// Returns the sequence of the record whose personal values the event erases.

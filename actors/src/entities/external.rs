@@ -29,6 +29,13 @@ impl Fact for ExternalEvent {
             Self::Opened(_) => 0,
         }
     }
+
+    fn overdraft(&self) -> Option<Overdraft> {
+        match self {
+            Self::Opened(_) => Some(Overdraft::Unlimited),
+            Self::Credited(_) | Self::Debited(_) => None,
+        }
+    }
 }
 
 /// The totals of one currency: debits are money that came in, credits are money that went out.

@@ -13,6 +13,8 @@ pub mod card_number;
 mod entity;
 pub mod external;
 mod limits;
+mod listing;
+pub mod merchant;
 pub mod money;
 pub mod numbering;
 pub mod transfer;
@@ -26,9 +28,11 @@ pub use account::{Account, AccountEvent, AccountStep, AccountView, Opened};
 pub use balance::Balance;
 pub use card::{Card, CardCopy, CardEvent, CardOpened, CardStep, CardView};
 pub use card_number::{CardNumber, CardNumberEvent, CardNumberStep};
-pub use entity::{Entity, Fact, Stamp};
+pub use entity::{Entity, Fact, Stamp, Viewed};
 pub use external::{External, ExternalEvent};
 pub use limits::Spending;
+pub use listing::{List, ListKey, ListRow};
+pub use merchant::{Merchant, MerchantEvent, MerchantOpened, MerchantStep, MerchantView};
 pub use money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
 pub use numbering::{Numbering, NumberingEvent, NumberingStep};
 pub use transfer::{
@@ -92,6 +96,19 @@ macro_rules! entities {
                 }
             }
 
+            /// Returns whether the event only moves or holds money. Such an event changes no list.
+            pub fn only_moves_money(&self) -> bool {
+                self.money().is_some() || self.moved() != 0
+            }
+
+            /// Returns the overdraft limit that the entity has from this event on, if the event
+            /// sets it.
+            pub fn overdraft(&self) -> Option<Overdraft> {
+                match self {
+                    $( Self::$kind(event) => event.overdraft(), )+
+                }
+            }
+
             /// Returns the sequence of the record whose personal values the event erases.
             pub fn erased(&self) -> Option<u64> {
                 match self {
@@ -116,7 +133,35 @@ macro_rules! entities {
                     $( Self::$kind(_) => Kind::$kind, )+
                 }
             }
+
+            /// Returns the currency that the step names, if it moves money or will.
+            pub const fn currency(&self) -> Option<Currency> {
+                match self {
+                    Self::Money(_, step) => step.currency(),
+                    $( Self::$kind(_) => None, )+
+                }
+            }
         }
+
+        /// An entity of a registered kind.
+        pub trait Registered: Entity {
+            /// The entity's kind.
+            const KIND: Kind;
+
+            /// Returns the entity if the state is of this kind.
+            fn of(state: &State) -> Option<&Self>;
+        }
+
+        $( impl Registered for $kind {
+            const KIND: Kind = Kind::$kind;
+
+            fn of(state: &State) -> Option<&Self> {
+                match state {
+                    State::$kind(entity) => Some(entity),
+                    _ => None,
+                }
+            }
+        } )+
 
         /// The state of any entity.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,6 +196,13 @@ macro_rules! entities {
             pub fn personal(&self) -> Option<u64> {
                 match self {
                     $( Self::$kind(entity) => entity.personal(), )+
+                }
+            }
+
+            /// Returns the entity's rows in lists.
+            pub fn rows(&self) -> Vec<ListRow> {
+                match self {
+                    $( Self::$kind(entity) => entity.rows(), )+
                 }
             }
 
@@ -218,6 +270,8 @@ entities! {
     Card;
     /// A card number that is taken.
     CardNumber;
+    /// A merchant: money of a merchant.
+    Merchant;
 }
 
 impl Kind {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::entity::{Entity, Fact, Stamp};
+use super::listing::{List, ListKey, ListRow};
 use crate::words::{Amount, Code, Currency, EntityId, Metadata, Rejection, Timestamp};
 
 /// The facts recorded when a transfer is made. They never change.
@@ -169,6 +170,11 @@ impl Transfer {
             made: TransferMade::clone(&self.made),
             reversed_by: self.reversed_by,
         }
+    }
+
+    /// Returns the row of a pending transfer that expires at this time.
+    pub fn due(at: Timestamp) -> ListRow {
+        ListRow::new(List::TransfersDue).by(ListKey::Time(at))
     }
 
     /// Returns the facts recorded when the transfer was made.
@@ -349,5 +355,21 @@ impl Entity for Transfer {
             }
         }
         Some(transfer)
+    }
+
+    fn rows(&self) -> Vec<ListRow> {
+        let made = &self.made;
+        match self.status {
+            TransferStatus::Pending => {
+                let pending = ListRow::new(List::TransfersPending).by(ListKey::Time(made.made_at));
+                let mut rows = vec![pending.showing(made.from).showing(made.to)];
+                rows.extend(made.expires_at.map(Self::due));
+                rows
+            }
+            TransferStatus::Posted
+            | TransferStatus::Voided
+            | TransferStatus::Expired
+            | TransferStatus::Reversed => Vec::new(),
+        }
     }
 }

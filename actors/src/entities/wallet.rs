@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::balance::{Balance, Terms};
-use super::entity::{Entity, Fact, Stamp};
+use super::entity::{Entity, Fact, Stamp, Viewed};
 use super::limits::Spending;
+use super::listing::{List, ListKey, ListRow};
 use super::money::{AccountStatus, Balances, MoneyEvent, MoneyStep};
 use crate::words::{
     Currency, EntityId, Overdraft, Rejection, Timestamp, WalletLimits, WalletLimitsChange,
@@ -50,6 +51,14 @@ impl Fact for WalletEvent {
             | Self::StatusChanged(_)
             | Self::OverdraftChanged(_)
             | Self::LimitsChanged(_) => None,
+        }
+    }
+
+    fn overdraft(&self) -> Option<Overdraft> {
+        match self {
+            Self::Opened(opened) => Some(opened.overdraft),
+            Self::OverdraftChanged(overdraft) => Some(*overdraft),
+            Self::StatusChanged(_) | Self::LimitsChanged(_) | Self::Money(_) => None,
         }
     }
 }
@@ -100,9 +109,10 @@ struct Origin {
     time: Timestamp,
 }
 
-impl Wallet {
-    /// Returns the wallet as its owner sees it.
-    pub fn view(&self, id: EntityId, version: u64) -> WalletView {
+impl Viewed for Wallet {
+    type View = WalletView;
+
+    fn view(&self, id: EntityId, version: u64) -> WalletView {
         let opened = &self.origin.opened;
         WalletView {
             id,
@@ -115,10 +125,12 @@ impl Wallet {
             created_at: self.origin.time,
         }
     }
+}
 
-    /// Returns the customer who owns the wallet.
-    pub fn customer(&self) -> EntityId {
-        self.origin.opened.customer
+impl Wallet {
+    /// Returns the row of a wallet in the list of a customer's wallets.
+    pub fn row(customer: EntityId) -> ListRow {
+        ListRow::new(List::WalletsByCustomer).by(ListKey::Id(customer))
     }
 
     fn terms(&self) -> Terms<'_> {
@@ -212,5 +224,9 @@ impl Entity for Wallet {
 
     fn money(&self) -> Option<(Currency, Balance)> {
         Some((self.origin.opened.currency, self.balance))
+    }
+
+    fn rows(&self) -> Vec<ListRow> {
+        vec![Self::row(self.origin.opened.customer)]
     }
 }

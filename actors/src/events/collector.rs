@@ -68,7 +68,7 @@ impl<'a> Collector<'a> {
         let correlation = record.correlation_id.as_ref().unwrap_or(&record.request_id);
         self.events.push(BusEvent {
             event_type,
-            id: EventId::new(record, event_type, item),
+            id: EventId::new(record, event_type.short(), item),
             key,
             sequence: record.sequence,
             index: self.events.len() as u32,

@@ -1,11 +1,15 @@
 //! The table of event types. Each row contains the type's name in CloudEvents, its name in the
-//! source documents, the service that publishes it, and its default topics.
+//! source documents, the service that publishes it, its default topics, and the form of its value.
+//! If a type always has the same status, or always has a field that its form leaves optional, the
+//! row says so.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::values::Form;
+
 macro_rules! event_types {
-    ($( $(#[doc = $doc:literal])+ $name:ident = $cloud:literal v $version:literal, $document:literal, $service:ident, [$($topic:literal),*]; )+) => {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $cloud:literal v $version:literal, $document:literal, $service:ident, [$($topic:literal),*], $form:ident $(, status = $status:literal)? $(, always = [$($always:literal),*])?; )+) => {
         /// A type of event, in its present version.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventType {
@@ -49,6 +53,21 @@ macro_rules! event_types {
                 match self { $( Self::$name => Service::$service, )+ }
             }
 
+            /// Returns the form of the values.
+            pub const fn form(self) -> Form {
+                match self { $( Self::$name => Form::$form, )+ }
+            }
+
+            /// Returns the status that all values have, if there is one.
+            pub const fn status(self) -> Option<&'static str> {
+                match self { $( Self::$name => [$( Some($status), )? None][0], )+ }
+            }
+
+            /// Returns the fields that are optional in the form and never missing in this type.
+            pub const fn always(self) -> &'static [&'static str] {
+                match self { $( Self::$name => &[$( $($always),* )?], )+ }
+            }
+
             /// Returns the default topics.
             pub const fn default_topics(self) -> &'static [&'static str] {
                 match self { $( Self::$name => &[$( $topic ),*], )+ }
@@ -86,43 +105,45 @@ impl Service {
 
 event_types! {
     /// An account was opened.
-    AccountCreated = "account.created" v 1, "account.created", Core, ["account-events"];
+    AccountCreated = "account.created" v 1, "account.created", Core, ["account-events"], Account;
     /// An account was frozen, unfrozen or deleted.
-    AccountStatusChanged = "account.status-changed" v 1, "account.status_changed", Core, ["account-events"];
+    AccountStatusChanged = "account.status-changed" v 1, "account.status_changed", Core, ["account-events"], Account;
     /// A wallet was opened.
-    WalletCreated = "wallet.created" v 1, "WALLET_CREATED", Core, ["wallet-events"];
-    /// A wallet was opened. It is the same event as `WALLET_CREATED`, under another name.
-    WalletCreatedEvent = "wallet.created-event" v 1, "WalletCreatedEvent", Core, ["wallet-created-events"];
+    WalletCreated = "wallet.created" v 1, "WALLET_CREATED", Core, ["wallet-events"], Wallet;
+    /// A wallet was opened; the same event with the wallet hub's name.
+    WalletCreatedEvent = "wallet.created-event" v 1, "WalletCreatedEvent", Core, ["wallet-created-events"], Wallet;
     /// A deposit reached a wallet.
-    FundsAdded = "wallet.funds-added" v 1, "FundsAddedEvent", Core, ["funds-added-events"];
+    FundsAdded = "wallet.funds-added" v 1, "FundsAddedEvent", Core, ["funds-added-events"], FundsAdded;
     /// A movement was initiated.
-    TransactionInitiated = "transaction.initiated" v 1, "TRANSACTION_INITIATED", Core, ["transaction-events"];
+    TransactionInitiated = "transaction.initiated" v 1, "TRANSACTION_INITIATED", Core, ["transaction-events"], Transaction, status = "PENDING";
     /// A movement was completed.
-    TransactionCompleted = "transaction.completed" v 1, "TRANSACTION_COMPLETED", Core, ["transaction-events"];
+    TransactionCompleted = "transaction.completed" v 1, "TRANSACTION_COMPLETED", Core, ["transaction-events"], Transaction, status = "COMPLETED";
     /// A movement was refused, or its hold was voided or expired.
-    TransactionFailed = "transaction.failed" v 1, "TRANSACTION_FAILED", Core, ["transaction-events"];
+    TransactionFailed = "transaction.failed" v 1, "TRANSACTION_FAILED", Core, ["transaction-events"], Transaction, status = "FAILED", always = ["code", "error"];
     /// A deposit was accepted and will be executed later.
-    DepositRequested = "account.deposit-requested" v 1, "DepositRequested", Core, ["deposit-requests"];
+    DepositRequested = "account.deposit-requested" v 1, "DepositRequested", Core, ["deposit-requests"], Movement;
     /// A deposit was completed.
-    DepositCompleted = "account.deposit-completed" v 1, "DepositCompleted", Core, ["deposit-completed"];
+    DepositCompleted = "account.deposit-completed" v 1, "DepositCompleted", Core, ["deposit-completed"], Movement, always = ["currency", "balance_after", "version"];
     /// A deposit was refused.
-    DepositFailed = "account.deposit-failed" v 1, "DepositFailed", Core, ["deposit-failed"];
+    DepositFailed = "account.deposit-failed" v 1, "DepositFailed", Core, ["deposit-failed"], Movement, always = ["code", "error"];
     /// A withdrawal was accepted and will be executed later.
-    WithdrawalRequested = "account.withdrawal-requested" v 1, "WithdrawalRequested", Core, ["withdrawal-requests"];
+    WithdrawalRequested = "account.withdrawal-requested" v 1, "WithdrawalRequested", Core, ["withdrawal-requests"], Movement;
     /// A withdrawal was completed.
-    WithdrawalCompleted = "account.withdrawal-completed" v 1, "WithdrawalCompleted", Core, ["withdrawal-responses"];
+    WithdrawalCompleted = "account.withdrawal-completed" v 1, "WithdrawalCompleted", Core, ["withdrawal-responses"], Movement, always = ["currency", "balance_after", "version"];
     /// A withdrawal was refused.
-    WithdrawalFailed = "account.withdrawal-failed" v 1, "WithdrawalFailed", Core, ["withdrawal-responses"];
+    WithdrawalFailed = "account.withdrawal-failed" v 1, "WithdrawalFailed", Core, ["withdrawal-responses"], Movement, always = ["code", "error"];
     /// A transfer was accepted and will be executed later.
-    TransferRequested = "account.transfer-requested" v 1, "TransferRequested", Core, ["transfer-requests"];
+    TransferRequested = "account.transfer-requested" v 1, "TransferRequested", Core, ["transfer-requests"], Transfer;
     /// A transfer was completed.
-    TransferCompleted = "account.transfer-completed" v 1, "TransferCompleted", Core, ["transfer-responses"];
+    TransferCompleted = "account.transfer-completed" v 1, "TransferCompleted", Core, ["transfer-responses"], Transfer, always = ["currency", "from", "to"];
     /// A transfer was refused.
-    TransferFailed = "account.transfer-failed" v 1, "TransferFailed", Core, ["transfer-responses"];
+    TransferFailed = "account.transfer-failed" v 1, "TransferFailed", Core, ["transfer-responses"], Transfer, always = ["code", "error"];
     /// A card was created.
-    CardCreated = "card.created" v 1, "card.created", Card, ["card-events"];
+    CardCreated = "card.created" v 1, "card.created", Card, ["card-events"], Card;
     /// A card was deleted.
-    CardDeleted = "card.deleted" v 1, "card.deleted", Card, ["card-events"];
+    CardDeleted = "card.deleted" v 1, "card.deleted", Card, ["card-events"], Card;
+    /// A merchant was opened.
+    MerchantCreated = "merchant.created" v 1, "MERCHANT_CREATED", Core, ["merchant-events"], Merchant;
 }
 
 /// The error for a name that is not an event type.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::event_type::EventType;
 use crate::record::Record;
 use crate::words::OperationId;
 
@@ -11,16 +10,16 @@ use crate::words::OperationId;
 pub struct EventId(u128);
 
 impl EventId {
-    /// Creates the id of a record's event of the given type, for a batch item or for the record
+    /// Creates the id of a record's event of the type with this short name, for a batch item or for the record
     /// itself (`item` 0). It is a UUIDv7 with the record's time. Its random bits are derived from
     /// the operation, the record's sequence, the item and the type.
-    pub fn new(record: &Record, event_type: EventType, item: u32) -> Self {
+    pub fn new(record: &Record, event_type: &str, item: u32) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"florin event");
         hasher.update(&record.operation_id.to_bytes());
         hasher.update(&record.sequence.to_le_bytes());
         hasher.update(&item.to_le_bytes());
-        hasher.update(event_type.short().as_bytes());
+        hasher.update(event_type.as_bytes());
         let mut random = [0; 16];
         random.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         let random = u128::from_le_bytes(random);

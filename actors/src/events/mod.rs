@@ -11,6 +11,7 @@ mod collector;
 mod event;
 mod event_type;
 mod id;
+mod merchants;
 mod movements;
 mod schemas;
 mod transactions;
@@ -41,6 +42,7 @@ pub use values::Value;
 /// |---|---|
 /// | an account is opened, or gets another status | `account.created`, `account.status_changed` |
 /// | a wallet is opened | `WALLET_CREATED`, `WalletCreatedEvent` |
+/// | a merchant is opened | `MERCHANT_CREATED` |
 /// | a card is created or deleted | `card.created`, `card.deleted` |
 /// | a deposit | `TRANSACTION_INITIATED`, `TRANSACTION_COMPLETED`, `DepositCompleted`; to a wallet also `FundsAddedEvent` |
 /// | a withdrawal | `TRANSACTION_INITIATED`, `TRANSACTION_COMPLETED`, `WithdrawalCompleted` |
@@ -70,7 +72,8 @@ fn done<'a>(record: &'a Record, events: &mut Collector<'a>) {
         Command::OpenAccount(_)
         | Command::UpdateAccount(_)
         | Command::DeleteAccount(_)
-        | Command::OpenWallet(_) => changed(record, events),
+        | Command::OpenWallet(_)
+        | Command::OpenMerchant(_) => changed(record, events),
         Command::OpenCard(_) | Command::DeleteCard(_) => events.card(),
         Command::Deposit(deposit) => events.deposit(deposit),
         Command::Withdraw(withdraw) => events.withdrawal(withdraw),
@@ -88,6 +91,7 @@ fn done<'a>(record: &'a Record, events: &mut Collector<'a>) {
         Command::Transact(transact) => events.transact(transact),
         Command::Batch(_) => events.batch(),
         Command::EraseAccount(_)
+        | Command::EraseMerchant(_)
         | Command::Quarantine(_)
         | Command::Resume(_)
         | Command::UpdateWallet(_) => {}
@@ -101,6 +105,7 @@ fn changed(record: &Record, events: &mut Collector<'_>) {
             match event {
                 Event::Account(event) => events.account(change, event),
                 Event::Wallet(event) => events.wallet(change, event),
+                Event::Merchant(event) => events.merchant(change, event),
                 Event::External(_)
                 | Event::Numbering(_)
                 | Event::Transfer(_)
@@ -133,7 +138,9 @@ fn requested<'a>(record: &'a Record, events: &mut Collector<'a>) {
         | Command::Transact(_)
         | Command::Batch(_)
         | Command::OpenCard(_)
-        | Command::DeleteCard(_) => {}
+        | Command::DeleteCard(_)
+        | Command::OpenMerchant(_)
+        | Command::EraseMerchant(_) => {}
     }
 }
 
@@ -177,6 +184,8 @@ fn refused<'a>(record: &'a Record, rejection: &Rejection, events: &mut Collector
         | Command::OpenWallet(_)
         | Command::UpdateWallet(_)
         | Command::OpenCard(_)
-        | Command::DeleteCard(_) => {}
+        | Command::DeleteCard(_)
+        | Command::OpenMerchant(_)
+        | Command::EraseMerchant(_) => {}
     }
 }

@@ -88,7 +88,7 @@ impl<'a> Collector<'a> {
         let amount = moved.amount.zip(moved.currency);
         TransactionTold {
             event_type: event_type.document(),
-            event_id: EventId::new(self.record, event_type, moved.item),
+            event_id: EventId::new(self.record, event_type.short(), moved.item),
             transaction_id: moved.transaction,
             transfer_id: moved.transfer,
             transaction_type: moved.transaction_type,

@@ -31,7 +31,7 @@ impl<'a> Collector<'a> {
         for event_type in [EventType::WalletCreated, EventType::WalletCreatedEvent] {
             let value = Value::Wallet(WalletOpened {
                 event_type: event_type.document(),
-                event_id: EventId::new(self.record, event_type, 0),
+                event_id: EventId::new(self.record, event_type.short(), 0),
                 wallet_id: change.entity,
                 customer_id: opened.customer,
                 name: opened.name.clone(),
@@ -56,7 +56,7 @@ impl<'a> Collector<'a> {
         let event_type = EventType::FundsAdded;
         let value = Value::FundsAdded(FundsAdded {
             event_type: event_type.document(),
-            event_id: EventId::new(self.record, event_type, 0),
+            event_id: EventId::new(self.record, event_type.short(), 0),
             wallet_id: end.id,
             transaction_id: moved.transaction,
             amount,

@@ -51,7 +51,7 @@ impl Record {
     }
 
     /// Returns the pending transfers that this record made.
-    fn begun(&self) -> impl Iterator<Item = (EntityId, &TransferMade)> {
+    pub fn begun(&self) -> impl Iterator<Item = (EntityId, &TransferMade)> {
         self.changes
             .iter()
             .filter_map(|change| match change.events.first() {

@@ -412,36 +412,35 @@ impl Record {
         self.command.notes()
     }
 
+    /// Returns the part of the command's answer that the record keeps, if it keeps one.
+    pub fn shown(&self) -> Option<&Shown> {
+        match &self.outcome {
+            Outcome::Done(shown) => shown.as_deref(),
+            Outcome::Refused(_) | Outcome::Accepted => None,
+        }
+    }
+
     /// Returns a transfer's source and target right after the record, if the record keeps them for
     /// the answer because its postings don't contain both.
     pub fn ends(&self) -> Option<&TransferEnds> {
-        match &self.outcome {
-            Outcome::Done(Some(shown)) => match &**shown {
-                Shown::Transfer(ends, _) => Some(ends),
-                _ => None,
-            },
+        match self.shown()? {
+            Shown::Transfer(ends, _) => Some(ends),
             _ => None,
         }
     }
 
     /// Returns the wallet right after the record, if the command's answer shows one.
     pub fn wallet(&self) -> Option<&WalletView> {
-        match &self.outcome {
-            Outcome::Done(Some(shown)) => match &**shown {
-                Shown::Wallet(view) => Some(view),
-                _ => None,
-            },
+        match self.shown()? {
+            Shown::Wallet(view) => Some(view),
             _ => None,
         }
     }
 
     /// Returns the card right after the record, if the command's answer shows one.
     pub fn card(&self) -> Option<&CardView> {
-        match &self.outcome {
-            Outcome::Done(Some(shown)) => match &**shown {
-                Shown::Card(view) => Some(view),
-                _ => None,
-            },
+        match self.shown()? {
+            Shown::Card(view) => Some(view),
             _ => None,
         }
     }

@@ -194,6 +194,7 @@ fn records() -> Vec<Record> {
     records.extend(of_wallets());
     records.extend(of_many());
     records.extend(of_cards());
+    records.extend(of_merchants());
     records
 }
 
@@ -452,6 +453,57 @@ fn of_cards() -> Vec<Record> {
             ],
         ),
     ]
+}
+
+fn of_merchants() -> Vec<Record> {
+    let (name, email) = (Personal::Sealed([7; 16]), Personal::Sealed([8; 16]));
+    let usd: Currency = "USD".parse().unwrap();
+    let open = OpenMerchant {
+        name: name.clone(),
+        email: email.clone(),
+        currency: usd,
+    };
+    let opened = MerchantOpened {
+        name,
+        email,
+        currency: usd,
+    };
+    let view = MerchantView {
+        id: id(1),
+        opened: 300,
+        currency: usd,
+        balances: balances(),
+        created_at: Timestamp::from_micros(6),
+    };
+    let credited = MoneyEvent::Credited(Amount::new(70).unwrap());
+    vec![
+        record(
+            Command::OpenMerchant(open),
+            Outcome::Done(Some(Box::new(Shown::Merchant(view)))),
+            vec![
+                Event::Merchant(MerchantEvent::Opened(Box::new(opened))),
+                Event::Merchant(MerchantEvent::Money(credited)),
+            ],
+        ),
+        record(
+            Command::EraseMerchant(EraseMerchant { merchant: id(1) }),
+            Outcome::Done(None),
+            vec![Event::Merchant(MerchantEvent::PersonalErased(300))],
+        ),
+    ]
+}
+
+#[test]
+fn every_personal_value_has_a_name() {
+    for record in records() {
+        let rules = record.command.rules();
+        assert_eq!(
+            rules.personal().len(),
+            rules.personal_names().len(),
+            "{:?}",
+            record.command
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::Views;
 use super::history::read_change;
 use super::milestones::Standing;
 use crate::base::ReadFault;
-use crate::entities::{AccountEvent, Event, ExternalEvent, WalletEvent};
+use crate::entities::Event;
 use crate::record::Record;
 use crate::words::{EntityId, Overdraft, Timestamp};
 
@@ -63,9 +63,10 @@ pub fn as_of(
     let mut standing = base.unwrap_or(NOTHING);
     for (record, place) in line.into_iter().rev() {
         let change = &record.changes[place];
-        for event in &change.events {
-            apply(&mut standing, event);
-        }
+        // Events that move or hold money have a posting, which contains the balance, so the events
+        // here change the overdraft limit at most.
+        let mut limits = change.events.iter().filter_map(Event::overdraft);
+        standing.overdraft = limits.next_back().unwrap_or(standing.overdraft);
         standing.version = change.version;
     }
     Ok(Some(standing))
@@ -91,31 +92,4 @@ fn posted(record: &Record, place: usize) -> Option<Standing> {
         overdraft: posting.overdraft,
         version: record.changes[place].version,
     })
-}
-
-/// Applies an event without a posting to a balance.
-fn apply(standing: &mut Standing, event: &Event) {
-    match event {
-        Event::Account(AccountEvent::Opened(opened)) => standing.overdraft = opened.overdraft,
-        Event::Account(AccountEvent::OverdraftChanged(overdraft)) => {
-            standing.overdraft = *overdraft;
-        }
-        Event::Wallet(WalletEvent::Opened(opened)) => standing.overdraft = opened.overdraft,
-        Event::Wallet(WalletEvent::OverdraftChanged(overdraft)) => standing.overdraft = *overdraft,
-        Event::External(ExternalEvent::Opened(_)) => standing.overdraft = Overdraft::Unlimited,
-        // Events that move or hold money have a posting, which contains the balance.
-        Event::Account(
-            AccountEvent::StatusChanged(_)
-            | AccountEvent::PersonalErased(_)
-            | AccountEvent::Money(_),
-        )
-        | Event::External(ExternalEvent::Debited(_) | ExternalEvent::Credited(_))
-        | Event::Wallet(
-            WalletEvent::StatusChanged(_) | WalletEvent::LimitsChanged(_) | WalletEvent::Money(_),
-        )
-        | Event::Numbering(_)
-        | Event::Transfer(_)
-        | Event::Card(_)
-        | Event::CardNumber(_) => {}
-    }
 }

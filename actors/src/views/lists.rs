@@ -1,14 +1,10 @@
-//! The lists that contain an entity. They are a pure function of the entity's state; each list has
-//! one row for the entity.
+//! The rows of lists as bytes. The entities say which rows they have; the lists of records are here.
 //!
-//! A row consists of the list's tag, the value that the list is filtered by, and the entity's id.
-//! So a list is a range of rows in the order of ids, which is the order of creation.
+//! A row consists of the list's position, the keys that the list is filtered by, and the entity's
+//! id. So a list is a range of rows in the order of ids, which is the order of creation.
 
-use crate::commands::Command;
-use crate::entities::State;
-use crate::entities::{
-    AccountEvent, AccountStatus, CardEvent, Event, TransferMade, TransferStatus, WalletEvent,
-};
+use crate::commands::Makes;
+use crate::entities::{Account, AccountStatus, List, ListKey, ListRow, State};
 use crate::record::{Outcome, Record};
 use crate::words::{EntityId, Timestamp};
 
@@ -21,71 +17,40 @@ pub struct AccountFilter {
     pub reference: Option<String>,
 }
 
-const ACCOUNTS: u8 = 0;
-const ACCOUNTS_BY_STATUS: u8 = 1;
-const ACCOUNTS_BY_REFERENCE: u8 = 2;
-const ACCOUNTS_BY_REFERENCE_AND_STATUS: u8 = 3;
-const WALLETS_BY_CUSTOMER: u8 = 4;
-const TRANSFERS_DUE: u8 = 5;
-const ACCEPTED: u8 = 6;
-const TRANSFERS_PENDING: u8 = 7;
-const TRANSFERS_BY_REFERENCE: u8 = 8;
-const HOLDS_BY_TARGET: u8 = 9;
-const CARDS_BY_ACCOUNT: u8 = 10;
-
-/// Returns the rows of an entity.
+/// Returns the bytes of an entity's rows.
 pub(super) fn rows(entity: EntityId, state: Option<&State>) -> Vec<Vec<u8>> {
-    match state {
-        Some(State::Account(account)) => {
-            let mut rows = vec![
-                row(vec![ACCOUNTS], entity),
-                row(vec![ACCOUNTS_BY_STATUS, account.status() as u8], entity),
-            ];
-            if let Some(reference) = account.reference() {
-                let status = Some(account.status());
-                rows.push(row(by_reference(reference, None), entity));
-                rows.push(row(by_reference(reference, status), entity));
-            }
-            rows
-        }
-        Some(State::Wallet(wallet)) => vec![row(by_customer(wallet.customer()), entity)],
-        Some(State::Transfer(transfer)) if transfer.status() == TransferStatus::Pending => {
-            let made = transfer.made();
-            let mut rows = vec![pending(entity, made)];
-            rows.extend(made.expires_at.map(|at| row(due(at), entity)));
-            rows
-        }
-        Some(State::Card(card)) => vec![row(cards_of(card.account()), entity)],
-        Some(
-            State::Transfer(_) | State::External(_) | State::Numbering(_) | State::CardNumber(_),
-        )
-        | None => Vec::new(),
-    }
+    let rows = state.map(State::rows).unwrap_or_default();
+    rows.iter().map(|row| bytes(row, entity)).collect()
 }
 
-/// Returns whether an event can change [`rows`]. Events of money never do.
-pub(super) const fn changes_rows(event: &Event) -> bool {
-    match event {
-        Event::Account(event) => match event {
-            AccountEvent::Opened(_) | AccountEvent::StatusChanged(_) => true,
-            AccountEvent::OverdraftChanged(_)
-            | AccountEvent::Money(_)
-            | AccountEvent::PersonalErased(_) => false,
-        },
-        Event::Wallet(event) => match event {
-            WalletEvent::Opened(_) => true,
-            WalletEvent::StatusChanged(_)
-            | WalletEvent::OverdraftChanged(_)
-            | WalletEvent::LimitsChanged(_)
-            | WalletEvent::Money(_) => false,
-        },
-        Event::Transfer(_) => true,
-        Event::Card(event) => match event {
-            CardEvent::Opened(_) | CardEvent::Adopted(_) => true,
-            CardEvent::Deleted => false,
-        },
-        Event::External(_) | Event::Numbering(_) | Event::CardNumber(_) => false,
+/// Returns the bytes of an entity's row: the list, the keys, the entity, and the entities that the
+/// row shows.
+fn bytes(own: &ListRow, entity: EntityId) -> Vec<u8> {
+    own.shown
+        .iter()
+        .copied()
+        .fold(row(prefix(own), entity), row)
+}
+
+/// Returns the prefix of all rows of a list that have these keys.
+pub(super) fn prefix(wanted: &ListRow) -> Vec<u8> {
+    let mut prefix = start(wanted.list);
+    for key in &wanted.keys {
+        match key {
+            ListKey::Status(status) => prefix.push(*status as u8),
+            ListKey::Text(text) => {
+                prefix.extend_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+            }
+            ListKey::Id(id) => prefix.extend_from_slice(&id.to_bytes()),
+            ListKey::Time(time) => prefix.extend_from_slice(&in_order(*time)),
+        }
     }
+    prefix
+}
+
+/// Returns the start of all rows of a list.
+fn start(list: List) -> Vec<u8> {
+    vec![list as u8]
 }
 
 /// Returns the rows of the transfers that a record made; they lead to the record. An immediate
@@ -103,14 +68,15 @@ pub(super) fn of_record(record: &Record) -> Vec<Vec<u8>> {
         let prefixes = reference.into_iter().chain(held);
         rows.extend(prefixes.map(|prefix| of_sequence(prefix, record.sequence)));
     };
-    match &record.command {
-        Command::Transfer(transfer) => add(transfer.reference.as_deref(), None),
-        Command::Reverse(reverse) => add(reverse.reference.as_deref(), None),
-        Command::Hold(hold) => {
-            let transfer = &hold.transfer;
-            add(transfer.reference.as_deref(), Some(transfer.to));
+    match record.command.rules().makes() {
+        Makes::Nothing => {}
+        Makes::Transfer | Makes::Reversal => add(record.command.notes().0, None),
+        Makes::PendingTransfer => {
+            for (_, made) in record.begun() {
+                add(made.reference.as_deref(), Some(made.to));
+            }
         }
-        Command::Batch(_) => {
+        Makes::Items => {
             for (_, item, refused) in record.items() {
                 if refused.is_none() {
                     let transfer = &item.transfer;
@@ -119,22 +85,6 @@ pub(super) fn of_record(record: &Record) -> Vec<Vec<u8>> {
                 }
             }
         }
-        Command::OpenAccount(_)
-        | Command::UpdateAccount(_)
-        | Command::DeleteAccount(_)
-        | Command::EraseAccount(_)
-        | Command::Deposit(_)
-        | Command::Withdraw(_)
-        | Command::Post(_)
-        | Command::Void(_)
-        | Command::Expire(_)
-        | Command::Transact(_)
-        | Command::OpenWallet(_)
-        | Command::UpdateWallet(_)
-        | Command::OpenCard(_)
-        | Command::DeleteCard(_)
-        | Command::Quarantine(_)
-        | Command::Resume(_) => {}
     }
     rows
 }
@@ -143,14 +93,14 @@ pub(super) fn of_record(record: &Record) -> Vec<Vec<u8>> {
 /// reference of the same hash. The prefix is short, because every immediate transfer with a
 /// reference has such a row.
 pub(super) fn transfers_by_reference(reference: &str) -> Vec<u8> {
-    let mut prefix = vec![TRANSFERS_BY_REFERENCE];
+    let mut prefix = start(List::TransfersByReference);
     prefix.extend_from_slice(&blake3::hash(reference.as_bytes()).as_bytes()[..8]);
     prefix
 }
 
 /// Returns the prefix of the rows of records that made pending transfers to this entity.
 pub(super) fn holds_by_target(target: EntityId) -> Vec<u8> {
-    row(vec![HOLDS_BY_TARGET], target)
+    row(start(List::HoldsByTarget), target)
 }
 
 /// Returns the row of a record in a list of records.
@@ -166,24 +116,16 @@ pub(super) fn sequence(row: &[u8]) -> Option<u64> {
 
 /// Returns the bounds of the range of rows of all pending transfers.
 pub(super) fn all_pending() -> (Vec<u8>, Vec<u8>) {
-    (vec![TRANSFERS_PENDING], vec![TRANSFERS_PENDING + 1])
-}
-
-/// Returns the prefix of the row of a pending transfer. The rows are in the order of the times at
-/// which the transfers were made.
-pub(super) fn pending_since(made_at: Timestamp, transfer: EntityId) -> Vec<u8> {
-    let mut prefix = vec![TRANSFERS_PENDING];
-    prefix.extend_from_slice(&in_order(made_at));
-    row(prefix, transfer)
-}
-
-/// Returns the row of a pending transfer. It contains the source and the target, so that the
-/// pending transfers of an entity are found without reading the others.
-fn pending(transfer: EntityId, made: &TransferMade) -> Vec<u8> {
-    row(
-        row(pending_since(made.made_at, transfer), made.from),
-        made.to,
+    (
+        start(List::TransfersPending),
+        vec![List::TransfersPending as u8 + 1],
     )
+}
+
+/// Returns the prefix of the row of a pending transfer that was made at this time.
+pub(super) fn pending_since(made_at: Timestamp, transfer: EntityId) -> Vec<u8> {
+    let pending = ListRow::new(List::TransfersPending).by(ListKey::Time(made_at));
+    bytes(&pending, transfer)
 }
 
 /// The contents of a pending transfer's row.
@@ -220,48 +162,15 @@ fn in_order(time: Timestamp) -> [u8; 8] {
     (time.as_micros() as u64 ^ 1 << 63).to_be_bytes()
 }
 
-/// Returns the prefix of the rows of a customer's wallets.
-pub(super) fn by_customer(customer: EntityId) -> Vec<u8> {
-    row(vec![WALLETS_BY_CUSTOMER], customer)
-}
-
-/// Returns the prefix of the rows of an account's cards.
-pub(super) fn cards_of(account: EntityId) -> Vec<u8> {
-    row(vec![CARDS_BY_ACCOUNT], account)
-}
-
 /// Returns the row of a command that was accepted by this record and isn't executed yet.
 pub(super) fn accepted(sequence: u64) -> Vec<u8> {
-    of_sequence(vec![ACCEPTED], sequence)
-}
-
-/// Returns the prefix of the row of a pending transfer that expires at this time. The rows are in
-/// the order of times.
-pub(super) fn due(at: Timestamp) -> Vec<u8> {
-    let mut prefix = vec![TRANSFERS_DUE];
-    prefix.extend_from_slice(&in_order(at));
-    prefix
+    of_sequence(start(List::Accepted), sequence)
 }
 
 impl AccountFilter {
-    /// Returns the prefix of the rows of the list of these accounts.
-    pub(super) fn prefix(&self) -> Vec<u8> {
-        match (&self.reference, self.status) {
-            (Some(reference), status) => by_reference(reference, status),
-            (None, Some(status)) => vec![ACCOUNTS_BY_STATUS, status as u8],
-            (None, None) => vec![ACCOUNTS],
-        }
-    }
-
-    /// Returns whether an entity of that list is shown. It is checked because another reference may
-    /// have the same hash.
-    pub(super) fn shows(&self, state: &State) -> bool {
-        let State::Account(account) = state else {
-            return false;
-        };
-        let reference = self.reference.as_deref();
-        self.status.is_none_or(|status| status == account.status())
-            && reference.is_none_or(|wanted| account.reference() == Some(wanted))
+    /// Returns the rows of the list of these accounts.
+    pub(super) fn row(&self) -> ListRow {
+        Account::row(self.status, self.reference.as_deref())
     }
 }
 
@@ -276,14 +185,42 @@ pub(super) fn entity(row: &[u8]) -> Option<EntityId> {
     row.last_chunk().map(|bytes| EntityId::from_bytes(*bytes))
 }
 
-/// Returns the prefix of the rows of accounts with a reference, optionally with a status. The row
-/// contains the reference's hash, because a reference may be personal and may be long.
-fn by_reference(reference: &str, status: Option<AccountStatus>) -> Vec<u8> {
-    let mut prefix = vec![match status {
-        None => ACCOUNTS_BY_REFERENCE,
-        Some(_) => ACCOUNTS_BY_REFERENCE_AND_STATUS,
-    }];
-    prefix.extend_from_slice(&blake3::hash(reference.as_bytes()).as_bytes()[..16]);
-    prefix.extend(status.map(|status| status as u8));
-    prefix
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTITY: EntityId = EntityId::from_bytes([7; 16]);
+
+    #[test]
+    fn a_row_is_the_list_its_keys_the_entity_and_what_it_shows() {
+        let shown = EntityId::from_bytes([8; 16]);
+        let own = ListRow::new(List::AccountsByReferenceAndStatus)
+            .by(ListKey::Text("order-1".to_owned()))
+            .by(ListKey::Status(AccountStatus::Frozen))
+            .showing(shown);
+        let mut expected = vec![3];
+        expected.extend_from_slice(&blake3::hash(b"order-1").as_bytes()[..16]);
+        expected.push(1);
+        assert_eq!(prefix(&own), expected);
+        expected.extend([7; 16]);
+        expected.extend([8; 16]);
+        assert_eq!(bytes(&own, ENTITY), expected);
+    }
+
+    #[test]
+    fn rows_of_times_are_in_the_order_of_times() {
+        let at = |micros| ListRow::new(List::TransfersDue).by(ListKey::Time(micros));
+        let times = [i64::MIN, -1, 0, 1, i64::MAX].map(Timestamp::from_micros);
+        let rows = times.map(|time| bytes(&at(time), ENTITY));
+        assert!(rows.is_sorted(), "{rows:?}");
+    }
+
+    #[test]
+    fn a_list_keeps_its_position_in_the_views() {
+        assert_eq!(
+            (List::Accounts as u8, List::WalletsByCustomer as u8),
+            (0, 4)
+        );
+        assert_eq!((List::Accepted as u8, List::CardsByAccount as u8), (6, 10));
+    }
 }

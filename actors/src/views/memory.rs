@@ -14,7 +14,7 @@ use super::lists;
 use super::milestones::Milestones;
 use super::tables::{ERASURES, INPUTS, QUARANTINED, ROWS, SNAPSHOTS, TOTALS};
 use crate::base::{IdHasher, Present, Totals, apply, contained, note_quarantine};
-use crate::entities::State;
+use crate::entities::{Event, State};
 use crate::record::{Outcome, Record};
 use crate::words::{Currency, EntityId, InputPlace, InputPosition, InputPositions, note_input};
 
@@ -121,7 +121,7 @@ impl Memory {
                     place.insert(stored.unwrap_or_default())
                 }
             };
-            let listed = change.events.iter().any(lists::changes_rows);
+            let listed = !change.events.iter().all(Event::only_moves_money);
             let before = if listed {
                 lists::rows(entity, present.state.as_ref())
             } else {
@@ -144,8 +144,10 @@ impl Memory {
             );
             if listed {
                 let after = lists::rows(entity, present.state.as_ref());
-                self.rows.extend(before.into_iter().map(|row| (row, false)));
-                self.rows.extend(after.into_iter().map(|row| (row, true)));
+                if before != after {
+                    self.rows.extend(before.into_iter().map(|row| (row, false)));
+                    self.rows.extend(after.into_iter().map(|row| (row, true)));
+                }
             }
         }
         self.erasures.extend(record.erased());

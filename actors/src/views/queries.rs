@@ -11,7 +11,7 @@ use super::lists::{self, AccountFilter};
 use super::memory::{self, Memory};
 use super::tables::ROWS;
 use crate::base::{Page, Present, ReadFault, TrialBalance, WithPersonal, read_personal};
-use crate::entities::{AccountView, CardView, Entity as _, State, WalletView};
+use crate::entities::{Account, AccountView, ListRow, Registered, State, Transfer, Viewed};
 use crate::words::{EntityId, Timestamp};
 
 impl Views {
@@ -26,81 +26,40 @@ impl Views {
         after: Option<EntityId>,
         limit: usize,
     ) -> Result<Page<WithPersonal<AccountView>, EntityId>, ReadFault> {
-        let shows = |state: &State| filter.shows(state);
-        let found = self.page(filter.prefix(), shows, after, limit + 1)?;
+        self.list::<Account>(reader, &filter.row(), after, limit)
+    }
+
+    /// Returns a page of the entities that have such a row, in the order of their ids.
+    ///
+    /// # Errors
+    /// Returns an error if something can't be read.
+    pub fn list<E: Registered + Viewed>(
+        &self,
+        reader: &Reader,
+        row: &ListRow,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<WithPersonal<E::View>, EntityId>, ReadFault> {
+        let found = self.page(row, after, limit + 1)?;
         let has_more = found.len() > limit;
         let mut entries = Vec::with_capacity(limit.min(found.len()));
         let mut last = None;
-        for (entity, present) in found.into_iter().take(limit) {
-            let Some(State::Account(account)) = &present.state else {
+        for (id, present) in found.into_iter().take(limit) {
+            let Some(entity) = present.state.as_ref().and_then(E::of) else {
                 continue;
             };
-            let view = account.view(entity, present.version);
-            let personal = match account.personal() {
+            let personal = match entity.personal() {
                 Some(beside) => read_personal(reader, beside)?,
                 None => None,
             };
-            last = Some(entity);
+            let view = entity.view(id, present.version);
+            last = Some(id);
             entries.push(WithPersonal { view, personal });
         }
         Ok(Page {
             entries,
             next: last.filter(|_| has_more),
         })
-    }
-
-    /// Returns a page of a customer's wallets in the order of their ids.
-    ///
-    /// # Errors
-    /// Returns an error if something can't be read.
-    pub fn wallets(
-        &self,
-        customer: EntityId,
-        after: Option<EntityId>,
-        limit: usize,
-    ) -> Result<Page<WalletView, EntityId>, String> {
-        let prefix = lists::by_customer(customer);
-        let found = self.page(prefix, |_| true, after, limit + 1)?;
-        let has_more = found.len() > limit;
-        let mut entries: Vec<WalletView> = found
-            .into_iter()
-            .filter_map(|(entity, present)| {
-                let State::Wallet(wallet) = present.state? else {
-                    return None;
-                };
-                Some(wallet.view(entity, present.version))
-            })
-            .collect();
-        entries.truncate(limit);
-        let next = entries.last().map(|last| last.id).filter(|_| has_more);
-        Ok(Page { entries, next })
-    }
-
-    /// Returns a page of an account's cards in the order of their ids.
-    ///
-    /// # Errors
-    /// Returns an error if something can't be read.
-    pub fn cards(
-        &self,
-        account: EntityId,
-        after: Option<EntityId>,
-        limit: usize,
-    ) -> Result<Page<CardView, EntityId>, String> {
-        let prefix = lists::cards_of(account);
-        let found = self.page(prefix, |_| true, after, limit + 1)?;
-        let has_more = found.len() > limit;
-        let mut entries: Vec<CardView> = found
-            .into_iter()
-            .filter_map(|(entity, present)| {
-                let State::Card(card) = present.state? else {
-                    return None;
-                };
-                Some(card.view(entity, present.version))
-            })
-            .collect();
-        entries.truncate(limit);
-        let next = entries.last().map(|last| last.id).filter(|_| has_more);
-        Ok(Page { entries, next })
     }
 
     /// Returns the pending transfers whose expiry time has passed at `now`. The first `skip` are
@@ -111,8 +70,9 @@ impl Views {
     pub fn due(&self, now: Timestamp, skip: usize, limit: usize) -> Result<Vec<EntityId>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
-        let from = lists::due(Timestamp::from_micros(i64::MIN));
-        let to = lists::row(lists::due(now), EntityId::from_bytes([0xff; 16]));
+        let from = lists::prefix(&Transfer::due(Timestamp::from_micros(i64::MIN)));
+        let to = lists::prefix(&Transfer::due(now));
+        let to = lists::row(to, EntityId::from_bytes([0xff; 16]));
         let listed = between(&memory, &read, from, to).map_err(|error| self.fault(error))?;
         let found: Result<Vec<_>, _> = listed.skip(skip).take(limit).collect();
         found.map_err(|error| self.fault(error))
@@ -149,17 +109,18 @@ impl Views {
         }
     }
 
+    /// Returns the entities that have such a row. An entity's own rows are compared with it, because
+    /// another text may have the same hash.
     fn page(
         &self,
-        prefix: Vec<u8>,
-        shows: impl Fn(&State) -> bool,
+        row: &ListRow,
         after: Option<EntityId>,
         count: usize,
     ) -> Result<Vec<(EntityId, Present)>, String> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let read = memory.store.read().map_err(|error| self.fault(error))?;
         let mut found = Vec::new();
-        let listed = listed(&memory, &read, prefix, after);
+        let listed = listed(&memory, &read, lists::prefix(row), after);
         for entity in listed.map_err(|error| self.fault(error))? {
             let entity = entity.map_err(|error| self.fault(error))?;
             let present = match memory.present(entity) {
@@ -169,7 +130,8 @@ impl Views {
             let Some(present) = present else {
                 return Err(format!("{entity} is listed and has no snapshot"));
             };
-            if present.state.as_ref().is_some_and(&shows) {
+            let rows = present.state.as_ref().map(State::rows);
+            if rows.is_some_and(|rows| rows.contains(row)) {
                 found.push((entity, present));
                 if found.len() == count {
                     break;

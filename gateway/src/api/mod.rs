@@ -14,6 +14,7 @@ mod documents;
 mod events;
 mod history;
 pub mod ledger;
+mod merchants;
 mod money;
 mod names;
 mod operating;
@@ -45,6 +46,7 @@ pub mod requests {
     pub use super::batches::bodies::{BatchRequest, TransactionRequest};
     pub use super::cards::bodies::OpenCardRequest;
     pub use super::compat::bodies::{AliasOpenAccountRequest, AliasTransferRequest};
+    pub use super::merchants::bodies::OpenMerchantRequest;
     pub use super::money::bodies::MoneyRequest;
     pub use super::shared::KeyOnlyRequest;
     pub use super::transfers::bodies::{PostRequest, ReverseRequest, TransferRequest};
@@ -59,6 +61,7 @@ const RESOURCES: &[&[Route]] = &[
     accounts::ROUTES,
     personal::ROUTES,
     wallets::ROUTES,
+    merchants::ROUTES,
     history::ROUTES,
     cards::ROUTES,
     operations::ROUTES,

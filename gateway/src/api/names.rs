@@ -44,14 +44,10 @@ names! {
 
     TransactionType,
     "The type of a transaction.",
-    [
-        CommandKind::Deposit,
-        CommandKind::Withdraw,
-        CommandKind::Transfer,
-        CommandKind::Reverse,
-        CommandKind::Transact,
-    ]
-    .map(CommandKind::name);
+    CommandKind::ALL
+        .into_iter()
+        .filter(|kind| kind.is_transaction_type())
+        .map(CommandKind::name);
 
     OperationKind,
     "The kind of a command.",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use florin_actors::messages::{Command, EntityId, EraseAccount};
+use florin_actors::messages::{Command, EntityId, EraseAccount, Kind};
 use warp::reply::Response;
 
 use super::accounts::bodies::AccountBody;
@@ -16,7 +16,7 @@ use crate::routing::{self, Call, Resource, Route, Scope, Subject, Tag, change, c
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 
 /// The routes.

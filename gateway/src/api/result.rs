@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use florin_actors::messages::{Command, EntityId, Outcome};
+use florin_actors::messages::{Command, EntityId, Outcome, Shown};
 use florin_actors::runtime::Decided;
 use serde::Serialize;
 use utoipa::openapi::RefOr;
@@ -14,6 +14,7 @@ use super::accounts::bodies::AccountBody;
 use super::admin::bodies::ResumedBody;
 use super::batches::bodies::{BatchDoneBody, ItemBody, ItemCompletedBody, TransactionDoneBody};
 use super::cards::bodies::CardBody;
+use super::merchants::bodies::MerchantBody;
 use super::money::bodies::MoneyBody;
 use super::transfers::bodies::{EndBody, TransferDoneBody};
 use super::wallets::bodies::WalletBody;
@@ -79,6 +80,8 @@ results! {
     Item(ItemBody), ItemCompletedBody, "batch_item", "BatchItemResult";
     /// A wallet that was opened or changed.
     Wallet(Box<WalletBody>), WalletBody, "wallet", "WalletResult";
+    /// A merchant that was opened, or had its personal data erased.
+    Merchant(Box<MerchantBody>), MerchantBody, "merchant", "MerchantResult";
     /// A card that was made or deleted.
     Card(CardBody), CardBody, "card", "CardResult";
     /// An actor that was put back into service.
@@ -126,6 +129,7 @@ impl ResultBody {
             Self::Money(money) => Some(money.version),
             Self::Transfer(transfer) => Some(transfer.source_version()),
             Self::Wallet(wallet) => Some(wallet.version),
+            Self::Merchant(merchant) => Some(merchant.version),
             Self::Card(card) => Some(card.version),
             Self::Transaction(_) | Self::Batch(_) | Self::Item(_) | Self::Resumed(_) => None,
         }
@@ -139,6 +143,7 @@ impl ResultBody {
             Self::Money(money) => Some(money.id),
             Self::Transfer(transfer) => Some(transfer.transfer_id()),
             Self::Wallet(wallet) => Some(wallet.id),
+            Self::Merchant(merchant) => Some(merchant.id),
             Self::Card(card) => Some(card.id),
             Self::Resumed(resumed) => Some(resumed.id),
             Self::Transaction(_) | Self::Batch(_) | Self::Item(_) => None,
@@ -196,6 +201,14 @@ pub fn result(decided: &Decided) -> Option<ResultBody> {
             wallet.dry_run = dry_run;
             Some(ResultBody::Wallet(Box::new(wallet)))
         }
+        Command::OpenMerchant(_) | Command::EraseMerchant(_) => {
+            let Shown::Merchant(view) = record.shown()? else {
+                return None;
+            };
+            let mut merchant = MerchantBody::new(view, |place| decided.personal_value(place));
+            merchant.dry_run = dry_run;
+            Some(ResultBody::Merchant(Box::new(merchant)))
+        }
         Command::OpenCard(_) | Command::DeleteCard(_) => {
             let mut card = CardBody::from(*record.card()?);
             card.dry_run = dry_run;
@@ -216,11 +229,13 @@ pub const fn created_in(command: &Command) -> Option<&'static str> {
     match command {
         Command::OpenAccount(_) => Some("accounts"),
         Command::OpenWallet(_) => Some("wallets"),
+        Command::OpenMerchant(_) => Some("merchants"),
         Command::OpenCard(_) => Some("cards"),
         Command::Transfer(_) | Command::Hold(_) => Some("transfers"),
         Command::UpdateAccount(_)
         | Command::DeleteAccount(_)
         | Command::EraseAccount(_)
+        | Command::EraseMerchant(_)
         | Command::Deposit(_)
         | Command::Withdraw(_)
         | Command::Quarantine(_)

@@ -1,11 +1,16 @@
 //! The parts of requests that several resources share.
 
-use florin_actors::messages::AccountStatus;
-use serde::Deserialize;
+use florin_actors::messages::{AccountStatus, EntityId, ListRow, Registered, Viewed};
+use florin_actors::runtime::WithPersonal;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use warp::http::StatusCode;
+use warp::reply::Response;
 
+use crate::http::cursor::List;
 use crate::http::values::Key;
-use crate::routing::Filter;
+use crate::http::{PageBody, Problem, response};
+use crate::routing::{Call, Filter};
 
 /// The filter of lists by the caller's own reference.
 pub const REFERENCE: Filter = Filter::text(
@@ -40,4 +45,25 @@ impl From<NewStatus> for AccountStatus {
             NewStatus::Frozen => Self::Frozen,
         }
     }
+}
+
+/// Returns the page of entities that a request asks for: those that have this row, in the order of
+/// their creation. `list` names the list in cursors.
+pub async fn page<E: Registered + Viewed<View: Send + 'static>, B: Serialize>(
+    call: &Call,
+    list: List,
+    row: ListRow,
+    body: impl FnMut(WithPersonal<E::View>) -> B,
+) -> Result<Response, Problem> {
+    let query = call.query()?;
+    let limits = &call.gateway.limits;
+    let limit = query.limit(limits.page_default, limits.page_max)?;
+    let after = list.after(&query)?.map(EntityId::from_bytes);
+    let page = call.gateway.core.list::<E>(row, after, limit).await?;
+    let next = page.next.map(|id| list.cursor(id.to_bytes()));
+    let entries = page.entries.into_iter().map(body).collect();
+    Ok(response::json(
+        StatusCode::OK,
+        &PageBody::new(entries, next),
+    ))
 }

@@ -134,7 +134,7 @@ impl Problem {
     }
 
     /// Creates the problem of an object that does not exist; `what` is its sentence.
-    pub fn not_found(what: &'static str) -> Self {
+    pub fn not_found(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::NotFound, what)
     }
 

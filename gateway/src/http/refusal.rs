@@ -48,40 +48,20 @@ impl RefusalFields {
 /// entity refused, the account of a card, or the amount that is larger than the hold. Returns
 /// `None` if the request has no such field.
 fn refused_field(rejection: &Rejection, command: &Command) -> Option<String> {
+    if let Command::Post(post) = command {
+        let is_amount = rejection.code == Code::AmountExceedsHold && post.amount.is_some();
+        return is_amount.then(|| "amount".to_owned());
+    }
+    if let Command::OpenCard(_) = command {
+        return Some("account_id".to_owned());
+    }
     let index = rejection.item.map(|item| item.index as usize);
-    let (path, from, to) = match command {
-        Command::Post(post) => {
-            let is_amount = rejection.code == Code::AmountExceedsHold && post.amount.is_some();
-            return is_amount.then(|| "amount".to_owned());
-        }
-        Command::OpenCard(_) => return Some("account_id".to_owned()),
-        Command::Transfer(transfer) => (String::new(), transfer.from, transfer.to),
-        Command::Hold(hold) => (String::new(), hold.transfer.from, hold.transfer.to),
-        Command::Batch(batch) => {
-            let index = index?;
-            let transfer = &batch.items.get(index)?.transfer;
-            (format!("transfers[{index}]."), transfer.from, transfer.to)
-        }
-        Command::Transact(transact) => {
-            let index = index?;
-            let leg = transact.legs.get(index)?;
-            (format!("legs[{index}]."), leg.from, leg.to)
-        }
-        Command::OpenAccount(_)
-        | Command::UpdateAccount(_)
-        | Command::DeleteAccount(_)
-        | Command::EraseAccount(_)
-        | Command::Deposit(_)
-        | Command::Withdraw(_)
-        | Command::Quarantine(_)
-        | Command::Resume(_)
-        | Command::Void(_)
-        | Command::Expire(_)
-        | Command::Reverse(_)
-        | Command::OpenWallet(_)
-        | Command::UpdateWallet(_)
-        | Command::DeleteCard(_) => return None,
-    };
+    let (from, to) = command.rules().ends(index)?;
+    let path = index.map_or_else(String::new, |index| {
+        let is_batch = matches!(command, Command::Batch(_));
+        let list = if is_batch { "transfers" } else { "legs" };
+        format!("{list}[{index}].")
+    });
     let entity = rejection.entity()?;
     // If both ends are the same entity, the field is `to`, because the target has to be another
     // entity.

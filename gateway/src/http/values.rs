@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// Reads a string through `make`; `what` completes the sentence "expected …".
-fn text<'de, D, T, E>(
+pub fn text<'de, D, T, E>(
     deserializer: D,
     what: &'static str,
     make: fn(&str) -> Result<T, E>,
@@ -41,19 +41,22 @@ where
     deserializer.deserialize_str(Text(what, make))
 }
 
+/// Makes the type of a string in a request, which is checked while it is read.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident($inner:ty), $what:literal, $make:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq)]
         pub struct $name(pub $inner);
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                text(deserializer, $what, $make).map(Self)
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::http::values::text(deserializer, $what, $make).map(Self)
             }
         }
     };
 }
+
+pub(crate) use text_value;
 
 text_value! {
     /// A name of 1 to 255 characters.

@@ -72,7 +72,7 @@ pub(super) fn describe(route: &Route, components: &mut Components) -> Vec<Value>
 fn of_command(route: &Route, precondition: bool, components: &mut Components) -> Vec<Value> {
     let mut all = vec![];
     if route.has_id_in_query {
-        let mut id = query("id", route.subject.description(), &id(), ID);
+        let mut id = query("id", &route.subject.description(), &id(), ID);
         id["required"] = json!(true);
         all.push(id);
     }
@@ -143,8 +143,9 @@ fn filter(filter: &Filter) -> Value {
 }
 
 fn in_path_of(route: &Route, parameter: Parameter, components: &mut Components) -> Value {
+    let subject = (route.subject.component(), route.subject.description());
     let (shared, description) = match parameter {
-        Parameter::Id => (route.subject.component(), route.subject.description()),
+        Parameter::Id => (&*subject.0, &*subject.1),
         Parameter::Kind => ("EntityKind", "The kind of the entity."),
         Parameter::Code => (
             "ProblemSlug",

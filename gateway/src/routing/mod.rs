@@ -26,7 +26,7 @@ pub use gateway::{Gateway, StopSignal};
 pub use limits::Limits;
 pub use path::Parameter;
 pub use purpose::{Purpose, change, create, listing, task};
-pub use route::{Answering, Call, Resource, Route};
+pub use route::{Answering, Call, Resource, Route, Row};
 pub use schema::SchemaOf;
 pub use scope::Scope;
 pub use subject::Subject;

@@ -1,12 +1,16 @@
 //! The subject of a route: what the id in its path names.
 
+use std::borrow::Cow;
+
 use florin_actors::messages::Kind;
 
 macro_rules! subjects {
-    ($($(#[$doc:meta])* $variant:ident, $kind:expr, $component:literal, $description:literal;)+) => {
+    ($($(#[$doc:meta])* $variant:ident, $component:literal, $description:literal;)+) => {
         /// What the id in a route's path names.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Subject {
+            /// An entity of this kind.
+            Entity(Kind),
             $( $(#[$doc])* $variant, )+
         }
 
@@ -15,21 +19,28 @@ macro_rules! subjects {
             /// decide it.
             pub const fn kind(self) -> Option<Kind> {
                 match self {
-                    $( Self::$variant => $kind, )+
+                    Self::Entity(kind) => Some(kind),
+                    $( Self::$variant => None, )+
                 }
             }
 
-            /// Returns the name of the id's shared parameter in the OpenAPI document.
-            pub const fn component(self) -> &'static str {
+            /// Returns the name of the id's shared parameter in the OpenAPI document, e.g.
+            /// `AccountId`.
+            pub fn component(self) -> Cow<'static, str> {
                 match self {
-                    $( Self::$variant => $component, )+
+                    Self::Entity(kind) => {
+                        let (first, rest) = kind.name().split_at(1);
+                        format!("{}{rest}Id", first.to_ascii_uppercase()).into()
+                    }
+                    $( Self::$variant => $component.into(), )+
                 }
             }
 
             /// Returns the description of the id.
-            pub const fn description(self) -> &'static str {
+            pub fn description(self) -> Cow<'static, str> {
                 match self {
-                    $( Self::$variant => $description, )+
+                    Self::Entity(kind) => format!("The {}'s id.", kind.name()).into(),
+                    $( Self::$variant => $description.into(), )+
                 }
             }
         }
@@ -37,22 +48,16 @@ macro_rules! subjects {
 }
 
 subjects! {
-    /// An account.
-    Account, Some(Kind::Account), "AccountId", "The account's id.";
-    /// A wallet.
-    Wallet, Some(Kind::Wallet), "WalletId", "The wallet's id.";
-    /// A card.
-    Card, Some(Kind::Card), "CardId", "The card's id.";
-    /// A transfer. Its commands are about its source, an account or a wallet.
-    Transfer, None, "TransferId", "The transfer's id.";
+    /// A transfer. Its commands are about its source, which is another entity.
+    Transfer, "TransferId", "The transfer's id.";
     /// An operation.
-    Operation, None, "OperationId", "The operation's id.";
+    Operation, "OperationId", "The operation's id.";
     /// A transaction of the ledger.
-    Transaction, None, "TransactionId", "The transaction's id, the same as its operation's.";
+    Transaction, "TransactionId", "The transaction's id, the same as its operation's.";
     /// A customer, who is not an entity here.
-    Customer, None, "CustomerId", "The customer's id.";
+    Customer, "CustomerId", "The customer's id.";
     /// A replay of events.
-    Replay, None, "ReplayId", "The replay's id.";
+    Replay, "ReplayId", "The replay's id.";
     /// An entity whose kind is another parameter, or nothing.
-    Any, None, "EntityId", "The entity's id.";
+    Any, "EntityId", "The entity's id.";
 }

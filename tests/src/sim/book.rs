@@ -1,10 +1,10 @@
-//! The shared knowledge of the clients: accounts, wallets, transfers, balances as last seen, and
+//! The shared knowledge of the clients: accounts, wallets, merchants, transfers, balances as last seen, and
 //! used keys.
 
 use std::collections::BTreeMap;
 
 use florin_actors::messages::{
-    Balances, BatchItem, Command, Currency, EntityId, Outcome, Transfer, WalletLimits,
+    Balances, BatchItem, Command, Currency, EntityId, Outcome, Shown, Transfer, WalletLimits,
 };
 use florin_actors::runtime::Decided;
 
@@ -20,6 +20,7 @@ const TRANSFERS_MAX: usize = 25;
 pub struct Book {
     pub accounts: Vec<EntityId>,
     pub wallets: Vec<EntityId>,
+    pub merchants: Vec<EntityId>,
     pub limits: BTreeMap<EntityId, WalletLimits>,
     /// Transfers that were made, pending or not, each with its source.
     pub transfers: Vec<(EntityId, EntityId)>,
@@ -54,11 +55,20 @@ impl Book {
             self.limits.insert(view.id, view.limits);
             self.note(view.id, view.balances);
         }
+        if let Some(Shown::Merchant(view)) = decided.record.shown() {
+            if !self.merchants.contains(&view.id) {
+                self.merchants.push(view.id);
+            }
+            self.currencies.insert(view.id, view.currency);
+            self.note(view.id, view.balances);
+        }
         self.learn_transfer(decided);
         for change in &decided.record.changes {
             let id = change.entity;
             if let Some(balances) = decided.balances(id)
-                && (self.accounts.contains(&id) || self.wallets.contains(&id))
+                && [&self.accounts, &self.wallets, &self.merchants]
+                    .iter()
+                    .any(|known| known.contains(&id))
             {
                 self.note(id, balances);
             }

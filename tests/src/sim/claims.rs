@@ -133,6 +133,12 @@ pub(super) fn check_asked(record: &Record, asked: &Asked, ledger: &Ledger) -> Re
     {
         mine.holder = theirs.holder.clone();
     }
+    if let (Command::OpenMerchant(mine), Command::OpenMerchant(theirs)) =
+        (&mut command, &record.command)
+    {
+        mine.name = theirs.name.clone();
+        mine.email = theirs.email.clone();
+    }
     if normal(&command, ledger) != normal(&record.command, ledger) {
         return Err(format!(
             "asked was {command:?}, recorded {:?}",

@@ -1,4 +1,4 @@
-//! Random choices of a client: accounts, wallets, transfers, amounts, currencies, and everything
+//! Random choices of a client: accounts, wallets, merchants, transfers, amounts, currencies, and everything
 //! else that may come with a command.
 
 use std::time::Duration;
@@ -32,25 +32,44 @@ impl Client {
         known[self.rng.random_range(0..known.len())]
     }
 
-    /// Draws an account or a wallet.
+    /// Draws a merchant if one is known, otherwise an account.
+    pub fn merchant(&mut self) -> EntityId {
+        let known = self.world.book.borrow().merchants.clone();
+        if known.is_empty() || self.rng.random_range(0..100) < 4 {
+            return self.account();
+        }
+        known[self.rng.random_range(0..known.len())]
+    }
+
+    /// Draws an account, a wallet or a merchant.
     pub fn purse(&mut self) -> EntityId {
-        if self.rng.random_bool(0.4) {
-            self.wallet()
-        } else {
-            self.account()
+        match self.rng.random_range(0..10) {
+            0..4 => self.wallet(),
+            4..6 => self.merchant(),
+            _ => self.account(),
         }
     }
 
     /// Returns the kind of an entity as far as the clients know it; sometimes a wrong one.
     pub fn kind_of(&mut self, id: EntityId) -> Kind {
-        let is_wallet = self.world.book.borrow().wallets.contains(&id);
-        match (is_wallet, self.rng.random_range(0..25) == 0) {
-            (true, false) | (false, true) => Kind::Wallet,
-            _ => Kind::Account,
+        let right = {
+            let book = self.world.book.borrow();
+            if book.wallets.contains(&id) {
+                Kind::Wallet
+            } else if book.merchants.contains(&id) {
+                Kind::Merchant
+            } else {
+                Kind::Account
+            }
+        };
+        if self.rng.random_range(0..25) > 0 {
+            return right;
         }
+        let kinds = [Kind::Account, Kind::Wallet, Kind::Merchant];
+        kinds[self.rng.random_range(0..kinds.len())]
     }
 
-    /// Draws two to four accounts and wallets.
+    /// Draws two to four accounts, wallets and merchants.
     pub fn ends(&mut self) -> Vec<EntityId> {
         let count = self.rng.random_range(2..5);
         (0..count).map(|_| self.purse()).collect()

@@ -15,7 +15,8 @@ use rand::rngs::SmallRng;
 use super::client::{Client, WAIT};
 use super::history::{Fate, Request};
 use super::operations::{
-    account, accounts, look_up, movements, resume, transfer_of, trial_balance, wallet, wallets,
+    account, accounts, look_up, merchant, movements, resume, transfer_of, trial_balance, wallet,
+    wallets,
 };
 use super::world::{Death, World};
 
@@ -291,9 +292,11 @@ async fn erased(world: &Rc<World>) {
     let (gone, kept): (BTreeSet<u32>, BTreeSet<u32>) = {
         let judge = world.judge.borrow();
         let numbers = |erased: bool| {
-            let accounts = judge.now().accounts();
-            let accounts = accounts.filter(move |(_, _, account)| account.erased == erased);
-            accounts.filter_map(|(_, _, account)| account.holder.rsplit('#').next()?.parse().ok())
+            let personal = judge.now().entities();
+            let personal = personal.filter_map(|(_, kept)| kept.personal());
+            let personal = personal.filter(move |(_, _, is_erased)| *is_erased == erased);
+            let values = personal.flat_map(|(_, values, _)| values);
+            values.filter_map(|value| value.rsplit('#').next()?.parse().ok())
         };
         (numbers(true).collect(), numbers(false).collect())
     };
@@ -356,7 +359,10 @@ async fn shown(world: &Rc<World>) {
         match kind {
             Kind::Account => account::read(&mut client, id).await,
             Kind::Wallet => wallet::read(&mut client, id).await,
-            _ => continue,
+            Kind::Merchant => merchant::read(&mut client, id).await,
+            Kind::External | Kind::Numbering | Kind::Transfer | Kind::Card | Kind::CardNumber => {
+                continue;
+            }
         }
         movements::read(&mut client, id, kind, 7).await;
     }
@@ -367,5 +373,6 @@ async fn shown(world: &Rc<World>) {
         wallets::run(&mut client).await;
     }
     accounts::list(&mut client, AccountFilter::default(), 3).await;
+    merchant::list(&mut client, 3).await;
     trial_balance::run(&mut client).await;
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use florin_actors::messages::AccountView;
 use florin_actors::messages::{
-    Balances, Caller, Command, Currency, EntityId, Kind, Movement, OperationId, Personal,
-    Timestamp, TransferView, WalletView,
+    AccountView, Balances, Caller, Command, Currency, EntityId, Kind, MerchantView, Movement,
+    OperationId, Personal, Timestamp, TransferView, WalletView,
 };
 use florin_actors::runtime::{Decided, Operation, Page, TrialBalance, Unavailable, WithPersonal};
 use florin_actors::views::{AccountFilter, Mark, Standing};
@@ -29,15 +28,18 @@ pub struct Request {
 }
 
 impl Request {
-    /// Returns the holder's name, if the command has one.
-    pub fn holder(&self) -> Option<&str> {
-        match &self.command {
-            Command::OpenAccount(open) => match &open.holder {
-                Personal::Plain(name) => Some(name),
-                Personal::Sealed(_) => None,
-            },
-            _ => None,
-        }
+    /// Returns the personal values of the command.
+    pub fn personal(&self) -> Vec<&str> {
+        let values = match &self.command {
+            Command::OpenAccount(open) => vec![&open.holder],
+            Command::OpenMerchant(open) => vec![&open.name, &open.email],
+            _ => Vec::new(),
+        };
+        let plain = values.into_iter().filter_map(|value| match value {
+            Personal::Plain(plain) => Some(&**plain),
+            Personal::Sealed(_) => None,
+        });
+        plain.collect()
     }
 
     /// Reports whether the command is accepted first and executed afterwards.
@@ -129,6 +131,16 @@ pub enum Seen {
     Wallet {
         id: EntityId,
         shown: Option<WalletView>,
+    },
+    Merchant {
+        id: EntityId,
+        shown: Option<WithPersonal<MerchantView>>,
+    },
+    /// A page of all merchants.
+    Merchants {
+        after: Option<EntityId>,
+        limit: usize,
+        page: Page<WithPersonal<MerchantView>, EntityId>,
     },
     /// A page of a customer's wallets.
     Wallets {

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use florin_actors::messages::{
-    AccountEvent, AccountStatus, Amount, Currency, EntityId, Event, ExternalEvent, MoneyEvent,
-    NumberingEvent, OperationId, Outcome, Overdraft, Posting, Record, Timestamp, WalletEvent,
-    WalletLimits,
+    AccountEvent, AccountStatus, Amount, Currency, EntityId, Event, ExternalEvent, MerchantEvent,
+    MoneyEvent, NumberingEvent, OperationId, Outcome, Overdraft, Posting, Record, Timestamp,
+    WalletEvent, WalletLimits,
 };
 
 use super::holds::Holds;
@@ -216,7 +216,8 @@ impl Line {
                 self.overdraft = Some(opened.overdraft);
                 return Ok(Some(opened.number));
             }
-            Event::Account(AccountEvent::PersonalErased(beside)) => {
+            Event::Account(AccountEvent::PersonalErased(beside))
+            | Event::Merchant(MerchantEvent::PersonalErased(beside)) => {
                 ensure(*beside == self.opened && !self.erased, || {
                     format!("the values beside record {beside} are erased, again or by another")
                 })?;
@@ -247,7 +248,13 @@ impl Line {
             }
             Event::Wallet(WalletEvent::LimitsChanged(limits)) => self.limits = *limits,
             Event::Account(AccountEvent::Money(money))
-            | Event::Wallet(WalletEvent::Money(money)) => self.money(money, time)?,
+            | Event::Wallet(WalletEvent::Money(money))
+            | Event::Merchant(MerchantEvent::Money(money)) => self.money(money, time)?,
+            Event::Merchant(MerchantEvent::Opened(opened)) => {
+                ensure(self.version == 1, || "opened twice".to_owned())?;
+                self.currency = Some(opened.currency);
+                self.overdraft = Some(Overdraft::Limit(0));
+            }
             // `Holds` tracks what transfers hold.
             Event::Transfer(_) | Event::Card(_) | Event::CardNumber(_) => {}
             Event::External(ExternalEvent::Opened(currency)) => {

@@ -184,7 +184,7 @@ impl Judge {
         }
         if let Some(sequence) = self.nameless.first() {
             return Err(format!(
-                "the holder's name is not beside record {sequence} and was not erased"
+                "the personal values are not beside record {sequence} and were not erased"
             ));
         }
         let ready = self.sequence();

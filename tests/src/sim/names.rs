@@ -1,14 +1,14 @@
-//! Checks of the holders' names: a name is stored beside the record that opens an account, and
-//! nowhere after its erasure.
+//! Checks of the names of holders and merchants: a name is stored beside the record that opens an
+//! account or a merchant, and nowhere after its erasure.
 
 use florin_actors::messages::{
-    AccountEvent, Change, Command, Event, Personal, PersonalRow, Record,
+    AccountEvent, Change, Command, Event, MerchantEvent, Personal, PersonalRow, Record,
 };
 use florin_storage::{PersonalBytes, Reader};
 
 use super::history::Request;
 use super::judge::{Judge, is_faulted};
-use super::model::{Touch, What};
+use super::model::Touch;
 
 impl Judge {
     /// Notes that a record erases a name. Only an erasure with changes does so.
@@ -21,10 +21,10 @@ impl Judge {
         touched: &[Touch],
     ) -> Result<(), String> {
         let right: Vec<u64> = match (&record.command, touched) {
-            (Command::EraseAccount(_), [touch]) => match &touch.after.what {
-                What::Account(account) => vec![account.opened],
-                _ => vec![],
-            },
+            (Command::EraseAccount(_) | Command::EraseMerchant(_), [touch]) => {
+                let personal = touch.after.personal();
+                personal.map(|(opened, ..)| opened).into_iter().collect()
+            }
             _ => vec![],
         };
         let erased: Vec<u64> = record.erased().collect();
@@ -63,8 +63,8 @@ impl Judge {
     }
 }
 
-/// Reports whether the holder's name is stored beside a record that opens an account. Records that
-/// open nothing need none. The name must be the one that was asked for.
+/// Reports whether the personal values are stored beside a record that opens an account or a
+/// merchant. Records that open nothing need none. The values must be those that were asked for.
 ///
 /// # Errors
 /// Returns an error if there is another name, or a name that should not exist.
@@ -74,7 +74,10 @@ pub(super) fn sealed_name(
     request: &Request,
 ) -> Result<bool, String> {
     let opens = |change: &Change| match change.events.first() {
-        Some(Event::Account(AccountEvent::Opened(opened))) => Some(opened.holder.clone()),
+        Some(Event::Account(AccountEvent::Opened(opened))) => Some(vec![opened.holder.clone()]),
+        Some(Event::Merchant(MerchantEvent::Opened(opened))) => {
+            Some(vec![opened.name.clone(), opened.email.clone()])
+        }
         _ => None,
     };
     match (record.changes.iter().find_map(opens), row) {
@@ -88,11 +91,19 @@ pub(super) fn sealed_name(
             Ok(true)
         }
         (None, Some(_)) => Err("a personal row beside a record that opens nothing".to_owned()),
-        (Some(Personal::Sealed(hash)), Some(row))
-            if row.value(0).map(|name| &**name) == request.holder() && row.proves(0, hash) =>
-        {
-            Ok(true)
-        }
+        (Some(sealed), Some(row)) if are_beside(&sealed, row, &request.personal()) => Ok(true),
         (Some(_), Some(_)) => Err("another name is beside it".to_owned()),
     }
+}
+
+/// Reports whether exactly these values are in a row, and are those that were sealed.
+fn are_beside(sealed: &[Personal], row: &PersonalRow, values: &[&str]) -> bool {
+    let proves = |(place, sealed): (usize, &Personal)| match sealed {
+        Personal::Sealed(hash) => row.proves(place, *hash),
+        Personal::Plain(_) => false,
+    };
+    let own = row.values().unwrap_or_else(|| [].into());
+    own.iter().map(|value| &**value).eq(values.iter().copied())
+        && sealed.len() == values.len()
+        && sealed.iter().enumerate().all(proves)
 }

@@ -1,8 +1,9 @@
 //! Compares what was shown with the model. Each observation must fit a state between what was
 //! durable when it was asked for and what was durable when it arrived.
 
-use florin_actors::messages::AccountView;
-use florin_actors::messages::{Code, Command, EntityId, Outcome, Timestamp, WalletView};
+use florin_actors::messages::{
+    AccountView, Code, Command, EntityId, MerchantView, Outcome, Shown, Timestamp, WalletView,
+};
 use florin_actors::runtime::{Decided, Operation, Page, TrialBalance, WithPersonal};
 use florin_actors::views::{AccountFilter, Mark, Standing};
 
@@ -49,6 +50,19 @@ impl Judge {
             Seen::Wallet { id, shown } => self.some_state((*from, *to), |ledger, _| {
                 let right = ledger.entity(*id).and_then(|kept| kept.wallet(*id));
                 equal(shown, &right)
+            }),
+            Seen::Merchant { id, shown } => self.some_state((*from, *to), |ledger, _| {
+                equal(&shown.as_ref(), &show_merchant(ledger, *id).as_ref())
+            }),
+            Seen::Merchants { after, limit, page } => self.some_state((*from, *to), |ledger, _| {
+                let mut right = merchants(ledger, *after, *limit);
+                // Names are read last, so a name may be erased shortly before the list reads it.
+                for (shown, right) in page.entries.iter().zip(&mut right.entries) {
+                    if shown.personal.is_none() && self.is_erased(right.view.opened, *to) {
+                        right.personal = None;
+                    }
+                }
+                equal(page, &right)
             }),
             Seen::Wallets {
                 customer,
@@ -219,27 +233,36 @@ impl Judge {
         }
     }
 
-    /// Checks the name that an answer shows: it comes with the account until it is erased.
+    /// Checks the personal values that an answer shows: they come with the entity until they are
+    /// erased.
     fn named(&self, decided: &Decided, (from, to): (u64, u64)) -> Result<(), String> {
-        let Some(account) = decided.account() else {
+        let merchant = match decided.record.shown() {
+            Some(Shown::Merchant(view)) => Some((view.id, view.opened)),
+            _ => None,
+        };
+        let account = decided.account().map(|view| (view.id, view.opened));
+        let Some((id, opened)) = account.or(merchant) else {
             return Ok(());
         };
-        let shown = decided.personal_value(0);
-        if matches!(decided.record.command, Command::EraseAccount(_)) {
-            return equal(&shown, &None);
+        let places = 0..;
+        let shown: Vec<&str> = places
+            .map_while(|place| decided.personal_value(place))
+            .collect();
+        let command = &decided.record.command;
+        if let Command::EraseAccount(_) | Command::EraseMerchant(_) = command {
+            return equal(&shown, &vec![]);
         }
-        let opened = self.now().account(account.id);
-        // The account of a dry run never exists.
-        let right = opened.map(|(_, account)| account.holder.as_str());
-        match (shown, right) {
-            (None, Some(_)) if self.is_erased(account.opened, to) => Ok(()),
-            (Some(_), Some(_)) if self.is_erased(account.opened, from) => {
+        // The entity of a dry run never exists.
+        let right = self.now().entity(id).and_then(Kept::personal);
+        match (shown.is_empty(), right) {
+            (true, Some(_)) if self.is_erased(opened, to) => Ok(()),
+            (false, Some(_)) if self.is_erased(opened, from) => {
                 Err(format!("the name is shown and was erased: {shown:?}"))
             }
-            (shown, Some(right)) if shown != Some(right) => {
-                Err(format!("the holder is {shown:?}, not {right}"))
+            (_, Some((_, right, _))) if shown != right => {
+                Err(format!("its personal values are {shown:?}, not {right:?}"))
             }
-            (None, None) => Err("a new account without its holder".to_owned()),
+            (true, None) => Err("a new entity without its personal values".to_owned()),
             _ => Ok(()),
         }
     }
@@ -381,5 +404,33 @@ fn wallets(
     let has_more = entries.len() > limit;
     entries.truncate(limit);
     let next = entries.last().filter(|_| has_more).map(|entry| entry.id);
+    Page { entries, next }
+}
+
+fn show_merchant(ledger: &Ledger, id: EntityId) -> Option<WithPersonal<MerchantView>> {
+    let kept = ledger.entity(id)?;
+    let view = kept.merchant(id)?;
+    let (_, values, is_erased) = kept.personal()?;
+    let personal = values.into_iter().map(Into::into).collect();
+    Some(WithPersonal {
+        view,
+        personal: (!is_erased).then_some(personal),
+    })
+}
+
+fn merchants(
+    ledger: &Ledger,
+    after: Option<EntityId>,
+    limit: usize,
+) -> Page<WithPersonal<MerchantView>, EntityId> {
+    let later = |id: &EntityId| after.is_none_or(|after| *id > after);
+    let all = ledger.entities().filter(|(id, _)| later(id));
+    let mut entries: Vec<_> = all
+        .filter_map(|(id, _)| show_merchant(ledger, id))
+        .collect();
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| has_more);
+    let next = next.map(|entry| entry.view.id);
     Page { entries, next }
 }

@@ -1,7 +1,8 @@
 //! Compares a record with the model's verdict: outcome, changes, postings, and the state shown.
 
 use florin_actors::messages::{
-    AccountEvent, Code, EntityId, Event, ItemResult, Outcome, Record, Shown, WalletEvent,
+    AccountEvent, Code, EntityId, Event, ItemResult, MerchantEvent, Outcome, Record, Shown,
+    WalletEvent,
 };
 
 use super::model::{Became, Place, Shows, Verdict, plain};
@@ -11,7 +12,11 @@ pub fn place_of(record: &Record) -> Place {
     let opened = record.changes.iter().find(|change| {
         matches!(
             change.events.first(),
-            Some(Event::Account(AccountEvent::Opened(_)) | Event::Wallet(WalletEvent::Opened(_)))
+            Some(
+                Event::Account(AccountEvent::Opened(_))
+                    | Event::Wallet(WalletEvent::Opened(_))
+                    | Event::Merchant(MerchantEvent::Opened(_))
+            )
         )
     });
     Place {
@@ -143,6 +148,17 @@ fn check_shown(record: &Record, right: &Shows) -> Result<(), String> {
     let shown = record.wallet();
     if shown != wallet.as_ref() {
         return Err(format!("it shows {shown:?}, the model {wallet:?}"));
+    }
+    let shown = match record.shown() {
+        Some(Shown::Merchant(view)) => Some(view.clone()),
+        _ => None,
+    };
+    let merchant = match right {
+        Shows::Entity(id, kept) => kept.merchant(*id),
+        _ => None,
+    };
+    if shown != merchant {
+        return Err(format!("it shows {shown:?}, the model {merchant:?}"));
     }
     let shown = record.ends();
     if shown != ends {

@@ -15,6 +15,8 @@ static SERVER: Shared = Shared::new();
 fn traffic(server: &Client) -> (String, String) {
     let (a, b) = (server.account_of(10_000), server.account());
     let wallet = server.wallet_of(500, &json!({}));
+    let merchant = json!({"name": "Kiosk 7", "email": "kiosk7@example.com"});
+    server.post("/merchants", &merchant).with(201);
     server.withdraw(&a, 10).ok();
     server.transfer(&a, &wallet, 30).created();
     let poor = |path: &str, body: Value, key: &str| {

@@ -1,4 +1,4 @@
-//! Money: accounts, wallets, and the ways in which money moves between them.
+//! Money: accounts, wallets, merchants, and the ways in which money moves between them.
 
 mod accounts;
 mod assets;
@@ -8,6 +8,7 @@ mod history;
 mod hold_expiry;
 mod hold_requests;
 mod holds;
+mod merchants;
 mod past;
 mod reversals;
 mod rules;

@@ -12,17 +12,9 @@ mod types;
 #[cfg(test)]
 pub(crate) use checked::check;
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
 use super::event_type::EventType;
-use super::values::AccountChanged;
-use super::values::CardTold;
-use super::values::MovementTold;
-use super::values::TransactionTold;
-use super::values::TransferTold;
-use super::values::{FundsAdded, WalletOpened};
 
 /// The schemas of versions that are no longer produced but may still be read: `ce_type` and
 /// document. They are the frozen copies in `docs/reference/schemas/released`.
@@ -86,60 +78,15 @@ pub fn schema(event_type: EventType) -> Json {
 }
 
 fn narrowed(event_type: EventType) -> Narrowed {
-    const REFUSED: &[&str] = &["code", "error"];
-    let name = event_type.document();
-    let told = |status: &'static str, always: &'static [&'static str]| Narrowed {
-        schema: made::<TransactionTold>(),
-        constants: vec![("eventType", name), ("status", status)],
-        always,
-    };
-    let movement = |always: &'static [&'static str]| Narrowed {
-        schema: made::<MovementTold>(),
-        constants: Vec::new(),
-        always,
-    };
-    let transfer = |always: &'static [&'static str]| Narrowed {
-        schema: made::<TransferTold>(),
-        constants: Vec::new(),
-        always,
-    };
-    let of = |schema: Json, field: &'static str| Narrowed {
-        schema,
-        constants: vec![(field, name)],
-        always: &[],
-    };
-    match event_type {
-        EventType::AccountCreated | EventType::AccountStatusChanged => {
-            of(made::<AccountChanged>(), "type")
-        }
-        EventType::WalletCreated | EventType::WalletCreatedEvent => {
-            of(made::<WalletOpened>(), "eventType")
-        }
-        EventType::CardCreated | EventType::CardDeleted => of(made::<CardTold>(), "type"),
-        EventType::FundsAdded => of(made::<FundsAdded>(), "eventType"),
-        EventType::TransactionInitiated => told("PENDING", &[]),
-        EventType::TransactionCompleted => told("COMPLETED", &[]),
-        EventType::TransactionFailed => told("FAILED", REFUSED),
-        EventType::DepositRequested | EventType::WithdrawalRequested => movement(&[]),
-        EventType::DepositCompleted | EventType::WithdrawalCompleted => {
-            movement(&["currency", "balance_after", "version"])
-        }
-        EventType::DepositFailed | EventType::WithdrawalFailed => movement(REFUSED),
-        EventType::TransferRequested => transfer(&[]),
-        EventType::TransferCompleted => transfer(&["currency", "from", "to"]),
-        EventType::TransferFailed => transfer(REFUSED),
+    let form = event_type.form();
+    let type_field = form.type_field();
+    let names = type_field.map(|field| (field, event_type.document()));
+    let status = event_type.status().map(|status| ("status", status));
+    Narrowed {
+        schema: form.schema(),
+        constants: names.into_iter().chain(status).collect(),
+        always: event_type.always(),
     }
-}
-
-/// Returns the schema of the struct as it is serialized, with all subschemas inlined.
-fn made<T: JsonSchema>() -> Json {
-    let settings = SchemaSettings::draft2020_12().for_serialize();
-    let settings = settings.with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    let schema = settings.into_generator().into_root_schema_for::<T>();
-    schema.to_value()
 }
 
 /// Restricts a field to a constant text.

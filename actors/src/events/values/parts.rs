@@ -24,7 +24,7 @@ pub(in crate::events) const LEDGER: Source = Source {
 /// One end of a transaction. If the record did not change the entity, only its id is given.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct End {
-    /// `account` or `wallet`.
+    /// The kind of the entity, for example `wallet`.
     pub kind: Option<&'static str>,
     /// The entity.
     pub id: EntityId,
@@ -49,7 +49,7 @@ impl End {
 /// The part of one end in a transaction with several legs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Part {
-    /// `account` or `wallet`.
+    /// The kind of the entity, for example `wallet`.
     pub kind: Option<&'static str>,
     /// The entity.
     pub id: EntityId,

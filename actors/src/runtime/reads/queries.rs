@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use crate::base::{Page, ReadFault, TrialBalance, WithPersonal, operation_entry, search};
-use crate::entities::State;
 use crate::entities::{
-    AccountView, Balances, CardView, Kind, TransferStatus, TransferView, WalletView,
+    Account, AccountView, Balances, Card, CardView, Kind, ListRow, Registered, State,
+    TransferStatus, TransferView, Viewed, Wallet, WalletView,
 };
 use crate::record::{Movement, Outcome};
 use crate::runtime::admission::core::{Core, OperationAt};
@@ -42,17 +42,50 @@ impl Core {
         &self,
         id: EntityId,
     ) -> Result<Option<WithPersonal<AccountView>>, Unavailable> {
+        self.entity::<Account>(id).await
+    }
+
+    /// Returns an entity's current state and its personal values, or `None` if there is no such
+    /// entity of that kind.
+    ///
+    /// # Errors
+    /// Returns an error if the entity can't be read now.
+    pub async fn entity<E: Registered + Viewed>(
+        &self,
+        id: EntityId,
+    ) -> Result<Option<WithPersonal<E::View>>, Unavailable>
+    where
+        E::View: Send + 'static,
+    {
         self.seated(id, move |seat| {
             let present = seat.present.borrow();
-            match &present.state {
-                Some(State::Account(account)) => Some(WithPersonal {
-                    view: account.view(id, present.version),
-                    personal: present.personal.clone(),
-                }),
-                _ => None,
-            }
+            let entity = present.state.as_ref().and_then(E::of)?;
+            Some(WithPersonal {
+                view: entity.view(id, present.version),
+                personal: present.personal.clone(),
+            })
         })
         .await
+    }
+
+    /// Returns a page of the entities that have such a row, in the order of their creation. The
+    /// page shows everything that was durable at the time of the call.
+    ///
+    /// # Errors
+    /// Returns an error if the views can't be read, or didn't catch up in time.
+    pub async fn list<E: Registered + Viewed>(
+        &self,
+        row: ListRow,
+        after: Option<EntityId>,
+        limit: usize,
+    ) -> Result<Page<WithPersonal<E::View>, EntityId>, Unavailable>
+    where
+        E::View: Send + 'static,
+    {
+        self.views_reach().await?;
+        let (views, reader) = (self.0.views.clone(), self.0.reader.clone());
+        self.blocking(move || views.list::<E>(&reader, &row, after, limit))
+            .await
     }
 
     /// Returns a wallet's current state, or `None` if there is no such wallet.
@@ -60,14 +93,8 @@ impl Core {
     /// # Errors
     /// Returns an error if the wallet can't be read now.
     pub async fn wallet(&self, id: EntityId) -> Result<Option<WalletView>, Unavailable> {
-        self.seated(id, move |seat| {
-            let present = seat.present.borrow();
-            match &present.state {
-                Some(State::Wallet(wallet)) => Some(wallet.view(id, present.version)),
-                _ => None,
-            }
-        })
-        .await
+        let found = self.entity::<Wallet>(id).await?;
+        Ok(found.map(|found| found.view))
     }
 
     /// Returns the current state of a card of this journal, or `None` if there is no such card.
@@ -75,14 +102,8 @@ impl Core {
     /// # Errors
     /// Returns an error if the card can't be read now.
     pub async fn card(&self, id: EntityId) -> Result<Option<CardView>, Unavailable> {
-        self.seated(id, move |seat| {
-            let present = seat.present.borrow();
-            match &present.state {
-                Some(State::Card(card)) => Some(card.view(id, present.version)),
-                _ => None,
-            }
-        })
-        .await
+        let found = self.entity::<Card>(id).await?;
+        Ok(found.map(|found| found.view))
     }
 
     /// Returns a page of an account's cards of this journal, in the order of their creation. The
@@ -96,10 +117,8 @@ impl Core {
         after: Option<EntityId>,
         limit: usize,
     ) -> Result<Page<CardView, EntityId>, Unavailable> {
-        self.views_reach().await?;
-        let views = self.0.views.clone();
-        self.blocking(move || views.cards(account, after, limit))
-            .await
+        let page = self.list::<Card>(Card::row(account), after, limit).await?;
+        Ok(page.map(|found| found.view))
     }
 
     /// Returns a page of a customer's wallets, in the order of their creation. The page shows
@@ -113,10 +132,10 @@ impl Core {
         after: Option<EntityId>,
         limit: usize,
     ) -> Result<Page<WalletView, EntityId>, Unavailable> {
-        self.views_reach().await?;
-        let views = self.0.views.clone();
-        self.blocking(move || views.wallets(customer, after, limit))
-            .await
+        let page = self
+            .list::<Wallet>(Wallet::row(customer), after, limit)
+            .await?;
+        Ok(page.map(|found| found.view))
     }
 
     /// Returns a transfer's current state, pending or not, or `None` if there is no such transfer.

@@ -5,20 +5,19 @@ pub(super) mod bodies;
 use std::sync::Arc;
 
 use florin_actors::messages::{
-    AccountStatus, Command, DeleteAccount, EntityId, OpenAccount, Overdraft, Personal,
-    UpdateAccount,
+    Account, AccountStatus, Command, DeleteAccount, EntityId, Kind, OpenAccount, Overdraft,
+    Personal, UpdateAccount,
 };
-use florin_actors::views::AccountFilter;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
 use self::bodies::{AccountBody, OpenAccountRequest, UpdateAccountRequest};
 use super::beside::beside;
 use super::command;
-use super::shared::{KeyOnlyRequest, REFERENCE};
+use super::shared::{KeyOnlyRequest, REFERENCE, page};
 use crate::http::ProblemCode::{BalanceNotZero, HoldsOpen};
 use crate::http::cursor::List;
-use crate::http::{PageBody, Problem, RequestBody, response};
+use crate::http::{Problem, RequestBody, response};
 use crate::node::Service;
 use crate::routing::refusals::*;
 use crate::routing::{
@@ -29,7 +28,7 @@ use crate::routing::{
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 const STATUS: Filter = Filter::one_of(
     "status",
@@ -143,28 +142,15 @@ pub(super) async fn submit_opening(
 
 async fn list(call: Arc<Call>) -> Result<Response, Problem> {
     let query = call.query()?;
-    let limits = &call.gateway.limits;
-    let limit = query.limit(limits.page_default, limits.page_max)?;
     let status = query.one_of("status", &AccountStatus::ALL, AccountStatus::name)?;
     let reference = query.get("reference");
     let list = List::at("/accounts")
         .and(query.get("status"))
         .and(reference);
-    let after = list.after(&query)?;
-    let filter = AccountFilter {
-        status,
-        reference: reference.map(str::to_owned),
-    };
-    let after = after.map(EntityId::from_bytes);
-    let page = call.gateway.core.accounts(filter, after, limit).await?;
-    let next = page.next.map(|id| list.cursor(id.to_bytes()));
-    let accounts = page.entries.into_iter();
-    let accounts =
-        accounts.map(|account| AccountBody::new(account.view.clone(), account.personal_value(0)));
-    Ok(response::json(
-        StatusCode::OK,
-        &PageBody::new(accounts.collect(), next),
-    ))
+    page::<Account, _>(&call, list, Account::row(status, reference), |account| {
+        AccountBody::new(account.view.clone(), account.personal_value(0))
+    })
+    .await
 }
 
 async fn update(call: Arc<Call>, body: RequestBody) -> Result<Response, Problem> {

@@ -5,6 +5,7 @@ pub mod bodies;
 use std::sync::Arc;
 
 use florin_actors::messages::EntityId;
+use florin_actors::messages::Kind;
 use florin_actors::services::card::CardService;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -26,7 +27,7 @@ use crate::routing::{
 const CARDS: Resource = Resource {
     tag: Tag::Cards,
     owner: Some(Service::Card),
-    subject: Subject::Card,
+    subject: Subject::Entity(Kind::Card),
 };
 
 /// The routes.
@@ -66,7 +67,7 @@ pub const ROUTES: &[Route] = &[
             "Lists an account's cards",
             "Lists the cards of an account, oldest first.",
         )
-        .subject(Subject::Account)
+        .subject(Subject::Entity(Kind::Account))
         .purpose(listing(&[]))
         .answers(&[listed::<CardBody>()])
         .problems(&[LIST, &[InvalidId], UNAVAILABLE]),

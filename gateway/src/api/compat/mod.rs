@@ -2,6 +2,7 @@
 
 pub mod bodies;
 
+use florin_actors::messages::Kind;
 use std::sync::Arc;
 
 use warp::reply::Response;
@@ -60,7 +61,7 @@ pub const ROUTES: &[Route] = &[
             "Deletes an account without money. Use `DELETE /accounts/{id}` instead.",
         )
         .with_document_names()
-        .with_id_in_query(Subject::Account)
+        .with_id_in_query(Subject::Entity(Kind::Account))
         .purpose(change::<KeyOnlyRequest>())
         .answers(&[changed::<AccountBody>()])
         .problems(&[COMMAND, OF_ENTITY, &[HoldsOpen, BalanceNotZero]]),

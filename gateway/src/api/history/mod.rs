@@ -16,80 +16,75 @@ use crate::http::{PageBody, Problem, response};
 use crate::node::Service;
 use crate::routing::refusals::*;
 use crate::routing::{
-    Call, Filter, Purpose, Resource, Route, Scope, Subject, Tag, listed, listing, shown,
+    Call, Filter, Purpose, Resource, Route, Row, Scope, Subject, Tag, listed, listing, shown,
 };
 
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 const WALLETS: Resource = Resource {
     tag: Tag::Wallets,
-    subject: Subject::Wallet,
+    subject: Subject::Entity(Kind::Wallet),
     ..ACCOUNTS
 };
 const FROM: Filter = Filter::time("from", "Only movements at this time or later.");
 const TO: Filter = Filter::time("to", "Only movements before this time.");
 
+/// Completes the row of a route that shows an entity's balance.
+pub(super) const fn shows_balance(row: Row) -> Route {
+    row.to(|call, _| Box::pin(balance(call)))
+        .purpose(Purpose::ReadAt)
+        .answers(const { &[shown::<BalanceBody>().with_version()] })
+        .problems(&[READ, BY_ID, UNAVAILABLE])
+}
+
+/// Completes the row of a route that lists an entity's movements.
+pub(super) const fn lists_movements(row: Row) -> Route {
+    row.to(|call, _| beside(call, list))
+        .purpose(listing(&[FROM, TO]))
+        .answers(const { &[listed::<MovementBody>()] })
+        .problems(&[LIST, BY_ID, UNAVAILABLE])
+}
+
 /// The routes.
 pub const ROUTES: &[Route] = &[
-    ACCOUNTS
-        .get("/accounts/{id}/balance", "getBalance", Scope::AccountsRead)
-        .to(|call, _| Box::pin(balance(call)))
-        .about(
-            "Shows an account's balance",
-            "Shows the account's balance, held amount and available amount, now or at a time in \
-             the past.",
-        )
-        .purpose(Purpose::ReadAt)
-        .answers(&[shown::<BalanceBody>().with_version()])
-        .problems(&[READ, BY_ID, UNAVAILABLE]),
-    WALLETS
-        .get(
-            "/wallets/{id}/balance",
-            "getWalletBalance",
-            Scope::AccountsRead,
-        )
-        .to(|call, _| Box::pin(balance(call)))
-        .about(
-            "Shows a wallet's balance",
-            "Shows the wallet's balance, held amount and available amount, now or at a time in \
-             the past.",
-        )
-        .purpose(Purpose::ReadAt)
-        .answers(&[shown::<BalanceBody>().with_version()])
-        .problems(&[READ, BY_ID, UNAVAILABLE]),
-    WALLETS
-        .get(
-            "/wallets/{id}/transactions",
-            "listWalletMovements",
-            Scope::AccountsRead,
-        )
-        .to(|call, _| beside(call, list))
-        .about(
-            "Lists a wallet's movements",
-            "Lists the debits and credits of a wallet, newest first, optionally of a \
+    shows_balance(ACCOUNTS.get("/accounts/{id}/balance", "getBalance", Scope::AccountsRead)).about(
+        "Shows an account's balance",
+        "Shows the account's balance, what is held of it and what is available, now \
+             or at a time in the past.",
+    ),
+    shows_balance(WALLETS.get(
+        "/wallets/{id}/balance",
+        "getWalletBalance",
+        Scope::AccountsRead,
+    ))
+    .about(
+        "Shows a wallet's balance",
+        "Shows the wallet's balance, what is held of it and what is available, now \
+             or at a time in the past.",
+    ),
+    lists_movements(WALLETS.get(
+        "/wallets/{id}/transactions",
+        "listWalletMovements",
+        Scope::AccountsRead,
+    ))
+    .about(
+        "Lists a wallet's movements",
+        "Lists the debits and credits of a wallet, newest first, optionally of a \
              period.",
-        )
-        .purpose(listing(&[FROM, TO]))
-        .answers(&[listed::<MovementBody>()])
-        .problems(&[LIST, BY_ID, UNAVAILABLE]),
-    ACCOUNTS
-        .get(
-            "/accounts/{id}/transactions",
-            "listMovements",
-            Scope::AccountsRead,
-        )
-        .to(|call, _| beside(call, list))
-        .about(
-            "Lists an account's movements",
-            "Lists the debits and credits of an account, newest first, optionally of a \
+    ),
+    lists_movements(ACCOUNTS.get(
+        "/accounts/{id}/transactions",
+        "listMovements",
+        Scope::AccountsRead,
+    ))
+    .about(
+        "Lists an account's movements",
+        "Lists the debits and credits of an account, newest first, optionally of a \
              period.",
-        )
-        .purpose(listing(&[FROM, TO]))
-        .answers(&[listed::<MovementBody>()])
-        .problems(&[LIST, BY_ID, UNAVAILABLE]),
+    ),
 ];
 
 async fn list(call: Arc<Call>) -> Result<Response, Problem> {
@@ -185,13 +180,5 @@ fn kind(call: &Call) -> Kind {
 
 /// Returns the problem that no entity of this kind has the id.
 fn no_such(kind: Kind) -> Problem {
-    Problem::not_found(match kind {
-        Kind::Wallet => "no wallet has this id",
-        Kind::Account
-        | Kind::External
-        | Kind::Numbering
-        | Kind::Transfer
-        | Kind::Card
-        | Kind::CardNumber => "no account has this id",
-    })
+    Problem::not_found(format!("no {} has this id", kind.name()))
 }

@@ -4,7 +4,7 @@ pub mod bodies;
 
 use std::sync::Arc;
 
-use florin_actors::messages::{Command, Currency, Deposit, EntityId, Withdraw};
+use florin_actors::messages::{Command, Currency, Deposit, EntityId, Kind, Withdraw};
 use warp::reply::Response;
 
 use self::bodies::{MoneyBody, MoneyRequest};
@@ -13,69 +13,62 @@ use super::operations::bodies::ACCEPTED;
 use crate::http::{Problem, RequestBody};
 use crate::node::Service;
 use crate::routing::refusals::*;
-use crate::routing::{self, Call, Resource, Route, Scope, Subject, Tag, change, changed};
+use crate::routing::{self, Call, Resource, Route, Row, Scope, Subject, Tag, change, changed};
 
 const ACCOUNTS: Resource = Resource {
     tag: Tag::Accounts,
     owner: Some(Service::Core),
-    subject: Subject::Account,
+    subject: Subject::Entity(Kind::Account),
 };
 const WALLETS: Resource = Resource {
     tag: Tag::Wallets,
-    subject: Subject::Wallet,
+    subject: Subject::Entity(Kind::Wallet),
     ..ACCOUNTS
 };
 
+/// Completes the row of a route that deposits money into an entity.
+pub(super) const fn deposits(row: Row) -> Route {
+    row.to(|call, body| Box::pin(deposit(call, body)))
+        .purpose(change::<MoneyRequest>())
+        .answers(const { &[changed::<MoneyBody>(), ACCEPTED] })
+        .problems(&[COMMAND, OF_ENTITY, CREDIT])
+}
+
+/// Completes the row of a route that withdraws money from an entity.
+pub(super) const fn withdraws(row: Row) -> Route {
+    row.to(|call, body| Box::pin(withdraw(call, body)))
+        .purpose(change::<MoneyRequest>())
+        .answers(const { &[changed::<MoneyBody>(), ACCEPTED] })
+        .problems(&[COMMAND, OF_ENTITY, DEBIT])
+}
+
 /// The routes.
 pub const ROUTES: &[Route] = &[
-    ACCOUNTS
-        .post("/accounts/{id}/deposit", "deposit", Scope::MoneyMove)
-        .to(|call, body| Box::pin(deposit(call, body)))
-        .about(
-            "Deposits money into an account",
-            "Credits the account with money from outside. The other side of the posting \
+    deposits(ACCOUNTS.post("/accounts/{id}/deposit", "deposit", Scope::MoneyMove)).about(
+        "Deposits money into an account",
+        "Credits the account with money from outside. The other side of the posting \
              is the external account of the currency.",
-        )
-        .purpose(change::<MoneyRequest>())
-        .answers(&[changed::<MoneyBody>(), ACCEPTED])
-        .problems(&[COMMAND, OF_ENTITY, CREDIT]),
-    ACCOUNTS
-        .post("/accounts/{id}/withdraw", "withdraw", Scope::MoneyMove)
-        .to(|call, body| Box::pin(withdraw(call, body)))
-        .about(
-            "Withdraws money from an account",
-            "Debits the account; the money leaves Florin. The request is refused if the amount \
-             is larger than the available amount.",
-        )
-        .purpose(change::<MoneyRequest>())
-        .answers(&[changed::<MoneyBody>(), ACCEPTED])
-        .problems(&[COMMAND, OF_ENTITY, DEBIT]),
-    WALLETS
-        .post("/wallets/{id}/deposit", "depositToWallet", Scope::MoneyMove)
-        .to(|call, body| Box::pin(deposit(call, body)))
-        .about(
-            "Deposits money into a wallet",
-            "Credits the wallet with money from outside. The wallet's `max_balance` \
+    ),
+    withdraws(ACCOUNTS.post("/accounts/{id}/withdraw", "withdraw", Scope::MoneyMove)).about(
+        "Withdraws money from an account",
+        "Debits the account: money leaves to the outside. It is refused if less is \
+             available than the amount.",
+    ),
+    deposits(WALLETS.post("/wallets/{id}/deposit", "depositToWallet", Scope::MoneyMove)).about(
+        "Deposits money into a wallet",
+        "Credits the wallet with money from outside. The wallet's `max_balance` \
              applies.",
-        )
-        .purpose(change::<MoneyRequest>())
-        .answers(&[changed::<MoneyBody>(), ACCEPTED])
-        .problems(&[COMMAND, OF_ENTITY, CREDIT]),
-    WALLETS
-        .post(
-            "/wallets/{id}/withdraw",
-            "withdrawFromWallet",
-            Scope::MoneyMove,
-        )
-        .to(|call, body| Box::pin(withdraw(call, body)))
-        .about(
-            "Withdraws money from a wallet",
-            "Debits the wallet; the money leaves Florin. The wallet's limits per transaction and \
-             per day apply.",
-        )
-        .purpose(change::<MoneyRequest>())
-        .answers(&[changed::<MoneyBody>(), ACCEPTED])
-        .problems(&[COMMAND, OF_ENTITY, DEBIT]),
+    ),
+    withdraws(WALLETS.post(
+        "/wallets/{id}/withdraw",
+        "withdrawFromWallet",
+        Scope::MoneyMove,
+    ))
+    .about(
+        "Withdraws money from a wallet",
+        "Debits the wallet: money leaves to the outside. The wallet's limits per \
+             transaction and per day apply.",
+    ),
     ACCOUNTS
         .post(
             "/accounts/{id}/async-deposit",

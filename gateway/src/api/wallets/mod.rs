@@ -6,18 +6,19 @@ pub mod bodies;
 use std::sync::Arc;
 
 use florin_actors::messages::{
-    AccountStatus, Command, EntityId, OpenWallet, Overdraft, UpdateWallet, WalletLimits,
-    WalletLimitsChange,
+    AccountStatus, Command, EntityId, Kind, OpenWallet, Overdraft, UpdateWallet, Wallet,
+    WalletLimits, WalletLimitsChange, WalletView,
 };
+use florin_actors::runtime::WithPersonal;
 use warp::http::StatusCode;
 use warp::reply::Response;
 
 use self::bodies::{OpenWalletRequest, UpdateWalletRequest, WalletBody};
 use super::beside::beside;
-use super::command;
+use super::{command, shared};
 use crate::http::ProblemCode::InvalidId;
 use crate::http::cursor::List;
-use crate::http::{PageBody, Problem, ProblemCode, RequestBody, response};
+use crate::http::{Problem, ProblemCode, RequestBody, response};
 use crate::node::Service;
 use crate::routing::refusals::*;
 use crate::routing::{
@@ -28,7 +29,7 @@ use crate::routing::{
 const WALLETS: Resource = Resource {
     tag: Tag::Wallets,
     owner: Some(Service::Core),
-    subject: Subject::Wallet,
+    subject: Subject::Entity(Kind::Wallet),
 };
 const CUSTOMER: Filter = Filter::id("customer_id", "The customer's id.").required();
 
@@ -152,17 +153,7 @@ async fn of_customer(call: Arc<Call>) -> Result<Response, Problem> {
 }
 
 async fn page(call: &Call, customer: EntityId) -> Result<Response, Problem> {
-    let query = call.query()?;
-    let limits = &call.gateway.limits;
-    let limit = query.limit(limits.page_default, limits.page_max)?;
     let list = List::at("/wallets").and(Some(&customer.to_string()));
-    let after = list.after(&query)?;
-    let after = after.map(EntityId::from_bytes);
-    let page = call.gateway.core.wallets(customer, after, limit).await?;
-    let next = page.next.map(|id| list.cursor(id.to_bytes()));
-    let wallets: Vec<WalletBody> = page.entries.into_iter().map(WalletBody::from).collect();
-    Ok(response::json(
-        StatusCode::OK,
-        &PageBody::new(wallets, next),
-    ))
+    let body = |wallet: WithPersonal<WalletView>| WalletBody::from(wallet.view);
+    shared::page::<Wallet, _>(call, list, Wallet::row(customer), body).await
 }

@@ -2,10 +2,11 @@
 
 use florin_actors::messages::{
     AccountEvent, CardEvent, CardNumberEvent, Change, EntityId, Event, ExternalEvent, Kind,
-    Metadata, MoneyEvent, NumberingEvent, TransferEvent, TransferMade, WalletEvent,
+    MerchantEvent, Metadata, MoneyEvent, NumberingEvent, TransferEvent, TransferMade, WalletEvent,
 };
 use serde::Serialize;
 
+use super::command::{MerchantLine, opened_merchant};
 use super::parts::OverdraftLimit;
 use super::parts::{CardLine, OpenedLine, WalletLine, card, card_copy, sealed, wallet};
 use crate::api::wallets::bodies::LimitsBody;
@@ -49,6 +50,8 @@ enum EventLine<'a> {
     },
     #[serde(rename = "opened")]
     OpenedWallet(WalletLine<'a>),
+    #[serde(rename = "opened")]
+    OpenedMerchant(MerchantLine<'a>),
     #[serde(rename = "opened")]
     OpenedCard(CardLine<'a>),
     Adopted(CardLine<'a>),
@@ -133,9 +136,15 @@ fn event(event: &Event) -> EventLine<'_> {
         Event::External(ExternalEvent::Credited(amount)) => EventLine::Credited {
             amount: amount.get(),
         },
-        Event::Account(AccountEvent::Money(money)) | Event::Wallet(WalletEvent::Money(money)) => {
-            money_event(money)
-        }
+        Event::Account(AccountEvent::Money(money))
+        | Event::Wallet(WalletEvent::Money(money))
+        | Event::Merchant(MerchantEvent::Money(money)) => money_event(money),
+        Event::Merchant(MerchantEvent::Opened(merchant)) => EventLine::OpenedMerchant(
+            opened_merchant(&merchant.name, &merchant.email, &merchant.currency),
+        ),
+        Event::Merchant(MerchantEvent::PersonalErased(beside)) => EventLine::PersonalErased {
+            beside_sequence: *beside,
+        },
         Event::Wallet(WalletEvent::Opened(opened)) => EventLine::OpenedWallet(wallet(
             opened.customer,
             opened.name.as_deref(),

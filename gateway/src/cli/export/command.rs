@@ -1,7 +1,7 @@
 //! The command of a record: the request that made it.
 
 use florin_actors::messages::{
-    Amount, Command, Currency, EntityId, Expire, Metadata, Transfer, Void,
+    Amount, Command, Currency, EntityId, Expire, Metadata, Personal, Transfer, Void,
 };
 use serde::Serialize;
 
@@ -75,6 +75,10 @@ enum CommandFields<'a> {
         status: Option<&'static str>,
         overdraft_limit: Option<OverdraftLimit>,
         limits: LimitsChangeLine,
+    },
+    OpenMerchant(MerchantLine<'a>),
+    Merchant {
+        merchant_id: EntityId,
     },
     OpenCard {
         account_id: EntityId,
@@ -229,6 +233,12 @@ pub(super) fn command(command: &Command) -> CommandLine<'_> {
                 },
             }
         }
+        Command::OpenMerchant(open) => {
+            CommandFields::OpenMerchant(opened_merchant(&open.name, &open.email, &open.currency))
+        }
+        Command::EraseMerchant(erase) => CommandFields::Merchant {
+            merchant_id: erase.merchant,
+        },
         Command::OpenCard(open) => CommandFields::OpenCard {
             account_id: open.account,
             country: open.country.code(),
@@ -252,5 +262,25 @@ fn of_transfer(transfer: &Transfer, expires_in_seconds: Option<Option<u32>>) -> 
         reference: transfer.reference.as_deref(),
         metadata: &transfer.metadata,
         expires_in_seconds,
+    }
+}
+
+/// A merchant as it is opened, in commands and changes.
+#[derive(Debug, Serialize)]
+pub(super) struct MerchantLine<'a> {
+    name_hash: Option<String>,
+    email_hash: Option<String>,
+    currency: &'a str,
+}
+
+pub(super) fn opened_merchant<'a>(
+    name: &Personal,
+    email: &Personal,
+    currency: &'a Currency,
+) -> MerchantLine<'a> {
+    MerchantLine {
+        name_hash: sealed(name),
+        email_hash: sealed(email),
+        currency: currency.code(),
     }
 }

@@ -1,6 +1,8 @@
 //! A record of the journal as a line of `florin export`. The names and values of the fields are
 //! documented in `docs/reference/export.md` and must not change.
 
+use std::collections::BTreeMap;
+
 use florin_actors::export::Exported;
 use florin_actors::messages::{
     EntityId, ItemResult, LimitName, OperationId, Outcome, Posting, Record, Rejection, RequestId,
@@ -99,10 +101,8 @@ struct InputLine<'a> {
     offset: i64,
 }
 
-#[derive(Debug, Serialize)]
-struct PersonalLine {
-    holder_name: Option<String>,
-}
+/// The personal values by their names. A value is null if it was not kept.
+type PersonalLine = BTreeMap<&'static str, Option<String>>;
 
 impl<'a> RecordLine<'a> {
     /// Creates the line of a record. With `personal`, the line also has the personal data stored
@@ -139,8 +139,13 @@ impl<'a> RecordLine<'a> {
             }),
             hash: const_hex::encode(exported.link),
             personal: personal.then(|| {
-                exported.personal.as_ref().map(|row| PersonalLine {
-                    holder_name: row.value(0).map(|name| name.to_string()),
+                let names = record.command.rules().personal_names().iter().enumerate();
+                exported.personal.as_ref().map(|row| {
+                    names
+                        .map(|(place, name)| {
+                            (*name, row.value(place).map(|value| value.to_string()))
+                        })
+                        .collect()
                 })
             }),
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use florin_actors::messages::{
-    AccountStatus, AccountView, Amount, Balances, Country, Currency, EntityId, Kind, Metadata,
-    Overdraft, Timestamp, TransferMade, TransferStatus, TransferView, WalletLimits, WalletView,
+    AccountStatus, AccountView, Amount, Balances, Country, Currency, EntityId, Kind, MerchantView,
+    Metadata, Overdraft, Timestamp, TransferMade, TransferStatus, TransferView, WalletLimits,
+    WalletView,
 };
 
 /// The money of an account or a wallet.
@@ -48,6 +49,18 @@ pub struct Wallet {
     pub money: Money,
 }
 
+/// A merchant as the contract describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merchant {
+    pub opened: u64,
+    pub created_at: Timestamp,
+    /// The name and the e-mail address.
+    pub personal: Vec<String>,
+    pub money: Money,
+    /// Set if the name and the e-mail address were erased.
+    pub erased: bool,
+}
+
 /// A transfer that is or was pending, or was reversed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transfer {
@@ -66,6 +79,7 @@ pub struct Transfer {
 pub enum What {
     Account(Rc<Account>),
     Wallet(Rc<Wallet>),
+    Merchant(Rc<Merchant>),
     Transfer(Rc<Transfer>),
     /// The outside world, with its balance.
     External(i128),
@@ -144,6 +158,7 @@ impl Kept {
         match &self.what {
             What::Account(_) => Kind::Account,
             What::Wallet(_) => Kind::Wallet,
+            What::Merchant(_) => Kind::Merchant,
             What::Transfer(_) => Kind::Transfer,
             What::External(_) => Kind::External,
             What::Counter(_) => Kind::Numbering,
@@ -155,7 +170,8 @@ impl Kept {
         match &self.what {
             What::Account(account) => Some(&account.money),
             What::Wallet(wallet) => Some(&wallet.money),
-            _ => None,
+            What::Merchant(merchant) => Some(&merchant.money),
+            What::Transfer(_) | What::External(_) | What::Counter(_) => None,
         }
     }
 
@@ -180,6 +196,33 @@ impl Kept {
             reference: account.reference.clone(),
             metadata: account.metadata.clone(),
             created_at: account.created_at,
+        })
+    }
+
+    /// Returns the sequence of the record beside which the entity's personal values are or were,
+    /// the values, and whether they were erased.
+    pub fn personal(&self) -> Option<(u64, Vec<&str>, bool)> {
+        match &self.what {
+            What::Account(account) => Some((account.opened, vec![&account.holder], account.erased)),
+            What::Merchant(merchant) => {
+                let values = merchant.personal.iter().map(String::as_str).collect();
+                Some((merchant.opened, values, merchant.erased))
+            }
+            What::Wallet(_) | What::Transfer(_) | What::External(_) | What::Counter(_) => None,
+        }
+    }
+
+    /// Returns the merchant as its owner sees it.
+    pub fn merchant(&self, id: EntityId) -> Option<MerchantView> {
+        let What::Merchant(merchant) = &self.what else {
+            return None;
+        };
+        Some(MerchantView {
+            id,
+            opened: merchant.opened,
+            currency: merchant.money.currency,
+            balances: merchant.money.balances(self.version),
+            created_at: merchant.created_at,
         })
     }
 

@@ -267,6 +267,8 @@ impl Ledger {
                 .map(|account| self.erase(erase.account, account, place)),
             Command::OpenWallet(open) => self.open_wallet(open, place),
             Command::UpdateWallet(update) => self.update_wallet(update, request, place),
+            Command::OpenMerchant(open) => self.open_merchant(open, request, place),
+            Command::EraseMerchant(erase) => self.erase_merchant(erase.merchant, request, place),
             Command::Deposit(deposit) => {
                 let moving = Moving {
                     from: None,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use florin_actors::messages::{AccountStatus, Code, Currency, EntityId, Kind, Timestamp};
 
-use super::kept::{Account, Kept, Money, Wallet, What, day, minor};
+use super::kept::{Account, Kept, Merchant, Money, Wallet, What, day, minor};
 use super::{Effect, Ledger, MOST, Place, Post, Touch};
 use crate::sim::history::Request;
 
@@ -176,7 +176,11 @@ fn with_money(kept: &Kept, money: Money) -> What {
             money,
             ..Wallet::clone(wallet)
         })),
-        what => what.clone(),
+        What::Merchant(merchant) => What::Merchant(Rc::new(Merchant {
+            money,
+            ..Merchant::clone(merchant)
+        })),
+        what @ (What::Transfer(_) | What::External(_) | What::Counter(_)) => what.clone(),
     }
 }
 

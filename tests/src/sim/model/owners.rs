@@ -1,13 +1,13 @@
-//! Accounts and wallets: how they are opened, changed, erased and deleted.
+//! Accounts, wallets and merchants: how they are opened, changed, erased and deleted.
 
 use std::rc::Rc;
 
 use florin_actors::messages::{
-    AccountStatus, Amount, Code, EntityId, Kind, OpenAccount, OpenWallet, UpdateAccount,
-    UpdateWallet, WalletLimits,
+    AccountStatus, Amount, Code, EntityId, Kind, OpenAccount, OpenMerchant, OpenWallet, Overdraft,
+    UpdateAccount, UpdateWallet, WalletLimits,
 };
 
-use super::kept::{Account, Money, Wallet, What, floor};
+use super::kept::{Account, Merchant, Money, Wallet, What, floor};
 use super::{Effect, Ledger, Place, Shows, unchanged};
 use crate::sim::history::Request;
 
@@ -52,7 +52,7 @@ impl Ledger {
             number: count * 256 + u64::from(id.shard()),
             opened: place.sequence,
             created_at: place.time,
-            holder: request.holder().unwrap_or_default().to_owned(),
+            holder: request.personal().concat(),
             country: open.country,
             reference: open.reference.clone(),
             metadata: open.metadata.clone(),
@@ -106,6 +106,44 @@ impl Ledger {
         let mut after = Account::clone(account);
         after.money.status = AccountStatus::Deleted;
         Ok(self.changed(id, What::Account(Rc::new(after)), place))
+    }
+
+    pub(super) fn open_merchant(
+        &self,
+        open: &OpenMerchant,
+        request: &Request,
+        place: Place,
+    ) -> Result<Effect, Code> {
+        let id = place.fresh.ok_or(Code::NotFound)?;
+        let personal = request.personal().into_iter().map(str::to_owned);
+        let no_limits = WalletLimits::default();
+        let merchant = Merchant {
+            opened: place.sequence,
+            created_at: place.time,
+            personal: personal.collect(),
+            money: Money::new(open.currency, Overdraft::Limit(0), no_limits),
+            erased: false,
+        };
+        Ok(self.changed(id, What::Merchant(Rc::new(merchant)), place))
+    }
+
+    pub(super) fn erase_merchant(
+        &self,
+        id: EntityId,
+        request: &Request,
+        place: Place,
+    ) -> Result<Effect, Code> {
+        let kept = self.entity(id).ok_or(Code::NotFound)?;
+        let What::Merchant(merchant) = &kept.what else {
+            return Err(Code::NotFound);
+        };
+        self.at_version(id, request)?;
+        if merchant.erased {
+            return Ok(unchanged(id, kept));
+        }
+        let mut after = Merchant::clone(merchant);
+        after.erased = true;
+        Ok(self.changed(id, What::Merchant(Rc::new(after)), place))
     }
 
     pub(super) fn open_wallet(&self, open: &OpenWallet, place: Place) -> Result<Effect, Code> {

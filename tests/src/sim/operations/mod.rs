@@ -8,10 +8,13 @@ mod delete;
 mod deposit;
 mod drop_out;
 mod erase;
+mod erase_merchant;
 mod hold;
 pub mod look_up;
+pub mod merchant;
 pub mod movements;
 mod open;
+mod open_merchant;
 mod open_wallet;
 mod post;
 mod repeat;
@@ -50,6 +53,7 @@ pub async fn run(client: &mut Client) {
         42..46 => drop_out::run(client).await,
         46..49 => resume::run(client).await,
         49..54 => reserve::run(client).await,
+        54..57 => merchant::run(client).await,
         _ => {
             let command = command(client);
             let request = client.request(command);
@@ -62,10 +66,10 @@ pub async fn run(client: &mut Client) {
 fn command(client: &mut Client) -> Command {
     if wants_account(client) {
         let is_first = client.world.book.borrow().accounts.is_empty();
-        return if !is_first && client.rng.random_bool(0.45) {
-            open_wallet::command(client)
-        } else {
-            open::command(client)
+        return match client.rng.random_range(0..100) {
+            0..35 if !is_first => open_wallet::command(client),
+            35..55 if !is_first => open_merchant::command(client),
+            _ => open::command(client),
         };
     }
     match client.rng.random_range(0..100) {
@@ -80,14 +84,16 @@ fn command(client: &mut Client) -> Command {
         75..82 => reverse::command(client),
         82..88 => update::command(client),
         88..92 => update_wallet::command(client),
-        92..94 => erase::command(client),
-        94..97 => delete::command(client),
+        92 => erase::command(client),
+        93 => erase_merchant::command(client),
+        94..96 => delete::command(client),
+        96 => open_merchant::command(client),
         97 => open_wallet::command(client),
         _ => open::command(client),
     }
 }
 
-/// Reports whether the client should open an account or wallet, because there are too few.
+/// Reports whether the client should open an account, wallet or merchant, because there are too few.
 fn wants_account(client: &mut Client) -> bool {
     let most = client.world.settings.accounts_max;
     let mut book = client.world.book.borrow_mut();

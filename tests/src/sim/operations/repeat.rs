@@ -18,6 +18,7 @@ pub async fn run(client: &mut Client) {
             request.command,
             Command::OpenAccount(_)
                 | Command::OpenWallet(_)
+                | Command::OpenMerchant(_)
                 | Command::Transact(_)
                 | Command::Batch(_)
         ) =>

@@ -4,6 +4,7 @@ mod walk;
 
 use std::collections::BTreeSet;
 
+use florin_actors::messages::Kind;
 use florin_tests::bank::{UNKNOWN_ID, opening, text};
 use florin_tests::http::{Client, Request};
 use florin_tests::schema::Document;
@@ -34,6 +35,14 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/wallets/{id}/transactions"),
     ("GET", "/wallets/{id}/balance"),
     ("GET", "/customers/{id}/wallets"),
+    ("POST", "/merchants"),
+    ("GET", "/merchants"),
+    ("GET", "/merchants/{id}"),
+    ("POST", "/merchants/{id}/deposit"),
+    ("POST", "/merchants/{id}/withdraw"),
+    ("GET", "/merchants/{id}/transactions"),
+    ("GET", "/merchants/{id}/balance"),
+    ("DELETE", "/merchants/{id}/personal-data"),
     ("POST", "/transfers/{id}/post"),
     ("POST", "/transfers/{id}/void"),
     ("POST", "/transfers/{id}/reverse"),
@@ -285,18 +294,11 @@ fn every_answer_of_a_walk_through_all_routes_fits_its_schema() {
     }
     walk.holds();
     walk.wallets();
+    walk.merchants();
     walk.cards();
     walk.lists_of_transfers();
     walk.get("/admin/actors", "");
-    for kind in [
-        "account",
-        "wallet",
-        "transfer",
-        "external",
-        "numbering",
-        "card",
-        "card_number",
-    ] {
+    for kind in Kind::ALL.map(Kind::name) {
         walk.get(&format!("/admin/actors?kind={kind}&limit=1"), "");
         for target in [&id, UNKNOWN_ID, "7"] {
             let resume =

@@ -177,6 +177,39 @@ impl Walk<'_> {
         self.get("/wallets?customer_id=7", "");
     }
 
+    /// Walks through merchants.
+    pub fn merchants(&mut self) {
+        let open = json!({"name": "Kiosk 7", "email": "kiosk7@example.com", "currency": "USD"});
+        self.post("/merchants?dry_run=true", "", &open);
+        let id = text(&self.post("/merchants", "", &open).json(), "id");
+        for wrong in [json!({}), json!({"name": "Kiosk 7", "email": "kiosk"})] {
+            self.post("/merchants", "", &wrong);
+        }
+        for id in [&id, UNKNOWN_ID, "7"] {
+            for (how, amount) in [("deposit", 100), ("withdraw", 60), ("withdraw", 60)] {
+                let path = format!("/merchants/{{id}}/{how}");
+                let body = json!({"amount": amount});
+                self.post(&format!("{path}?dry_run=true"), id, &body);
+                let done = self.post(&path, id, &body);
+                if done.status == 200 {
+                    let operation = text(&done.json(), "operation_id");
+                    self.get("/operations/{id}", &operation);
+                    self.get("/ledger/transactions/{id}", &operation);
+                }
+            }
+            for rest in ["", "/balance", "/transactions", "/transactions?limit=0"] {
+                self.get(&format!("/merchants/{{id}}{rest}"), id);
+            }
+            let path = format!("/merchants/{id}/personal-data");
+            let erase = Request::delete(&path);
+            self.send("DELETE", "/merchants/{id}/personal-data", &erase);
+            self.get("/merchants/{id}", id);
+        }
+        for query in ["", "?limit=1", "?cursor=x", "?limit=0"] {
+            self.get(&format!("/merchants{query}"), "");
+        }
+    }
+
     #[track_caller]
     pub fn get(&mut self, path: &str, id: &str) -> Response {
         let target = path.replace("{id}", id).replace("{code}", id);

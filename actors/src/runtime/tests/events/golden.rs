@@ -44,6 +44,12 @@ async fn story(told_by: &Told) {
     told_by
         .of(Command::DeleteCard(DeleteCard { card, copy: None }), None)
         .await;
+    let merchant = Command::OpenMerchant(OpenMerchant {
+        name: Personal::Plain("Kiosk 7".into()),
+        email: Personal::Plain("kiosk7@example.com".into()),
+        currency: "KES".parse().unwrap(),
+    });
+    told_by.of(merchant, Some("golden-8")).await;
 }
 
 /// A record that was written once makes the same events forever: ids, keys, order and bytes. With
