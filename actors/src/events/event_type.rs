@@ -110,7 +110,7 @@ event_types! {
     AccountStatusChanged = "account.status-changed" v 1, "account.status_changed", Core, ["account-events"], Account;
     /// A wallet was opened.
     WalletCreated = "wallet.created" v 1, "WALLET_CREATED", Core, ["wallet-events"], Wallet;
-    /// A wallet was opened; the same event with the wallet hub's name.
+    /// A wallet was opened. It is the same event as `WALLET_CREATED`, under another name.
     WalletCreatedEvent = "wallet.created-event" v 1, "WalletCreatedEvent", Core, ["wallet-created-events"], Wallet;
     /// A deposit reached a wallet.
     FundsAdded = "wallet.funds-added" v 1, "FundsAddedEvent", Core, ["funds-added-events"], FundsAdded;

@@ -52,8 +52,8 @@ pub(super) const fn lists_movements(row: Row) -> Route {
 pub const ROUTES: &[Route] = &[
     shows_balance(ACCOUNTS.get("/accounts/{id}/balance", "getBalance", Scope::AccountsRead)).about(
         "Shows an account's balance",
-        "Shows the account's balance, what is held of it and what is available, now \
-             or at a time in the past.",
+        "Shows the account's balance, held amount and available amount, now or at a time \
+             in the past.",
     ),
     shows_balance(WALLETS.get(
         "/wallets/{id}/balance",
@@ -62,8 +62,8 @@ pub const ROUTES: &[Route] = &[
     ))
     .about(
         "Shows a wallet's balance",
-        "Shows the wallet's balance, what is held of it and what is available, now \
-             or at a time in the past.",
+        "Shows the wallet's balance, held amount and available amount, now or at a time \
+             in the past.",
     ),
     lists_movements(WALLETS.get(
         "/wallets/{id}/transactions",

@@ -73,8 +73,8 @@ pub const ROUTES: &[Route] = &[
     ))
     .about(
         "Withdraws money from a merchant's balance",
-        "Debits the merchant: money leaves to the outside. It is refused if less is available \
-             than the amount.",
+        "Debits the merchant; the money leaves Florin. The request is refused if the amount \
+             is larger than the available amount.",
     ),
     shows_balance(MERCHANTS.get(
         "/merchants/{id}/balance",
@@ -83,7 +83,7 @@ pub const ROUTES: &[Route] = &[
     ))
     .about(
         "Shows a merchant's balance",
-        "Shows the merchant's balance, what is held of it and what is available, now or at a time \
+        "Shows the merchant's balance, held amount and available amount, now or at a time \
          in the past.",
     ),
     lists_movements(MERCHANTS.get(

@@ -51,8 +51,8 @@ pub const ROUTES: &[Route] = &[
     ),
     withdraws(ACCOUNTS.post("/accounts/{id}/withdraw", "withdraw", Scope::MoneyMove)).about(
         "Withdraws money from an account",
-        "Debits the account: money leaves to the outside. It is refused if less is \
-             available than the amount.",
+        "Debits the account; the money leaves Florin. The request is refused if the amount \
+             is larger than the available amount.",
     ),
     deposits(WALLETS.post("/wallets/{id}/deposit", "depositToWallet", Scope::MoneyMove)).about(
         "Deposits money into a wallet",
@@ -66,8 +66,8 @@ pub const ROUTES: &[Route] = &[
     ))
     .about(
         "Withdraws money from a wallet",
-        "Debits the wallet: money leaves to the outside. The wallet's limits per \
-             transaction and per day apply.",
+        "Debits the wallet; the money leaves Florin. The wallet's limits per transaction and \
+             per day apply.",
     ),
     ACCOUNTS
         .post(
