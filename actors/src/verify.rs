@@ -15,8 +15,7 @@ use florin_storage::{
 };
 
 use crate::base::{IdHasher, Present, apply};
-use crate::entities::State;
-use crate::entities::{Event, Kind, MoneyEvent};
+use crate::entities::{Event, Kind, MoneyEvent, State};
 use crate::record::{Posting, Record};
 use crate::record_codec::{decode_personal, decode_record};
 use crate::views;

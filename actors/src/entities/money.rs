@@ -29,7 +29,7 @@ impl Balances {
     }
 }
 
-/// An event of the money of an account or a wallet.
+/// An event of the money of an account, wallet or merchant.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum MoneyEvent {
     /// Money left the entity.
@@ -67,7 +67,7 @@ impl MoneyEvent {
     }
 }
 
-/// The status of an account or a wallet, which says whether it may move money.
+/// The status of an account, wallet or merchant, which says whether it may move money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AccountStatus {
     /// It may move money.

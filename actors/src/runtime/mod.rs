@@ -9,11 +9,11 @@
 //! 4. `actors/src/runtime/ledger/state.rs`: finds the entity's actor, or starts it.
 //! 5. `actors/src/runtime/ledger/loading.rs`: reads the entity, if it is not in memory.
 //! 6. `actors/src/runtime/residency/host.rs`: the actor, which takes its commands one at a time.
-//! 7. `actors/src/runtime/ledger/turn.rs`: checks the deadline, the idempotency key and the quarantine.
+//! 7. `actors/src/runtime/ledger/checks.rs`: checks the deadline, the idempotency key and the quarantine.
 //! 8. `actors/src/commands/movements.rs`: the plan, which is a debit and a credit.
 //! 9. `actors/src/runtime/ledger/overlay.rs`: the copies on which the plan is decided.
 //! 10. `actors/src/entities/account.rs`: the account decides its step.
-//! 11. `actors/src/entities/balance.rs`: the rules of debits, for accounts and wallets alike.
+//! 11. `actors/src/entities/balance.rs`: the rules of debits, for all entities with a balance.
 //! 12. `actors/src/runtime/ledger/turn.rs`: makes the record and takes the new states over.
 //! 13. `actors/src/runtime/ledger/sequencer.rs`: gives the record its place in the journal's queue.
 //! 14. `storage/src/journal/committer.rs`: writes and syncs the write-ahead log.

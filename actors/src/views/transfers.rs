@@ -13,8 +13,7 @@ use super::lists::{self, PendingRow};
 use super::queries::rows_back;
 use super::{Views, memory};
 use crate::base::{Page, ReadFault, read_record};
-use crate::entities::State;
-use crate::entities::{TransferMade, TransferStatus, TransferView};
+use crate::entities::{State, TransferMade, TransferStatus, TransferView};
 use crate::record::{NewTransfer, Record};
 use crate::words::{EntityId, Timestamp};
 

@@ -5,9 +5,9 @@
 pub enum Scope {
     /// Everybody may call the route.
     Public,
-    /// Reads accounts and wallets, with their balances and movements.
+    /// Reads accounts, wallets and merchants, with their balances and movements.
     AccountsRead,
-    /// Opens, changes and deletes accounts and wallets.
+    /// Opens, changes and deletes accounts, wallets and merchants.
     AccountsWrite,
     /// Moves money.
     MoneyMove,

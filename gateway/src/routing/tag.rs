@@ -33,7 +33,7 @@ tags! {
     Accounts, "Accounts", "Accounts hold money of one currency: open, change and delete them, deposit and withdraw, read balances and history.";
     Wallets, "Wallets", "Wallets belong to a customer and have limits per transaction, per day and on the balance.";
     Merchants, "Merchants", "Merchants have a name, an e-mail address and a balance of one currency.";
-    Transfers, "Transfers", "Transfers move money between accounts and wallets: at once, pending (a hold that is posted or voided later), in batches, or along several legs.";
+    Transfers, "Transfers", "Transfers move money between accounts, wallets and merchants: at once, pending (a hold that is posted or voided later), in batches, or along several legs.";
     Operations, "Operations", "An operation is the client's view of one command: its status and result. Follow one by polling, Server-Sent Events or a WebSocket.";
     Ledger, "Ledger", "The balanced postings of each transaction, and the trial balance of all of them.";
     Cards, "Cards", "Cards of accounts, checked against the card service's own copy of the accounts.";

@@ -12,7 +12,7 @@ pub struct MovementTold {
     pub operation_id: OperationId,
     /// Florin's operation id, which is also the transaction's id.
     pub transaction_id: OperationId,
-    /// The account or wallet.
+    /// The account, wallet or merchant.
     pub account_id: EntityId,
     /// The amount in minor units.
     pub amount: u64,

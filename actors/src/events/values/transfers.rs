@@ -12,9 +12,9 @@ pub struct TransferTold {
     pub operation_id: OperationId,
     /// Florin's operation id, which is also the id of the transaction and of the transfer.
     pub transaction_id: OperationId,
-    /// The account or wallet that is debited.
+    /// The account, wallet or merchant that is debited.
     pub from_account_id: EntityId,
-    /// The account or wallet that is credited.
+    /// The account, wallet or merchant that is credited.
     pub to_account_id: EntityId,
     /// The amount in minor units.
     pub amount: u64,

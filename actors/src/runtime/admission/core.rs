@@ -11,9 +11,7 @@ use florin_storage::{Queue, Reader, Watermark};
 use tokio::sync::{Notify, oneshot};
 
 use super::inbox::Inbox;
-use crate::base::Clock;
-use crate::base::GuardedClock;
-use crate::base::Random;
+use crate::base::{Clock, GuardedClock, Random};
 use crate::commands::{Command, Context};
 use crate::conditions::Conditions;
 use crate::runtime::beside::Beside;

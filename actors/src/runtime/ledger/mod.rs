@@ -4,6 +4,7 @@
 pub mod accepting;
 pub mod answering;
 pub mod batches;
+pub mod checks;
 pub mod loading;
 pub mod obstacle;
 pub mod overlay;

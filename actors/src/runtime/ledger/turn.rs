@@ -6,14 +6,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+use super::checks::Checked;
 use super::obstacle::Obstacle;
 use super::overlay::{Overlay, Touched, Verdict};
 use super::state::Ledger;
-use crate::base::{key_hash, panic_text};
+use crate::base::panic_text;
 use crate::commands::{Acceptance, Command, Known, Original, PlanInput, Stop, decide};
 use crate::entities::{Stamp, State, Transfer};
 use crate::record::{Change, Execution, Outcome, Posting, Record};
-use crate::runtime::idempotency::index::Found;
 use crate::runtime::replies::lane::ReplyTo;
 use crate::runtime::replies::reply::{Decided, Reply, Unavailable};
 use crate::runtime::residency::directory::Directory;
@@ -67,79 +67,20 @@ impl Ledger {
     }
 
     /// Takes the turn once every entity that a command of many parts names is in memory.
-    fn turn_among(self: &Rc<Self>, seat: &Rc<Seat>, mut envelope: Box<Envelope>) -> Turn {
-        if seat.phase().is_passing() {
-            return Turn::Needs(envelope, Need::Subject);
+    fn turn_among(self: &Rc<Self>, seat: &Rc<Seat>, envelope: Box<Envelope>) -> Turn {
+        match self.check(seat, envelope) {
+            Ok(checked) => self.turn_checked(seat, checked),
+            Err(turn) => turn,
         }
-        let now = self.clock.moment();
-        seat.needed.set(now.millis());
-        let stamp = self.writer.stamp(now.time);
-        let is_execution = matches!(envelope.mode, Mode::Execute(_));
-        if is_execution && self.is_closing() {
-            return Turn::Ended;
-        }
-        if now.nanos > envelope.deadline_nanos {
-            self.conclude_late(envelope, stamp);
-            return Turn::Ended;
-        }
-        let is_resume = matches!(envelope.command, Command::Resume(_));
-        if !seat.is_readable() {
-            if is_resume && !envelope.read_again {
-                envelope.read_again = true;
-                self.read_again(seat);
-                return Turn::Needs(envelope, Need::Subject);
-            }
-            if !is_execution && names_currency(&mut envelope) {
-                // It is unknown whether the currency is the entity's own, and whether a repeat is
-                // the same.
-                self.turn_away(envelope, Unavailable::Quarantined);
-                return Turn::Ended;
-            }
-        }
-        if let Command::Batch(batch) = &envelope.command
-            && !is_execution
-            && self.names_unreadable_currency(batch)
-        {
-            self.turn_away(envelope, Unavailable::Quarantined);
-            return Turn::Ended;
-        }
-        self.leave_default_currency_away(seat, &mut envelope);
-        if let Command::Batch(batch) = &mut envelope.command {
-            self.leave_item_currencies_away(batch);
-        }
-        let mut claim = None;
-        if let Some(key) = envelope
-            .context
-            .key
-            .as_deref()
-            .filter(|_| !envelope.context.dry_run && !is_execution)
-        {
-            let hash = key_hash(&envelope.context.caller, key);
-            let found = match self.settled.key(hash) {
-                Found::At(sequence) => Some(sequence),
-                Found::Perhaps(segments) if segments.is_empty() => None,
-                Found::Perhaps(segments) => match envelope.key_searched {
-                    Some(searched) if searched.holds(&segments) => searched.found,
-                    _ => return Turn::Needs(envelope, Need::Key(hash)),
-                },
-            };
-            if let Some(sequence) = found {
-                self.forget_vacant(seat);
-                self.join(envelope, sequence);
-                return Turn::Ended;
-            }
-            claim = Some(hash);
-        }
-        if let Mode::Execute(execution) = envelope.mode {
-            match self.waits_in_line(seat, execution, envelope) {
-                Some(back) => envelope = back,
-                None => return Turn::Ended,
-            }
-        }
-        if seat.phase() == Phase::Quarantined && !(is_resume && seat.is_readable()) {
-            self.out_of_reach(envelope, Unavailable::Quarantined);
-            return Turn::Ended;
-        }
+    }
+
+    /// Takes the turn of a command that may be decided now.
+    fn turn_checked(self: &Rc<Self>, seat: &Rc<Seat>, checked: Checked) -> Turn {
+        let Checked {
+            mut envelope,
+            stamp,
+            claim,
+        } = checked;
         let is_decided_first = envelope.command.acceptance() == Acceptance::Decided;
         if envelope.mode == Mode::Accept && !is_decided_first {
             self.take_on(seat, envelope, stamp, None, claim);
@@ -395,7 +336,7 @@ impl Ledger {
 
     /// Refuses a command that was not started before its deadline; its operation then shows the
     /// refusal.
-    fn conclude_late(self: &Rc<Self>, envelope: Box<Envelope>, stamp: Stamp) {
+    pub(super) fn conclude_late(self: &Rc<Self>, envelope: Box<Envelope>, stamp: Stamp) {
         let dry_run = envelope.context.dry_run;
         let (record, reply_to) = self.record_late(envelope, stamp);
         let decided = Decided {
@@ -488,24 +429,6 @@ impl Ledger {
             original,
         })
     }
-
-    /// Removes the command's currency if it is the entity's own, because a request with and without
-    /// the default currency must be the same command.
-    fn leave_default_currency_away(&self, seat: &Seat, envelope: &mut Envelope) {
-        if let Some(named) = envelope.command.currency_mut()
-            && named.is_some()
-        {
-            let present = seat.present.borrow();
-            let own = present
-                .state
-                .as_ref()
-                .and_then(State::money)
-                .map(|(currency, _)| currency);
-            if *named == own {
-                *named = None;
-            }
-        }
-    }
 }
 
 /// The entities in memory, as far as they tell what a command would move.
@@ -532,11 +455,6 @@ impl<A> Known for InMemory<'_, A> {
             _ => None,
         }
     }
-}
-
-fn names_currency(envelope: &mut Envelope) -> bool {
-    let named = envelope.command.currency_mut();
-    named.is_some_and(|named| named.is_some())
 }
 
 /// Creates the record of a decision, and returns it with the caller's reply address.

@@ -10,33 +10,29 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use florin_storage::threads::ThreadName;
-use florin_storage::{Checkpointer, CommitObserver, Committer, Journal, Queue, Reader};
+use florin_storage::{Checkpointer, CommitObserver, Committer, Head, Journal, Queue, Reader};
 use tokio::sync::watch;
 
 use super::damage::Damage;
 use super::erasing::Erasing;
-use super::recovery::{Recovered, Tail, check_views};
-use crate::base::Clock;
-use crate::base::GuardedClock;
-use crate::base::Outbox;
-use crate::base::Random;
+use super::recovery::{Opened, Recovery};
+use crate::base::{Clock, GuardedClock, Outbox, Random};
 use crate::entities::Stamp;
 use crate::record::Record;
 use crate::runtime::admission::core::{Core, Shared};
 use crate::runtime::admission::inbox::Inbox;
 use crate::runtime::beside::Beside;
-use crate::runtime::idempotency::index::Index;
 use crate::runtime::ledger::loading::read_record;
 use crate::runtime::ledger::sequencer::Sequencer;
 use crate::runtime::ledger::state::{Ledger, Parts};
 use crate::runtime::observer::Observer;
-use crate::runtime::options::{NodeOptions, StartError, Threads};
+use crate::runtime::options::{Limits, NodeOptions, StartError, Threads};
 use crate::runtime::permits::Permits;
 use crate::runtime::read_fault::ReadFault;
 use crate::runtime::replies::deadline;
 use crate::runtime::replies::lane::Lanes;
 use crate::runtime::rules::Rules;
-use crate::views::{Crew, Eraser, EraserOptions, Indexes, Projector, Views};
+use crate::views::{Crew, Eraser, EraserOptions, Projector};
 use crate::words::Timestamp;
 
 /// The interval at which the free disk space is checked.
@@ -98,72 +94,39 @@ impl Node {
         let guarded = Arc::new(GuardedClock::new(clock, jump_max));
         let clock: Arc<dyn Clock> = Arc::clone(&guarded) as Arc<dyn Clock>;
         let random = Arc::new(Random::seeded(seed));
-        let mut journal_options = florin_storage::Options::new(random.salt());
-        journal_options.segment_bytes_max = limits.segment_bytes_max;
-        journal_options.wal_bytes = Some(limits.wal_bytes);
-        journal_options.frame_bytes_max = limits.frame_bytes_max;
-        journal_options.record_bytes_max = limits.record_bytes_max;
-        journal_options.live_cache_bytes = limits.journal_cache_bytes;
-        let nanos = Arc::clone(&clock);
-        journal_options.nanos = Arc::new(move || nanos.nanos());
         let lanes = Arc::new(Lanes::default());
-        let commits = Commits {
-            lanes: Arc::clone(&lanes),
-            observer: Arc::clone(&observer),
-        };
-        journal_options.observer = Arc::new(commits);
-        journal_options.damage_observer = Arc::new(Damage {
-            conditions: Arc::clone(&upkeep.conditions),
-            observer: Arc::clone(&observer),
-        });
+        let journal_options = journal_options(
+            &limits,
+            (&random, &clock),
+            Commits {
+                lanes: Arc::clone(&lanes),
+                observer: Arc::clone(&observer),
+            },
+            Damage {
+                conditions: Arc::clone(&upkeep.conditions),
+                observer: Arc::clone(&observer),
+            },
+        );
         let now = clock.now();
         let journal = Journal::open(Arc::clone(&disk), journal_options, now.as_micros())?;
         let (head, reader) = (journal.head, journal.reader);
 
-        let (views, position) = Views::open(&disk, limits.views_cache_bytes, !journal.clean_start)?;
-        check_views(&reader, head, position)?;
-        views.withhold(&reader)?;
-        let mut indexes = Indexes::open(
-            &disk,
-            reader.clone(),
-            limits.index_entries_max,
-            limits.projector,
-            views.index_memory(),
-            Crew::new(matches!(threads, Threads::Real(_)).then(|| Arc::clone(&clock)))
-                .on(upkeep.spawner.clone()),
-        )?;
-        let (of_keys, of_operations) = indexes.segments();
-        let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
-        let (mut keys, mut operations) = (index(of_keys), index(of_operations));
-        let snapshots = views.position();
-        let known = Recovered {
-            quarantined: views.quarantined(),
-            accepted: views.accepted()?,
-            ..Recovered::default()
-        };
-        let tail = Tail {
+        let opened = Opened {
             reader: &reader,
-            snapshots,
+            head,
+            clean_start: journal.clean_start,
+        };
+        let crew = Crew::new(matches!(threads, Threads::Real(_)).then(|| Arc::clone(&clock)))
+            .on(upkeep.spawner.clone());
+        let beside = matches!(threads, Threads::Real(_)).then_some(&upkeep.spawner);
+        let Recovery {
+            views,
+            indexes,
+            keys,
+            operations,
             known,
-            indexes: &mut indexes,
-            keys: &mut keys,
-            operations: &mut operations,
-        };
-        let known = match &threads {
-            Threads::Real(_) => tail.read(Some(&upkeep.spawner))?,
-            Threads::Simulated { .. } => tail.read(None)?,
-        };
-        if head.sequence == 0 {
-            tracing::info!("the journal is new");
-        } else {
-            tracing::info!(
-                records = head.sequence,
-                replayed = head.sequence.saturating_sub(views.position()),
-                clean = journal.clean_start,
-                head = %const_hex::encode(head.link),
-                "the journal is open"
-            );
-        }
+        } = Recovery::read(&disk, &opened, &limits, crew, beside)?;
+        log_open(head, views.position(), journal.clean_start);
 
         let last = Stamp {
             sequence: head.sequence,
@@ -251,17 +214,7 @@ impl Node {
             failure,
             journal_id: journal.journal_id,
         };
-        node.task(deadline::sweep());
-        node.task(Rc::clone(&ledger).flush_chunks());
-        node.task(Rc::clone(&ledger).release_held());
-        node.task(core.deliver(Arc::clone(&ledger.home)));
-        node.task(core.clone().read_mail(Rc::clone(&ledger)));
-        node.task(Rc::clone(&ledger).passivate_idle());
-        node.task(Rc::clone(&ledger).prepare_generations());
-        node.task(Rc::clone(&ledger).leave_accepted());
-        node.task(core.clone().expire_transfers());
-        ledger.seat_quarantined();
-        ledger.resume_accepted(accepted, (&core.0.places, &core.0.accepted_items));
+        node.start_ledger(accepted);
         node.task(watch_disk(core, limits.free_bytes_min, failed.clone()));
         match threads {
             Threads::Real(_) => {
@@ -364,6 +317,23 @@ impl Node {
             Some(reason) => Err(StartError::Thread(reason)),
             None => Ok(()),
         }
+    }
+
+    /// Starts the ledger's tasks, and continues the commands that were accepted before the node
+    /// ended.
+    fn start_ledger(&mut self, accepted: Vec<Record>) {
+        let (core, ledger) = (self.core.clone(), Rc::clone(&self.ledger));
+        self.task(deadline::sweep());
+        self.task(Rc::clone(&ledger).flush_chunks());
+        self.task(Rc::clone(&ledger).release_held());
+        self.task(core.deliver(Arc::clone(&ledger.home)));
+        self.task(core.clone().read_mail(Rc::clone(&ledger)));
+        self.task(Rc::clone(&ledger).passivate_idle());
+        self.task(Rc::clone(&ledger).prepare_generations());
+        self.task(Rc::clone(&ledger).leave_accepted());
+        self.task(core.clone().expire_transfers());
+        ledger.seat_quarantined();
+        ledger.resume_accepted(accepted, (&core.0.places, &core.0.accepted_items));
     }
 
     /// Starts a task on the ledger's thread. A panic in the task ends the process, because commands
@@ -474,6 +444,40 @@ impl Drop for Node {
         self.stop_projector.store(true, Ordering::Release);
         self.queue.close();
         self.ledger.disband();
+    }
+}
+
+/// Returns the options of the journal that follow from the node's limits.
+fn journal_options(
+    limits: &Limits,
+    (random, clock): (&Random, &Arc<dyn Clock>),
+    commits: Commits,
+    damage: Damage,
+) -> florin_storage::Options {
+    let mut options = florin_storage::Options::new(random.salt());
+    options.segment_bytes_max = limits.segment_bytes_max;
+    options.wal_bytes = Some(limits.wal_bytes);
+    options.frame_bytes_max = limits.frame_bytes_max;
+    options.record_bytes_max = limits.record_bytes_max;
+    options.live_cache_bytes = limits.journal_cache_bytes;
+    let nanos = Arc::clone(clock);
+    options.nanos = Arc::new(move || nanos.nanos());
+    options.observer = Arc::new(commits);
+    options.damage_observer = Arc::new(damage);
+    options
+}
+
+fn log_open(head: Head, views_position: u64, clean_start: bool) {
+    if head.sequence == 0 {
+        tracing::info!("the journal is new");
+    } else {
+        tracing::info!(
+            records = head.sequence,
+            replayed = head.sequence.saturating_sub(views_position),
+            clean = clean_start,
+            head = %const_hex::encode(head.link),
+            "the journal is open"
+        );
     }
 }
 

@@ -1,18 +1,18 @@
 //! Recovery: reads what the ledger must know of the records that the views don't contain yet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use florin_storage::threads::{self, Spawner, ThreadName};
-use florin_storage::{Frame, Head, Position, Reader};
+use florin_storage::{Disk, Frame, Head, Position, Reader};
 
-use crate::base::IdHasher;
-use crate::base::note_quarantine;
+use crate::base::{IdHasher, note_quarantine};
 use crate::record::{Outcome, Record};
 use crate::record_codec::decode_record;
 use crate::runtime::idempotency::index::{Index, key_hash, operation_entry};
-use crate::runtime::options::StartError;
-use crate::views::Indexes;
+use crate::runtime::options::{Limits, StartError};
+use crate::views::{Crew, Indexes, Views};
 use crate::words::{EntityId, Timestamp};
 
 /// The number of frame bytes that are read at a time.
@@ -38,6 +38,78 @@ pub(crate) fn note_accepted(accepted: &mut BTreeSet<u64>, record: &Record) {
     }
     if let Some(execution) = record.execution {
         accepted.remove(&execution.accepted);
+    }
+}
+
+/// The opened journal.
+#[derive(Debug)]
+pub(super) struct Opened<'a> {
+    pub(super) reader: &'a Reader,
+    /// The journal's end.
+    pub(super) head: Head,
+    /// True if the node was shut down cleanly.
+    pub(super) clean_start: bool,
+}
+
+/// Everything that a start reads beside the journal itself.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    pub(super) views: Arc<Views>,
+    pub(super) indexes: Indexes,
+    pub(super) keys: Index,
+    pub(super) operations: Index,
+    pub(super) known: Recovered,
+}
+
+impl Recovery {
+    /// Opens the views and the indexes, and reads the journal's tail. With a spawner, the tail is
+    /// read and decoded on a thread of its own.
+    ///
+    /// # Errors
+    /// Returns an error if a file can't be used or is damaged.
+    pub(super) fn read(
+        disk: &Arc<dyn Disk>,
+        opened: &Opened<'_>,
+        limits: &Limits,
+        crew: Crew,
+        beside: Option<&Spawner>,
+    ) -> Result<Self, StartError> {
+        let reader = opened.reader;
+        let (views, position) = Views::open(disk, limits.views_cache_bytes, !opened.clean_start)?;
+        check_views(reader, opened.head, position)?;
+        views.withhold(reader)?;
+        let mut indexes = Indexes::open(
+            disk,
+            reader.clone(),
+            limits.index_entries_max,
+            limits.projector,
+            views.index_memory(),
+            crew,
+        )?;
+        let (of_keys, of_operations) = indexes.segments();
+        let index = |segments| Index::new(limits.index_entries_max, segments, views.index_memory());
+        let (mut keys, mut operations) = (index(of_keys), index(of_operations));
+        let known = Recovered {
+            quarantined: views.quarantined(),
+            accepted: views.accepted()?,
+            ..Recovered::default()
+        };
+        let tail = Tail {
+            reader,
+            snapshots: views.position(),
+            known,
+            indexes: &mut indexes,
+            keys: &mut keys,
+            operations: &mut operations,
+        };
+        let known = tail.read(beside)?;
+        Ok(Self {
+            views,
+            indexes,
+            keys,
+            operations,
+            known,
+        })
     }
 }
 

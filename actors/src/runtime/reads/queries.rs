@@ -197,7 +197,7 @@ impl Core {
             .await
     }
 
-    /// Returns the currency and the current balances of an account or wallet, or `None` if there is
+    /// Returns the currency and the current balances of an entity, or `None` if there is
     /// no such entity of that kind.
     ///
     /// # Errors
@@ -236,7 +236,7 @@ impl Core {
             .await
     }
 
-    /// Returns a page of an account's or wallet's movements in a period, newest first, or `None` if
+    /// Returns a page of an entity's movements in a period, newest first, or `None` if
     /// there is no such entity of that kind. `before` is the `next` of the previous page.
     ///
     /// # Errors
@@ -272,7 +272,7 @@ impl Core {
         .map(Some)
     }
 
-    /// Returns the balance of an account or wallet right after its last record before `time`, or
+    /// Returns the balance of an entity right after its last record before `time`, or
     /// `None` if there is no such entity of that kind or it was opened at `time` or later.
     ///
     /// # Errors

@@ -48,10 +48,10 @@ pub struct TransactionRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LegRequest {
-    /// The id of the account or wallet that the money is taken from.
+    /// The id of the account, wallet or merchant that the money is taken from.
     #[schema(value_type = String, format = Uuid)]
     pub from: Id,
-    /// The id of the account or wallet that the money goes to.
+    /// The id of the account, wallet or merchant that the money goes to.
     #[schema(value_type = String, format = Uuid)]
     pub to: Id,
     /// The amount in minor units.

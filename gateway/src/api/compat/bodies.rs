@@ -11,10 +11,10 @@ use crate::http::values::{Amount, CountryCode, Id, Key, Name};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AliasTransferRequest {
-    /// The id of the account or wallet that the money is taken from.
+    /// The id of the account, wallet or merchant that the money is taken from.
     #[schema(value_type = String, format = Uuid)]
     pub from_account_id: Id,
-    /// The id of the account or wallet that the money goes to.
+    /// The id of the account, wallet or merchant that the money goes to.
     #[schema(value_type = String, format = Uuid)]
     pub to_account_id: Id,
     /// The amount in minor units.

@@ -7,14 +7,14 @@ use utoipa::ToSchema;
 use crate::api::names::TransactionType;
 use crate::http::values::Time;
 
-/// The balance of an account or a wallet.
+/// The balance of an account, wallet or merchant.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Balance)]
 pub struct BalanceBody {
-    /// The id of the account or wallet.
+    /// The id of the account, wallet or merchant.
     #[schema(value_type = String, format = Uuid)]
     id: EntityId,
-    /// The currency of the account or wallet.
+    /// The currency of the account, wallet or merchant.
     #[schema(pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     currency: String,
     /// The posted balance in minor units.
@@ -24,7 +24,7 @@ pub struct BalanceBody {
     /// The amount that a debit may take, in minor units; null if the overdraft limit is unlimited.
     #[schema(required)]
     available: Option<i64>,
-    /// The version of the account or wallet that has this balance.
+    /// The version of the account, wallet or merchant that has this balance.
     #[schema(minimum = 1)]
     version: u64,
 }
@@ -43,7 +43,7 @@ impl BalanceBody {
     }
 }
 
-/// A movement in the history of an account or wallet.
+/// A movement in the history of an account, wallet or merchant.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Movement)]
 pub struct MovementBody {
@@ -57,7 +57,7 @@ pub struct MovementBody {
     amount: i64,
     /// The balance right after the movement, in minor units.
     balance_after: i64,
-    /// The version of the account or wallet right after the movement.
+    /// The version of the account, wallet or merchant right after the movement.
     #[schema(minimum = 1)]
     version: u64,
     /// The id of the other end; null for the world outside.

@@ -1,4 +1,4 @@
-//! The balances and movements of accounts and wallets, now and at a time in the past.
+//! The balances and movements of accounts, wallets and merchants, now and at a time in the past.
 
 pub mod bodies;
 
@@ -170,7 +170,9 @@ async fn balances_at(
             version: standing.version,
         })
     });
-    balances.ok_or_else(|| Problem::not_found("the account or wallet was opened after this time"))
+    balances.ok_or_else(|| {
+        Problem::not_found("the account, wallet or merchant was opened after this time")
+    })
 }
 
 /// Returns the kind of entity that the request's path names.

@@ -12,7 +12,7 @@ pub struct MoneyRequest {
     /// The amount in minor units.
     #[schema(value_type = u64, minimum = 1, maximum = 9_007_199_254_740_991_u64, example = 1000)]
     pub amount: Amount,
-    /// The currency. If given, it must be the currency of the account or wallet.
+    /// The currency. If given, it must be the currency of the account, wallet or merchant.
     #[schema(value_type = Option<String>, pattern = "^[A-Z0-9]{3,8}$", example = "USD")]
     pub currency: Option<CurrencyCode>,
     /// The caller's own reference, such as an order number.
@@ -36,7 +36,7 @@ pub struct MoneyBody {
     pub operation_id: OperationId,
     /// Always `completed`.
     pub status: Completed,
-    /// The id of the account or wallet.
+    /// The id of the account, wallet or merchant.
     #[schema(value_type = String, format = Uuid)]
     pub id: EntityId,
     /// The posted balance in minor units.
@@ -46,7 +46,7 @@ pub struct MoneyBody {
     /// The amount that a debit may take, in minor units; null if the overdraft limit is unlimited.
     #[schema(required)]
     pub available: Option<i64>,
-    /// The version of the account or wallet.
+    /// The version of the account, wallet or merchant.
     #[schema(minimum = 1)]
     pub version: u64,
     /// Present only in the answer to a dry run: nothing was done.

@@ -1,4 +1,4 @@
-//! Deposits and withdrawals, for accounts and wallets.
+//! Deposits and withdrawals, for accounts, wallets and merchants.
 
 pub mod bodies;
 

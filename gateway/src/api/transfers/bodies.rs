@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferRequest {
-    /// The id of the account or wallet that the money is taken from.
+    /// The id of the account, wallet or merchant that the money is taken from.
     #[schema(value_type = String, format = Uuid)]
     pub from: Id,
-    /// The id of the account or wallet that the money goes to.
+    /// The id of the account, wallet or merchant that the money goes to.
     #[schema(value_type = String, format = Uuid)]
     pub to: Id,
     /// The amount in minor units.
@@ -157,7 +157,7 @@ impl TransferDoneBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TransferEnd)]
 pub struct EndBody {
-    /// The id of the account or wallet.
+    /// The id of the account, wallet or merchant.
     #[schema(value_type = String, format = Uuid)]
     id: EntityId,
     /// The posted balance in minor units.
@@ -167,7 +167,7 @@ pub struct EndBody {
     /// The amount that a debit may take, in minor units; null if the overdraft limit is unlimited.
     #[schema(required)]
     available: Option<i64>,
-    /// The version of the account or wallet.
+    /// The version of the account, wallet or merchant.
     #[schema(minimum = 1)]
     version: u64,
 }
@@ -195,10 +195,10 @@ pub struct TransferBody {
     /// The status of the transfer.
     #[schema(value_type = TransferStatus)]
     status: &'static str,
-    /// The id of the account or wallet that the money is taken from.
+    /// The id of the account, wallet or merchant that the money is taken from.
     #[schema(value_type = String, format = Uuid)]
     from: EntityId,
-    /// The id of the account or wallet that the money goes to.
+    /// The id of the account, wallet or merchant that the money goes to.
     #[schema(value_type = String, format = Uuid)]
     to: EntityId,
     /// The amount in minor units.

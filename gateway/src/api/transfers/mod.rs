@@ -34,7 +34,7 @@ const TRANSFERS: Resource = Resource {
 };
 const ENTITY: Filter = Filter::id(
     "entity",
-    "Only transfers from or to this account or wallet.",
+    "Only transfers from or to this account, wallet or merchant.",
 );
 const STATUS: Filter = Filter::one_of(
     "status",
@@ -56,7 +56,7 @@ pub const ROUTES: &[Route] = &[
         .to(|call, body| Box::pin(transfer(call, body)))
         .about(
             "Makes a transfer",
-            "Moves money from one account or wallet to another. With `pending: true` \
+            "Moves money from one account, wallet or merchant to another. With `pending: true` \
              the transfer is a hold: the money is reserved at the source, and it moves \
              when the transfer is posted. The new transfer has the operation's id, and \
              `Location` names it.",
