@@ -11,11 +11,11 @@ use super::Report;
 const INTRODUCTION: &str = "\
 # Results
 
-Written by a command from what runs measured; not by hand. To make it anew:
+Written by a command from what runs measured; not by hand. To repeat it:
 
 ```text
-cargo build --release -p florin-gateway
-cargo run --release -p florin-benches -- run --with all --json run.json --html run.html
+cargo build --profile dist -p florin-gateway
+cargo run --release -p florin-benches -- run --florin target/dist/florin --with all --json run.json --html run.html
 cargo run --release -p florin-benches -- results --from run.json
 ```
 
