@@ -1,16 +1,14 @@
-//! Reading of events from the journal: selected events, in order, in bounded parts.
+//! Reading of events from the journal: selected events, in order, in pages.
 
 use florin_storage::Reader;
 
-use crate::events::BusEvent;
-use crate::events::EventType;
-use crate::events::events_of;
+use crate::events::{BusEvent, EventType, events_of};
 use crate::record_codec::{RecordError, decode_record};
 use crate::words::{EntityId, Timestamp};
 
 /// The number of bytes of the journal that are read at a time.
 const SCAN_BYTES: usize = 1 << 18;
-/// The maximum number of records that one part examines. The last frame is always examined to its
+/// The maximum number of records that one page examines. The last frame is always examined to its
 /// end.
 pub const RECORDS_LOOKED_MAX: u64 = 10_000;
 
@@ -71,12 +69,12 @@ pub struct EventPlace {
     pub index: u32,
 }
 
-/// A part of the selected events.
+/// A page of the selected events.
 #[derive(Debug)]
 pub struct EventPage {
     /// The events, in the journal's order.
     pub events: Vec<BusEvent>,
-    /// The place at which the next part begins.
+    /// The place at which the next page begins.
     pub next: EventPlace,
     /// True if no selected event follows in the durable part of the journal.
     pub is_end: bool,

@@ -34,7 +34,7 @@ impl States for World {
             })
     }
 
-    fn fresh(&mut self, _: EntityId) -> bool {
+    fn assume_new(&mut self, _: EntityId) -> bool {
         true
     }
 

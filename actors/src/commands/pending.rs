@@ -71,7 +71,7 @@ impl CommandRules for Hold {
         let currency = self.transfer.currency.unwrap_or(own);
         let made = self.made(currency, input.now);
         let id = input.operation.transfer();
-        if !states.fresh(id) {
+        if !states.assume_new(id) {
             return Err(Stop::Load(id));
         }
         let hold = MoneyStep::Hold(self.transfer.amount, currency);

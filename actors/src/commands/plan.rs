@@ -46,10 +46,9 @@ pub trait States {
     /// Returns the journal's knowledge of a transfer that is not an entity.
     fn original(&mut self, transfer: EntityId) -> Original;
 
-    /// Registers that an entity's id was just generated and the entity doesn't exist yet. Returns
-    /// `false` if the id was asked for before the entity was created, and a load of it is under
-    /// way.
-    fn fresh(&mut self, entity: EntityId) -> bool;
+    /// Marks a freshly generated id as unused, so that it is not looked up on disk. Returns `false`
+    /// if a request for the id came before its entity was created, and a load of it is under way.
+    fn assume_new(&mut self, entity: EntityId) -> bool;
 
     /// Returns whether money may move in a currency. It may not in an asset that is no longer
     /// declared.

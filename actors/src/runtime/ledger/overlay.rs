@@ -126,7 +126,7 @@ impl States for Overlay<'_> {
         self.ledger.rules.assets.trade(currency)
     }
 
-    fn fresh(&mut self, entity: EntityId) -> bool {
+    fn assume_new(&mut self, entity: EntityId) -> bool {
         if self.place(entity).is_some() {
             return true;
         }
